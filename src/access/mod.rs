@@ -1,0 +1,1 @@
+//! The inventory of what agents hold, and the scan that finds it.

@@ -1,0 +1,1 @@
+//! The repair boundary: one pure function says whether an act may run.

@@ -1,0 +1,1 @@
+//! Commands, screens and prompts. All printing and prompting; decides nothing.

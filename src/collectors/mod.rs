@@ -1,0 +1,1 @@
+//! Look, don't touch. Collectors return what they saw; the engine files it.

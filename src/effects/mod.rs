@@ -1,0 +1,1 @@
+//! Text to effects: what an act would change, read out of the act itself.

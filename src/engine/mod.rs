@@ -1,0 +1,1 @@
+//! The loop: advance, stop, capture, act, plan, record. Asks, never prints.

@@ -1,0 +1,1 @@
+//! Exhibits, the ledger, the seal, and the bundle: written, read and verified.

@@ -1,0 +1,342 @@
+//! The journal as pure bytes: one canonical JSON line a record, each naming the one before by hash.
+//!
+//! A record is `{"prev":…,"seq":…,"ts":…,"type":…,"v":1,"what":{…},"who":…}` and a line feed; `prev` is
+//! the SHA-256 of the previous line's exact bytes, its line feed included (64 zeros for the first).
+//! Keys are ASCII and sorted, numbers are integers: sorted serde_json *is* RFC 8785 then, and
+//! [`Chain::check`] refuses any other spelling by writing the record again and comparing bytes.
+//!
+//! Absent from this room: files, locks, clocks, and what the records mean (`model::incident`).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// Longest line, its line feed included, in bytes.
+pub const LINE_CAP: usize = 64 * 1024;
+
+/// A SHA-256.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hash(pub [u8; 32]);
+
+impl Hash {
+    /// What the first record names as its predecessor.
+    pub const ZERO: Hash = Hash([0; 32]);
+
+    /// Hash of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Hash(Sha256::digest(bytes).into())
+    }
+
+    /// Reads 64 lower-case hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        if bytes.len() != 64 {
+            return None;
+        }
+        let digit = |b: u8| match b {
+            b'0'..=b'9' => Some(b - b'0'),
+            b'a'..=b'f' => Some(b - b'a' + 10),
+            _ => None,
+        };
+        let mut out = [0; 32];
+        for (slot, pair) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+            *slot = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Some(Hash(out))
+    }
+
+    /// Eight digits in two groups, short enough to read out or paste into a chat: `1f0c-92ab`.
+    pub fn short(&self) -> String {
+        let hex = self.to_string();
+        format!("{}-{}", &hex[..4], &hex[4..8])
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Hash {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        Hash::parse(&text).ok_or_else(|| serde::de::Error::custom("not 64 lower-case hex digits"))
+    }
+}
+
+/// One record. Fields are declared in canonical (sorted) order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Hash of the previous line.
+    pub prev: Hash,
+    /// Position, from 0.
+    pub seq: u64,
+    /// Wall time, RFC 3339 in UTC with milliseconds. Order is `seq`, never this.
+    pub ts: String,
+    /// Kind of event, such as `incident.opened`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Version of that kind's fields.
+    pub v: u32,
+    /// The event's fields.
+    pub what: Value,
+    /// Who did or said it.
+    pub who: String,
+}
+
+/// Why a line is not the next record of this chain.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    /// No line feed at the end.
+    #[error("record {seq}: the line is cut off")]
+    Torn {
+        /// Which record.
+        seq: u64,
+    },
+    /// Longer than [`LINE_CAP`].
+    #[error("record {seq}: the line is longer than 64 KiB")]
+    TooLong {
+        /// Which record.
+        seq: u64,
+    },
+    /// Not a record, or a float, or an unknown field.
+    #[error("record {seq}: not a record: {why}")]
+    NotARecord {
+        /// Which record.
+        seq: u64,
+        /// What the parser said.
+        why: String,
+    },
+    /// The same record would be written with other bytes.
+    #[error("record {seq}: not in canonical spelling, from byte {at} on")]
+    Spelling {
+        /// Which record.
+        seq: u64,
+        /// First byte of the line that differs.
+        at: usize,
+    },
+    /// `seq` is not the next number.
+    #[error("record {seq}: it says it is number {said}")]
+    Order {
+        /// Which record was expected.
+        seq: u64,
+        /// What the line says.
+        said: u64,
+    },
+    /// `prev` is not the hash of the previous line.
+    #[error("record {seq}: it does not follow from the record before it")]
+    Link {
+        /// Which record.
+        seq: u64,
+    },
+    /// A number that other programs would read differently.
+    #[error("record {seq}: a number is not an integer of at most 53 bits")]
+    Number {
+        /// Which record.
+        seq: u64,
+    },
+}
+
+/// Where a chain stands: the number and predecessor of the next record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chain {
+    /// Hash of the newest line, [`Hash::ZERO`] before the first.
+    pub head: Hash,
+    /// Number of the next record = how many there are.
+    pub next: u64,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Chain {
+            head: Hash::ZERO,
+            next: 0,
+        }
+    }
+}
+
+impl Chain {
+    /// Writes the next record as a line and moves on. `what` must hold integers only.
+    pub fn write(
+        &mut self,
+        ts: &str,
+        kind: &str,
+        v: u32,
+        what: Value,
+        who: &str,
+    ) -> Result<Vec<u8>, ChainError> {
+        let record = Record {
+            prev: self.head,
+            seq: self.next,
+            ts: ts.to_owned(),
+            kind: kind.to_owned(),
+            v,
+            what,
+            who: who.to_owned(),
+        };
+        let line = line_of(&record)?;
+        *self = Chain {
+            head: Hash::of(&line),
+            next: self.next + 1,
+        };
+        Ok(line)
+    }
+
+    /// Checks that `line` (line feed included) is the next record, moves on, and hands it back.
+    pub fn check(&mut self, line: &[u8]) -> Result<Record, ChainError> {
+        let seq = self.next;
+        if line.len() > LINE_CAP {
+            return Err(ChainError::TooLong { seq });
+        }
+        let Some((b'\n', body)) = line.split_last() else {
+            return Err(ChainError::Torn { seq });
+        };
+        let record: Record = serde_json::from_slice(body).map_err(|e| ChainError::NotARecord {
+            seq,
+            why: e.to_string(),
+        })?;
+        let again = line_of(&record).map_err(|_| ChainError::Number { seq })?;
+        if again != line {
+            let at = again.iter().zip(line).take_while(|(a, b)| a == b).count();
+            return Err(ChainError::Spelling { seq, at });
+        }
+        if record.seq != seq {
+            return Err(ChainError::Order {
+                seq,
+                said: record.seq,
+            });
+        }
+        if record.prev != self.head {
+            return Err(ChainError::Link { seq });
+        }
+        *self = Chain {
+            head: Hash::of(line),
+            next: seq + 1,
+        };
+        Ok(record)
+    }
+}
+
+/// The line of a record, line feed included.
+fn line_of(record: &Record) -> Result<Vec<u8>, ChainError> {
+    let seq = record.seq;
+    if !integers_only(&record.what) {
+        return Err(ChainError::Number { seq });
+    }
+    let mut line = serde_json::to_vec(record).map_err(|e| ChainError::NotARecord {
+        seq,
+        why: e.to_string(),
+    })?;
+    line.push(b'\n');
+    if line.len() > LINE_CAP {
+        return Err(ChainError::TooLong { seq });
+    }
+    Ok(line)
+}
+
+fn integers_only(value: &Value) -> bool {
+    const LIMIT: u64 = 1 << 53;
+    match value {
+        Value::Number(n) => {
+            n.as_u64().is_some_and(|n| n < LIMIT) || n.as_i64().is_some_and(|n| n.unsigned_abs() < LIMIT)
+        }
+        Value::Array(items) => items.iter().all(integers_only),
+        Value::Object(fields) => fields.iter().all(|(k, v)| k.is_ascii() && integers_only(v)),
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
+    }
+}
+
+/// Splits a journal into lines, line feeds included; a last line without one is handed out as it is.
+pub fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split_inclusive(|b| *b == b'\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn three() -> Vec<u8> {
+        let mut chain = Chain::default();
+        let mut bytes = Vec::new();
+        for n in 0..3 {
+            let line = chain.write(
+                "2026-11-22T03:14:07.120Z",
+                "note.added",
+                1,
+                json!({"n": n, "text": "é\u{1}\"x"}),
+                "ana",
+            );
+            bytes.extend(line.unwrap());
+        }
+        bytes
+    }
+
+    fn verdict(bytes: &[u8]) -> Result<u64, ChainError> {
+        let mut chain = Chain::default();
+        lines(bytes).try_for_each(|l| chain.check(l).map(|_| ()))?;
+        Ok(chain.next)
+    }
+
+    #[test]
+    fn what_is_written_checks() {
+        assert_eq!(verdict(&three()), Ok(3));
+    }
+
+    #[test]
+    fn no_flipped_byte_is_accepted_before_the_last_line() {
+        let good = three();
+        let last = good
+            .iter()
+            .rev()
+            .skip(1)
+            .position(|b| *b == b'\n')
+            .map(|p| good.len() - 1 - p)
+            .unwrap();
+        for at in 0..last {
+            for bit in [0x01, 0x20, 0x80] {
+                let mut bad = good.clone();
+                bad[at] ^= bit;
+                assert!(verdict(&bad).is_err(), "byte {at} bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_refused() {
+        let zeros = "0".repeat(64);
+        let line = |what: &str| {
+            format!(
+                "{{\"prev\":\"{zeros}\",\"seq\":0,\"ts\":\"t\",\"type\":\"x\",\"v\":1,\"what\":{what},\"who\":\"a\"}}\n"
+            )
+        };
+        assert_eq!(verdict(line("{\"a\":1}").as_bytes()), Ok(1));
+        for bad in [
+            "{\"a\":1,\"a\":1}",
+            "{\"a\":1.0}",
+            "{\"a\":1e0}",
+            "{\"a\":\"\\u0061\"}",
+            "{ \"a\":1}",
+            "{\"b\":1,\"a\":1}",
+            "{\"a\":9007199254740993}",
+        ] {
+            assert!(verdict(line(bad).as_bytes()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! Facts are what adapters observe; the proof is the word those facts allow.
+//!
+//! No adapter holds a proof word, so none can round up: [`proof`] is the only place that says one.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Something an adapter observed about one target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    /// The provider took the request to cut (HTTP status, or 0 where the protocol has none).
+    Accepted {
+        /// HTTP status, 0 where there is none.
+        status: u16,
+    },
+    /// The provider says it was already cut before this request. Still to be probed.
+    AlreadyDone {
+        /// HTTP status, 0 where there is none.
+        status: u16,
+    },
+    /// The provider's own record was read back.
+    ReadBack {
+        /// True: the record says dead, disabled or gone.
+        dead: bool,
+    },
+    /// The credential was used afresh (a new login, a new request).
+    TriedNew {
+        /// True: the provider refused it.
+        refused: bool,
+    },
+    /// A session opened before the cut was used again.
+    TriedOpen {
+        /// True: the old session no longer works.
+        refused: bool,
+    },
+    /// Nothing like an earlier session exists for this kind of credential.
+    NoSessions,
+    /// Derived sessions, leases or children were listed.
+    Listed {
+        /// How many were still alive.
+        live: u32,
+    },
+    /// Derived sessions were told to end.
+    Ended {
+        /// How many.
+        count: u32,
+    },
+    /// A derived session that may outlive the cut, and until when at the latest.
+    Residual {
+        /// What it is, in words.
+        what: String,
+        /// Latest wall time it can live to, ms since the epoch; `None` = no known end.
+        until_ms: Option<i64>,
+    },
+    /// A provider operation the agent started that is still running.
+    InFlight {
+        /// What it is, in words.
+        what: String,
+    },
+    /// A window in which damage can still be undone, and when it closes.
+    Window {
+        /// What closes (undelete, PITR, rotation, scheduled deletion).
+        what: String,
+        /// Wall time at which it closes, ms since the epoch.
+        closes_ms: i64,
+        /// The act that would hold it open, in words.
+        hold: String,
+    },
+    /// Hung up after this long without an answer. It may have been carried out.
+    Silent {
+        /// Milliseconds waited.
+        after_ms: u64,
+    },
+    /// The request could not be made or was answered with an error.
+    Error {
+        /// HTTP status, 0 where there was none.
+        status: u16,
+        /// What went wrong, scrubbed, at most 200 characters.
+        text: String,
+    },
+    /// There is no way for the tool to do or check this: where a person does it by hand.
+    Manual {
+        /// Exact console path or command.
+        how: String,
+    },
+    /// Not looked at in this way, and why (no secret at hand, no permission).
+    NotTried {
+        /// The reason.
+        why: String,
+    },
+    /// A process was frozen (SIGSTOP seen to take effect).
+    Frozen {
+        /// How many processes.
+        count: u32,
+    },
+    /// A process was killed by the tool.
+    Killed {
+        /// How many processes.
+        count: u32,
+    },
+    /// The target was looked for.
+    LookedFor {
+        /// How many were found alive.
+        found: u32,
+        /// Host, users and namespaces the look covered.
+        scope: String,
+        /// True where the scope covers every user of the whole host.
+        whole: bool,
+    },
+    /// The target was deliberately left alone, and why (own ancestor, shared, responder's own).
+    Spared {
+        /// The reason, with what remains open.
+        why: String,
+    },
+    /// A volatile fact worth keeping (argv, cwd, sockets, last use), in words without secrets.
+    Noted {
+        /// A label such as `argv` or `last-used`.
+        label: String,
+        /// The text, scrubbed.
+        text: String,
+    },
+}
+
+/// A fact with the moment it was observed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Observed {
+    /// Monotonic microseconds at which it was observed.
+    pub at_us: u64,
+    /// What was observed.
+    pub fact: Fact,
+}
+
+/// What kind of thing is being proved dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetKind {
+    /// A credential.
+    Grant,
+    /// A process tree.
+    Tree,
+    /// Something that starts the agent again.
+    Trigger,
+}
+
+/// The strongest word the facts allow. Later variants are weaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// Tried afterwards, again after the window, and with an old session: refused each time.
+    Refused,
+    /// Looked for over the whole host and not found.
+    Gone,
+    /// New use refused, also after the window; an old session could not be tried.
+    RefusedNewUse,
+    /// The provider's own record says dead; the credential itself was not tried.
+    Confirmed,
+    /// Not found in the part of the host that could be seen.
+    NotSeenHere,
+    /// The provider took the request. Nothing more is known.
+    Accepted,
+    /// No way to tell from here; a named person must answer for it.
+    Unprovable,
+    /// The attempt failed, or its outcome is unknown.
+    Failed,
+    /// Seen alive after the cut.
+    StillLive,
+}
+
+impl Proof {
+    /// The words used in records and on screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            Proof::Refused => "refused",
+            Proof::Gone => "gone",
+            Proof::RefusedNewUse => "refused (new use)",
+            Proof::Confirmed => "confirmed",
+            Proof::NotSeenHere => "not-seen-here",
+            Proof::Accepted => "accepted",
+            Proof::Unprovable => "unprovable",
+            Proof::Failed => "failed",
+            Proof::StillLive => "still-live",
+        }
+    }
+
+    /// True where the record holds a proof of death rather than a hope.
+    pub fn is_dead(self) -> bool {
+        matches!(
+            self,
+            Proof::Refused | Proof::Gone | Proof::RefusedNewUse | Proof::Confirmed
+        )
+    }
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// The word that these facts allow, never a stronger one.
+///
+/// `window` is the provider's propagation time: a refusal seen earlier than `window` after the last
+/// accepted cut does not count as [`Proof::Refused`] yet. Facts may come in any order of kind but are
+/// given oldest first. Facts from before the last cut prove nothing about life after it, except that
+/// an observation of life without any later observation of death always counts.
+pub fn proof(kind: TargetKind, facts: &[Observed], window: Duration) -> Proof {
+    match kind {
+        TargetKind::Tree => tree_proof(facts),
+        TargetKind::Grant | TargetKind::Trigger => grant_proof(facts, window),
+    }
+}
+
+fn tree_proof(facts: &[Observed]) -> Proof {
+    let mut word = Proof::Failed;
+    for observed in facts {
+        match &observed.fact {
+            Fact::LookedFor {
+                found: 0,
+                whole: true,
+                ..
+            } => word = Proof::Gone,
+            Fact::LookedFor {
+                found: 0,
+                whole: false,
+                ..
+            } => word = Proof::NotSeenHere,
+            Fact::LookedFor { .. } | Fact::Spared { .. } => word = Proof::StillLive,
+            _ => {}
+        }
+    }
+    word
+}
+
+fn grant_proof(facts: &[Observed], window: Duration) -> Proof {
+    // Alive is alive whenever it was last seen so: take the latest look of each kind.
+    let latest = |pick: &dyn Fn(&Fact) -> Option<bool>| {
+        facts
+            .iter()
+            .rev()
+            .find_map(|o| pick(&o.fact).map(|dead| (dead, o.at_us)))
+    };
+    let new_use = latest(&|f| match f {
+        Fact::TriedNew { refused } => Some(*refused),
+        _ => None,
+    });
+    let old_use = latest(&|f| match f {
+        Fact::TriedOpen { refused } => Some(*refused),
+        _ => None,
+    });
+    let record = latest(&|f| match f {
+        Fact::ReadBack { dead } => Some(*dead),
+        _ => None,
+    });
+    let listed = latest(&|f| match f {
+        Fact::Listed { live } => Some(*live == 0),
+        _ => None,
+    });
+    let looks = [new_use, old_use, record, listed];
+    if looks.into_iter().flatten().any(|(dead, _)| !dead) {
+        return Proof::StillLive;
+    }
+    if facts.iter().any(|o| matches!(o.fact, Fact::Spared { .. })) && new_use.is_none() && record.is_none() {
+        return Proof::StillLive;
+    }
+    let cut = facts
+        .iter()
+        .rev()
+        .find(|o| matches!(o.fact, Fact::Accepted { .. } | Fact::AlreadyDone { .. }))
+        .map(|o| o.at_us);
+    let Some(cut) = cut else {
+        let manual = facts.iter().any(|o| matches!(o.fact, Fact::Manual { .. }));
+        return match (new_use, record, manual) {
+            // Never cut by us, yet looked at and dead: the provider's word, no more.
+            (Some((true, _)), _, _) | (_, Some((true, _)), _) => Proof::Confirmed,
+            (_, _, true) => Proof::Unprovable,
+            _ => Proof::Failed,
+        };
+    };
+    let after = |look: Option<(bool, u64)>| look.is_some_and(|(_, at)| at >= cut);
+    let window_us = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
+    let settled = new_use.is_some_and(|(_, at)| at >= cut.saturating_add(window_us));
+    let no_sessions = facts.iter().any(|o| matches!(o.fact, Fact::NoSessions));
+    if settled && (after(old_use) || no_sessions) {
+        return Proof::Refused;
+    }
+    if settled {
+        return Proof::RefusedNewUse;
+    }
+    if after(record) {
+        return Proof::Confirmed;
+    }
+    Proof::Accepted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(facts: &[(u64, Fact)]) -> Vec<Observed> {
+        facts
+            .iter()
+            .map(|(at_us, fact)| Observed {
+                at_us: *at_us,
+                fact: fact.clone(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn nothing_seen_proves_nothing() {
+        for kind in [TargetKind::Grant, TargetKind::Tree, TargetKind::Trigger] {
+            assert_eq!(proof(kind, &[], Duration::ZERO), Proof::Failed);
+        }
+    }
+
+    #[test]
+    fn a_two_hundred_is_only_accepted() {
+        let facts = at(&[(1, Fact::Accepted { status: 200 })]);
+        assert_eq!(proof(TargetKind::Grant, &facts, Duration::ZERO), Proof::Accepted);
+    }
+
+    #[test]
+    fn a_refusal_before_the_window_has_passed_is_not_the_last_word() {
+        let mut facts = at(&[
+            (10, Fact::Accepted { status: 204 }),
+            (20, Fact::TriedNew { refused: true }),
+            (21, Fact::TriedOpen { refused: true }),
+        ]);
+        let window = Duration::from_micros(100);
+        assert_eq!(proof(TargetKind::Grant, &facts, window), Proof::Accepted);
+        facts.extend(at(&[(110, Fact::TriedNew { refused: true })]));
+        assert_eq!(proof(TargetKind::Grant, &facts, window), Proof::Refused);
+    }
+
+    #[test]
+    fn without_an_old_session_the_word_says_so() {
+        let facts = at(&[
+            (10, Fact::Accepted { status: 204 }),
+            (20, Fact::TriedNew { refused: true }),
+        ]);
+        assert_eq!(
+            proof(TargetKind::Grant, &facts, Duration::ZERO),
+            Proof::RefusedNewUse
+        );
+    }
+
+    #[test]
+    fn any_later_sign_of_life_wins() {
+        let facts = at(&[
+            (10, Fact::Accepted { status: 204 }),
+            (20, Fact::TriedNew { refused: true }),
+            (21, Fact::ReadBack { dead: true }),
+            (22, Fact::TriedOpen { refused: false }),
+        ]);
+        assert_eq!(proof(TargetKind::Grant, &facts, Duration::ZERO), Proof::StillLive);
+    }
+
+    #[test]
+    fn a_timeout_is_not_a_success() {
+        let facts = at(&[(10, Fact::Silent { after_ms: 15_000 })]);
+        assert_eq!(proof(TargetKind::Grant, &facts, Duration::ZERO), Proof::Failed);
+    }
+
+    #[test]
+    fn a_narrow_look_does_not_prove_gone() {
+        let narrow = Fact::LookedFor {
+            found: 0,
+            scope: "uid 1000".into(),
+            whole: false,
+        };
+        let facts = at(&[(1, Fact::Killed { count: 3 }), (2, narrow)]);
+        assert_eq!(
+            proof(TargetKind::Tree, &facts, Duration::ZERO),
+            Proof::NotSeenHere
+        );
+    }
+}

@@ -1,0 +1,175 @@
+//! What an agent holds and what starts it: grants, trees, triggers.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::fact::TargetKind;
+use super::ids::TargetId;
+use super::secret::SecretRef;
+
+/// Who else uses a grant. Decides how and when it is cut (DESIGN 8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shared {
+    /// The agent's alone: cut now.
+    #[default]
+    No,
+    /// Production uses it too: narrow cut now, full cut on one key.
+    Production,
+    /// The responder uses it too: used to cut the rest, then cut, last, never skipped.
+    Responder,
+}
+
+/// One piece of access an agent holds. Never holds a secret, only where one is read from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// Name in the record and on screen.
+    pub id: TargetId,
+    /// Name of the adapter: a coded provider or a table.
+    pub provider: String,
+    /// Which agent holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// What the adapter needs to name it (`address`, `accessor`, `role`, …).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub with: BTreeMap<String, String>,
+    /// Where the *responder's* credential for the provider is read from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<SecretRef>,
+    /// Where the agent's own secret is read from, to prove it refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretRef>,
+    /// Who else uses it.
+    #[serde(default)]
+    pub shared: Shared,
+    /// What it reaches, in the team's words (`production`, `backups`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reaches: Vec<String>,
+}
+
+/// How the processes of one agent are recognised. An empty rule matches nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TreeRule {
+    /// Absolute paths of executables, or file names, compared with `/proc/PID/exe` and argv.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exe: Vec<String>,
+    /// Words one of which must occur in the argument list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub argv: Vec<String>,
+    /// Environment markers, as `NAME` or `NAME=value`, one of which must be set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<String>,
+    /// Working directories (or their parents) of the agent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cwd: Vec<String>,
+    /// Only processes of these users.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub user: Vec<String>,
+}
+
+/// One agent's processes on this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tree {
+    /// Name in the record and on screen.
+    pub id: TargetId,
+    /// Which agent it is, as a word for people (`claude-code`, `deploy-bot`).
+    pub agent: String,
+    /// How its processes are recognised.
+    pub rule: TreeRule,
+}
+
+/// The kinds of thing that start an agent again which the tool can disable itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TriggerKind {
+    /// Lines of a user's crontab that contain the text.
+    Cron {
+        /// Whose crontab.
+        user: String,
+        /// Text that the line must contain.
+        contains: String,
+    },
+    /// A file in `/etc/cron.d` or a like folder whose lines contain the text.
+    CronFile {
+        /// The file.
+        path: String,
+        /// Text that the line must contain.
+        contains: String,
+    },
+    /// A systemd unit (a timer, a path or a service).
+    Systemd {
+        /// Unit name with its suffix.
+        unit: String,
+        /// `--root` of an offline tree; `None` = the running manager.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        root: Option<String>,
+        /// True for the user manager of the responder.
+        #[serde(default)]
+        user: bool,
+    },
+    /// Something at a provider, cut like a grant through its adapter.
+    Provider {
+        /// Name of the adapter.
+        provider: String,
+        /// What the adapter needs to name it.
+        #[serde(default)]
+        with: BTreeMap<String, String>,
+        /// Where the responder's credential is read from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        auth: Option<SecretRef>,
+    },
+    /// Something only a person can switch off.
+    Manual {
+        /// Exact console path or command.
+        how: String,
+    },
+}
+
+/// What can start an agent again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trigger {
+    /// Name in the record and on screen.
+    pub id: TargetId,
+    /// Which agent it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// What it is.
+    pub kind: TriggerKind,
+}
+
+/// One thing to stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// A credential.
+    Grant(Grant),
+    /// A process tree.
+    Tree(Tree),
+    /// What starts it again.
+    Trigger(Trigger),
+}
+
+impl Target {
+    /// Its name in the record.
+    pub fn id(&self) -> &TargetId {
+        match self {
+            Target::Grant(g) => &g.id,
+            Target::Tree(t) => &t.id,
+            Target::Trigger(t) => &t.id,
+        }
+    }
+
+    /// What kind of thing it is.
+    pub fn kind(&self) -> TargetKind {
+        match self {
+            Target::Grant(_) => TargetKind::Grant,
+            Target::Tree(_) => TargetKind::Tree,
+            Target::Trigger(_) => TargetKind::Trigger,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The words of the house: plain data, its YAML and JSON forms, and the pure rules over it.
+//!
+//! Absent from this room: I/O of any kind, clocks, randomness, the terminal.
+
+pub mod diagnostic;
+pub mod effect;
+pub mod fact;
+pub mod grant;
+pub mod ids;
+pub mod secret;
+pub mod time;

@@ -1,0 +1,1 @@
+//! Secrets out of text, with a receipt for each.

@@ -1,0 +1,1 @@
+//! Facts to words: Markdown and JSON from a template. Never asks the time.

@@ -1,0 +1,1 @@
+//! OpenSSH signatures and rosters: parsed and verified in process.

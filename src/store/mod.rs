@@ -1,0 +1,1 @@
+//! Every byte of a case on disk: folder, locks, append, objects, spool.

@@ -1,0 +1,1 @@
+//! Agents' own records of what they did.

@@ -1,0 +1,1 @@
+//! Tests of `collectors`; see the functions below.

@@ -1,0 +1,1 @@
+//! Tests of `drill`; see the functions below.

@@ -1,0 +1,1 @@
+//! Tests of `effects`; see the functions below.

@@ -1,0 +1,1 @@
+//! Tests of `evidence`; see the functions below.

@@ -1,0 +1,1 @@
+//! Tests of `house`; see the functions below.

@@ -1,0 +1,1 @@
+//! Tests of `orders`; see the functions below.

@@ -1,0 +1,1 @@
+//! Tests of `promises`; see the functions below.

@@ -1,0 +1,1 @@
+//! Tests of `providers`; see the functions below.

@@ -1,0 +1,1 @@
+//! Tests of `redact`; see the functions below.

@@ -1,0 +1,1 @@
+//! Tests of `runbooks`; see the functions below.

@@ -1,0 +1,1 @@
+//! Tests of `signoff`; see the functions below.

@@ -1,0 +1,1 @@
+//! Tests of `support`; see the functions below.

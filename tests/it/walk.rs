@@ -1,0 +1,1 @@
+//! Tests of `walk`; see the functions below.
