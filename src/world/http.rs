@@ -1,9 +1,14 @@
 //! HTTP: one request, one answer, no redirects, no hidden retries.
 
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Later, NetError};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use url::{Host, Url};
+
+use super::{Later, NetError, chain};
 use crate::model::secret::Secret;
 
 /// One request. Header values and bodies may hold secrets, so all of them are kept as such.
@@ -60,4 +65,175 @@ pub const BODY_CAP: usize = 4 << 20;
 pub trait Http {
     /// Sends one request once. Redirects are answers, not followed: a followed one would carry the token along.
     fn send(&self, request: HttpRequest) -> Later<'_, Result<HttpResponse, NetError>>;
+}
+
+/// Limit for making a connection, TLS included. A host that does not answer within it is down.
+const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long an idle connection is kept: shorter than the idle limits of common servers, so that a
+/// cut never goes out on a connection the other side has just closed.
+const IDLE_LIMIT: Duration = Duration::from_secs(15);
+
+/// The network, through reqwest with rustls.
+///
+/// Clients are built when first needed, one for each set of TLS files: building one fails on a host
+/// without a trust store, and that must not touch the calls that bring their own.
+#[derive(Default)]
+pub struct RealHttp {
+    clients: RefCell<BTreeMap<(TlsFiles, bool), reqwest::Client>>,
+}
+
+impl RealHttp {
+    /// No client is built yet.
+    pub fn new() -> Self {
+        RealHttp::default()
+    }
+
+    fn client(&self, tls: &TlsFiles, plain: bool) -> Result<reqwest::Client, NetError> {
+        let key = (tls.clone(), plain);
+        if let Some(client) = self.clients.borrow().get(&key) {
+            return Ok(client.clone());
+        }
+        let client = build(tls, plain)?;
+        self.clients.borrow_mut().insert(key, client.clone());
+        Ok(client)
+    }
+
+    async fn once(&self, request: HttpRequest) -> Result<HttpResponse, NetError> {
+        let url = Url::parse(&request.url)
+            .map_err(|e| NetError::Setup(format!("`{}` is not an address: {e}", request.url)))?;
+        let plain = plain(&url)?;
+        let client = self.client(&request.tls, plain)?;
+        let method = reqwest::Method::from_bytes(request.method.as_bytes())
+            .map_err(|_| NetError::Setup(format!("`{}` is not an HTTP method", request.method)))?;
+        let mut building = client.request(method, url).headers(headers(&request.headers)?);
+        if let Some(body) = &request.body {
+            building = building.body(body.expose().to_owned());
+        }
+        let mut answer = building.send().await.map_err(net_error)?;
+        let mut response = HttpResponse {
+            status: answer.status().as_u16(),
+            headers: named(answer.headers()),
+            body: Vec::new(),
+        };
+        while let Some(chunk) = answer.chunk().await.map_err(net_error)? {
+            let room = BODY_CAP - response.body.len();
+            response.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if chunk.len() >= room {
+                break;
+            }
+        }
+        Ok(response)
+    }
+}
+
+impl Http for RealHttp {
+    #[allow(clippy::disallowed_methods, reason = "the real half of a port")]
+    fn send(&self, request: HttpRequest) -> Later<'_, Result<HttpResponse, NetError>> {
+        let limit = request.deadline;
+        Box::pin(async move {
+            match tokio::time::timeout(limit, self.once(request)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(NetError::Silent(limit)),
+            }
+        })
+    }
+}
+
+/// True for plain HTTP, which is allowed to this machine only: a token must not cross a network in clear.
+fn plain(url: &Url) -> Result<bool, NetError> {
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" => Ok(false),
+        "http" if loopback => Ok(true),
+        "http" => Err(NetError::Setup(
+            "plain http is used to this machine only; write https".to_owned(),
+        )),
+        other => Err(NetError::Setup(format!("`{other}` is not http or https"))),
+    }
+}
+
+fn build(tls: &TlsFiles, plain: bool) -> Result<reqwest::Client, NetError> {
+    super::install_crypto();
+    let mut builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(CONNECT_LIMIT)
+        .pool_idle_timeout(IDLE_LIMIT)
+        .tcp_nodelay(true)
+        .https_only(!plain);
+    if plain {
+        // Loopback needs neither a proxy nor a trust store; a rescue shell may have no trust store at all.
+        builder = builder.no_proxy().tls_certs_only([]);
+    }
+    if let Some(path) = &tls.ca {
+        let bundle = reqwest::Certificate::from_pem_bundle(&read_pem(path)?)
+            .map_err(|e| unreadable(path, &chain(&e)))?;
+        if bundle.is_empty() {
+            return Err(unreadable(path, "it holds no certificate"));
+        }
+        builder = builder.tls_certs_merge(bundle);
+    }
+    if let Some(path) = &tls.identity {
+        let identity = reqwest::Identity::from_pem(&read_pem(path)?).map_err(|e| {
+            let hint = "an encrypted key must be decrypted first, as with `openssl pkey`";
+            unreadable(path, &format!("{} ({hint})", chain(&e)))
+        })?;
+        builder = builder.identity(identity);
+    }
+    builder.build().map_err(|e| {
+        let text = chain(&e);
+        let hint = match text.contains("No CA certificates") {
+            true => "; name a file with `ca`",
+            false => "",
+        };
+        NetError::Setup(format!("{text}{hint}"))
+    })
+}
+
+fn read_pem(path: &Path) -> Result<Vec<u8>, NetError> {
+    std::fs::read(path).map_err(|e| unreadable(path, &e.to_string()))
+}
+
+fn unreadable(path: &Path, why: &str) -> NetError {
+    NetError::Setup(format!("cannot use {}: {why}", path.display()))
+}
+
+fn headers(wanted: &[(String, Secret)]) -> Result<HeaderMap, NetError> {
+    let mut all = HeaderMap::new();
+    for (name, value) in wanted {
+        let bad = |what: &str| NetError::Setup(format!("the {what} of header `{name}` cannot be sent"));
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad("name"))?;
+        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| bad("value"))?;
+        value.set_sensitive(true);
+        all.append(key, value);
+    }
+    Ok(all)
+}
+
+fn named(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers
+        .iter()
+        .map(|(name, value)| {
+            let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            (name.as_str().to_owned(), text)
+        })
+        .collect()
+}
+
+/// Tells what was certainly not sent from what may have been carried out.
+fn net_error(error: reqwest::Error) -> NetError {
+    let error = error.without_url();
+    let text = chain(&error);
+    match () {
+        () if error.is_builder() => NetError::Setup(text),
+        () if error.is_connect() => NetError::Connect(text),
+        () => NetError::Lost(text),
+    }
 }

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod entropy;
+pub mod executor;
 pub mod files;
 pub mod host;
 pub mod http;
@@ -30,6 +31,27 @@ pub use interrupt::Interrupt;
 pub use secrets::Secrets;
 pub use spawn::Spawn;
 pub use sql::Sql;
+
+/// Chooses ring for every TLS connection of this process. May be called any number of times.
+fn install_crypto() {
+    // An error only says that somebody chose before us.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// The whole chain of causes: the useful words sit two or three levels down.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        next = cause.source();
+    }
+    text
+}
 
 /// A future that stays on this thread.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;

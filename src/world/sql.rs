@@ -1,6 +1,17 @@
 //! PostgreSQL sessions, as text in and text out.
 
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::{Client, Config, SimpleQueryMessage};
+use tokio_postgres_rustls::MakeRustlsConnect;
+use url::Url;
 
 use super::{Later, NetError};
 use crate::model::secret::Secret;
@@ -21,5 +32,184 @@ pub trait Sql {
 /// One open session, closed when dropped.
 pub trait SqlSession {
     /// Runs one or more statements and gives the rows of all of them, in order.
+    ///
+    /// A statement the server refuses is [`NetError::Refused`] with SQLSTATE and text, and the session
+    /// goes on; [`NetError::Lost`] means that the session is over.
     fn query<'a>(&'a self, sql: &'a str) -> Later<'a, Result<Rows, NetError>>;
+}
+
+/// PostgreSQL over the network, TLS by rustls.
+///
+/// To any host but this one the connection is encrypted and the certificate checked, unless the URL
+/// says `sslmode=disable`; a private authority is named by `sslrootcert`.
+#[derive(Default)]
+pub struct RealSql;
+
+impl Sql for RealSql {
+    #[allow(clippy::disallowed_methods, reason = "the real half of a port")]
+    fn open<'a>(
+        &'a self,
+        url: &'a Secret,
+        deadline: Duration,
+    ) -> Later<'a, Result<Box<dyn SqlSession>, NetError>> {
+        Box::pin(async move {
+            match tokio::time::timeout(deadline, connect(url.expose())).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(NetError::Silent(deadline)),
+            }
+        })
+    }
+}
+
+async fn connect(url: &str) -> Result<Box<dyn SqlSession>, NetError> {
+    let (mut config, authority) = configure(url)?;
+    let here = |host: &Host| match host {
+        Host::Tcp(name) => name == "localhost" || name == "127.0.0.1" || name == "::1",
+        Host::Unix(_) => true,
+    };
+    let local = config.get_hosts().iter().all(here)
+        && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback);
+    if !local && config.get_ssl_mode() == SslMode::Prefer {
+        config.ssl_mode(SslMode::Require);
+    }
+    config.application_name("incident");
+    let (client, line): (Client, Line) = if local && config.get_ssl_mode() != SslMode::Require {
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.map_err(login_error)?;
+        (client, Box::pin(connection))
+    } else {
+        let (client, connection) = config.connect(tls(authority)?).await.map_err(login_error)?;
+        (client, Box::pin(connection))
+    };
+    let line = RefCell::new(Some(line));
+    Ok(Box::new(RealSession { client, line }))
+}
+
+/// Reads the address. The parameters only libpq knows are taken out first, since the parser refuses them.
+fn configure(text: &str) -> Result<(Config, Option<String>), NetError> {
+    // The parser's own message may quote the address with its password: it is dropped.
+    let bad = || NetError::Setup("this is not a PostgreSQL address".to_owned());
+    let mut authority = None;
+    let text = match Url::parse(text) {
+        Ok(mut url) => {
+            let mut kept = Vec::new();
+            for (name, value) in url.query_pairs() {
+                match (&*name, &*value) {
+                    ("sslrootcert", _) => authority = Some(value.into_owned()),
+                    ("sslmode", "verify-ca" | "verify-full") => {
+                        kept.push(("sslmode".to_owned(), "require".to_owned()));
+                    }
+                    _ => kept.push((name.into_owned(), value.into_owned())),
+                }
+            }
+            url.set_query(None);
+            if !kept.is_empty() {
+                url.query_pairs_mut().extend_pairs(kept);
+            }
+            url.to_string()
+        }
+        Err(_) => text.to_owned(),
+    };
+    Ok((text.parse().map_err(|_| bad())?, authority))
+}
+
+fn tls(authority: Option<String>) -> Result<MakeRustlsConnect, NetError> {
+    super::install_crypto();
+    let Some(path) = authority else {
+        return match MakeRustlsConnect::with_native_certs() {
+            Ok((connector, _)) => Ok(connector),
+            Err(_) => Err(NetError::Setup(
+                "this machine has no trust store; name one with sslrootcert".to_owned(),
+            )),
+        };
+    };
+    let unusable = |why: String| NetError::Setup(format!("cannot use {path}: {why}"));
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(&path).map_err(|e| unusable(e.to_string()))? {
+        let certificate = certificate.map_err(|e| unusable(e.to_string()))?;
+        roots.add(certificate).map_err(|e| unusable(e.to_string()))?;
+    }
+    let config = rustls::ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
+}
+
+/// What carries the bytes of a session; it only moves while it is polled.
+type Line = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>>>>;
+
+/// One session. The connection is polled together with the statement, so that no task outlives the
+/// session and dropping it closes the socket. One statement at a time.
+struct RealSession {
+    client: Client,
+    line: RefCell<Option<Line>>,
+}
+
+impl RealSession {
+    /// Moves bytes. A line that has ended is dropped: it must not be polled again.
+    fn move_line(&self, cx: &mut Context<'_>) -> Poll<Result<(), tokio_postgres::Error>> {
+        let mut slot = self.line.borrow_mut();
+        let ended = match slot.as_mut() {
+            Some(line) => line.as_mut().poll(cx),
+            None => Poll::Ready(Ok(())),
+        };
+        if ended.is_ready() {
+            *slot = None;
+        }
+        ended
+    }
+}
+
+impl SqlSession for RealSession {
+    fn query<'a>(&'a self, sql: &'a str) -> Later<'a, Result<Rows, NetError>> {
+        Box::pin(async move {
+            if self.client.is_closed() {
+                return Err(NetError::Lost("the session is closed".to_owned()));
+            }
+            let mut statement = pin!(self.client.simple_query(sql));
+            let messages = poll_fn(|cx| {
+                let ended = self.move_line(cx);
+                match (statement.as_mut().poll(cx), ended) {
+                    (Poll::Ready(answer), _) => Poll::Ready(answer.map_err(statement_error)),
+                    (Poll::Pending, Poll::Ready(Err(e))) => Poll::Ready(Err(NetError::Lost(words(&e)))),
+                    (Poll::Pending, Poll::Ready(Ok(()))) => {
+                        Poll::Ready(Err(NetError::Lost("the server ended the session".to_owned())))
+                    }
+                    (Poll::Pending, Poll::Pending) => Poll::Pending,
+                }
+            })
+            .await?;
+            let row = |message| match message {
+                SimpleQueryMessage::Row(row) => Some(
+                    (0..row.len())
+                        .map(|i| row.try_get(i).ok().flatten().map(str::to_owned))
+                        .collect(),
+                ),
+                _ => None,
+            };
+            Ok(messages.into_iter().filter_map(row).collect())
+        })
+    }
+}
+
+fn login_error(error: tokio_postgres::Error) -> NetError {
+    match error.as_db_error() {
+        Some(_) => NetError::Refused(words(&error)),
+        None => NetError::Connect(words(&error)),
+    }
+}
+
+fn statement_error(error: tokio_postgres::Error) -> NetError {
+    match error.as_db_error() {
+        // FATAL and PANIC end the session; a plain ERROR ends the statement only.
+        Some(db) if db.severity() == "ERROR" => NetError::Refused(words(&error)),
+        _ => NetError::Lost(words(&error)),
+    }
+}
+
+/// `SQLSTATE: message` where the server spoke, else the chain of causes.
+fn words(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => format!("{}: {}", db.code().code(), db.message()),
+        None => super::chain(error),
+    }
 }
