@@ -1,1 +1,14 @@
 //! OpenSSH signatures and rosters: parsed and verified in process.
+//!
+//! A signature says which key signed; only the roster says whose key that is; neither says that it
+//! counts. What counts is the business of `signoff`. We accept nothing that `ssh-keygen -Y verify`
+//! would refuse, and read what it ignores: the touch and PIN flags of FIDO keys.
+//!
+//! Absent from this room: signing (that is `ssh-keygen -Y sign`, with its agents, touches and PINs),
+//! files, clocks.
+
+mod roster;
+mod verify;
+
+pub use roster::{Entry, NotCounted, Roster};
+pub use verify::{SigError, Signature, VerifiedKey, verify};

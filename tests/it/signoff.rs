@@ -1,1 +1,4 @@
-//! Tests of `signoff`; see the functions below.
+//! Signatures and sign-offs against the real `ssh-keygen`.
+
+mod keygen;
+mod keys;

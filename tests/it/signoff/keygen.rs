@@ -1,0 +1,101 @@
+//! A bench of real keys in a temporary folder, driven through the real `ssh-keygen`.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "these tests run the program whose verdicts we compare ours with, and say what they could not try"
+)]
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// Debian's software authenticator (package `openssh-tests`): FIDO signatures without a device.
+const SK_DUMMY: &str = "/usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so";
+
+pub struct Bench {
+    dir: tempfile::TempDir,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        Bench {
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// False where the FIDO rows cannot be tried; the caller says so.
+    pub fn has_fido() -> bool {
+        let there = PathBuf::from(SK_DUMMY).exists();
+        if !there {
+            eprintln!("not tested: FIDO keys (apt install openssh-tests)");
+        }
+        there
+    }
+
+    fn keygen(&self, args: &[&str], input: &[u8]) -> (bool, Vec<u8>) {
+        let mut child = Command::new("ssh-keygen")
+            .args(args)
+            .current_dir(&self.dir)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.dir.path())
+            .env("SSH_SK_PROVIDER", SK_DUMMY)
+            // A PIN, where one is asked for, is empty and never asked on a terminal.
+            .env("SSH_ASKPASS", "/bin/true")
+            .env("SSH_ASKPASS_REQUIRE", "force")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // It may refuse before it has read everything.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        let out = child.wait_with_output().unwrap();
+        (out.status.success(), out.stdout)
+    }
+
+    /// Makes a key pair; `options` as for `ssh-keygen`, `-t` first.
+    pub fn key(&self, name: &str, options: &[&str]) {
+        let mut args = vec!["-q", "-N", "", "-C", "bench", "-f", name];
+        args.extend(options);
+        assert!(self.keygen(&args, b"").0, "{name}");
+    }
+
+    /// `type base64` of a key.
+    pub fn public(&self, name: &str) -> String {
+        let path = self.dir.path().join(format!("{name}.pub"));
+        let text = fs::read_to_string(path).unwrap();
+        text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    }
+
+    pub fn sign(&self, name: &str, namespace: &str, message: &[u8]) -> Vec<u8> {
+        let (signed, armour) = self.keygen(&["-Y", "sign", "-n", namespace, "-f", name], message);
+        assert!(signed, "{name}");
+        armour
+    }
+
+    /// Signs one key with another: `name-cert.pub`.
+    pub fn certify(&self, authority: &str, name: &str) {
+        let public = format!("{name}.pub");
+        let args = [
+            "-q",
+            "-s",
+            authority,
+            "-I",
+            "bench",
+            "-n",
+            "ana@example.com",
+            &public,
+        ];
+        assert!(self.keygen(&args, b"").0);
+    }
+
+    pub fn verifies(&self, roster: &str, who: &str, ns: &str, sig: &[u8], message: &[u8]) -> bool {
+        fs::write(self.dir.path().join("roster"), roster).unwrap();
+        fs::write(self.dir.path().join("sig"), sig).unwrap();
+        let args = ["-Y", "verify", "-f", "roster", "-I", who, "-n", ns, "-s", "sig"];
+        self.keygen(&args, message).0
+    }
+}
