@@ -2,10 +2,14 @@
 //!
 //! Absent from this room: I/O of any kind, clocks, randomness, the terminal.
 
+pub mod act;
 pub mod diagnostic;
 pub mod effect;
 pub mod fact;
 pub mod grant;
 pub mod ids;
+pub mod inventory;
+pub mod runbook;
 pub mod secret;
 pub mod time;
+pub mod yaml;
