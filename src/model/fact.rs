@@ -134,6 +134,15 @@ pub struct Observed {
     pub fact: Fact,
 }
 
+/// What a glance before the cut gave: facts, and what puts things back.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Glance {
+    /// What was seen.
+    pub facts: Vec<Fact>,
+    /// Bytes from which the cut can be undone; they may hold secrets. `None` where nothing is to be undone.
+    pub undo: Option<Vec<u8>>,
+}
+
 /// What kind of thing is being proved dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

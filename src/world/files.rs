@@ -1,7 +1,11 @@
 //! Files outside the case folder: read with a limit, replaced whole.
 
-use std::io;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 /// What a path is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +30,7 @@ pub struct Stat {
 pub trait Files {
     /// The file's bytes; an error of kind `FileTooLarge` where it has more than `cap`.
     fn read(&self, path: &Path, cap: u64) -> io::Result<Vec<u8>>;
-    /// Opens a file for streaming.
+    /// Opens a regular file for streaming; a symbolic link is refused, not followed.
     fn open(&self, path: &Path) -> io::Result<Box<dyn io::Read>>;
     /// Names in a folder, sorted.
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
@@ -36,4 +40,137 @@ pub trait Files {
     fn replace(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
+}
+
+/// The file system of this machine.
+pub struct RealFiles;
+
+/// The error for anything that is neither file nor folder: reading a pipe could wait for ever.
+fn not_a_file() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
+}
+
+/// Opens a regular file; never waits on a pipe or a device.
+fn open_regular(path: &Path, flags: OFlags) -> io::Result<fs::File> {
+    let flags = flags | OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let file = fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(not_a_file())
+    }
+}
+
+impl Files for RealFiles {
+    fn read(&self, path: &Path, cap: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        open_regular(path, OFlags::empty())?
+            .take(cap.saturating_add(1))
+            .read_to_end(&mut bytes)?;
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > cap {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(bytes)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn io::Read>> {
+        // A file swapped for a link between the look and the open must not take us elsewhere.
+        open_regular(path, OFlags::NOFOLLOW)
+            .map(|file| Box::new(file) as Box<dyn io::Read>)
+            .map_err(|e| match e.raw_os_error() {
+                Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
+                    io::Error::new(io::ErrorKind::InvalidInput, "a symbolic link, not followed")
+                }
+                _ => e,
+            })
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut names = fs::read_dir(path)?
+            .map(|entry| entry.map(|e| PathBuf::from(e.file_name())))
+            .collect::<io::Result<Vec<_>>>()?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        let meta = fs::symlink_metadata(path)?;
+        Ok(Stat {
+            len: meta.len(),
+            mode: meta.mode() & 0o7777,
+            uid: meta.uid(),
+            mtime_ms: meta.mtime() * 1_000 + meta.mtime_nsec() / 1_000_000,
+            is_dir: meta.is_dir(),
+            is_file: meta.is_file(),
+            is_link: meta.is_symlink(),
+        })
+    }
+
+    fn replace(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+        let folder = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(folder)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".incident-")
+            .tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        let inner = file.as_file();
+        if let Ok(old) = fs::symlink_metadata(path) {
+            // Another owner's file stays that owner's where we may say so.
+            let _ = std::os::unix::fs::fchown(inner, Some(old.uid()), Some(old.gid()));
+        }
+        inner.set_permissions(fs::Permissions::from_mode(mode))?;
+        inner.sync_all()?;
+        file.persist(path).map_err(|e| e.error)?;
+        fs::File::open(folder)?.sync_all()
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_longer_file_is_an_error_and_not_a_short_answer() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        RealFiles.replace(&path, b"12345", 0o640).unwrap();
+        assert_eq!(RealFiles.read(&path, 5).unwrap(), b"12345");
+        assert_eq!(
+            RealFiles.read(&path, 4).unwrap_err().kind(),
+            io::ErrorKind::FileTooLarge
+        );
+        assert_eq!(RealFiles.stat(&path).unwrap().mode, 0o640);
+        assert_eq!(
+            RealFiles.list(&dir.path().join("a")).unwrap(),
+            [PathBuf::from("b")]
+        );
+    }
+
+    #[test]
+    fn links_are_seen_and_not_followed_when_streaming() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
+        assert!(RealFiles.stat(&link).unwrap().is_link);
+        let error = RealFiles.open(&link).err().unwrap();
+        assert_eq!(error.to_string(), "a symbolic link, not followed");
+    }
+
+    #[test]
+    fn a_pipe_does_not_hold_us_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+        assert_eq!(
+            RealFiles.read(&pipe, 10).unwrap_err().to_string(),
+            "not a regular file"
+        );
+    }
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use crate::model::secret::Secret;
 
+pub use super::linux::RealHost;
+
 /// One process, told from a later one of the same id by its start time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pid {

@@ -4,6 +4,7 @@
 //! system themselves. `cli/wire.rs` builds the real one, `drill` the simulated one.
 //! Absent from this room: meaning. It reads, sends, starts and signals; it decides nothing.
 
+mod children;
 pub mod clock;
 pub mod entropy;
 pub mod executor;
@@ -11,6 +12,8 @@ pub mod files;
 pub mod host;
 pub mod http;
 pub mod interrupt;
+pub mod jail;
+mod linux;
 pub mod secrets;
 pub mod spawn;
 pub mod sql;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::Later;
 use crate::model::secret::Secret;
 
+pub use super::children::RealSpawn;
+
 /// What to run. Never a shell unless argv says so.
 #[derive(Debug)]
 pub struct Command {
@@ -56,8 +58,10 @@ pub struct Ran {
     pub err_bytes: u64,
     /// True where a stream was longer than the cap.
     pub truncated: bool,
-    /// Processes it left behind that were ended too.
+    /// Processes besides the program itself that had to be ended with it.
     pub escapees: u32,
+    /// Processes that outlived a program which ended by itself (a service it started). Left alone.
+    pub left: u32,
 }
 
 /// A child as it is written into the journal before anything else is known.

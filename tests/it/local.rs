@@ -1,1 +1,83 @@
-//! Tests of `local`; see the functions below.
+//! The agent on this host, with real processes, crontabs and units: always in a jail of its own.
+//!
+//! Each outer test starts this binary again inside its own PID namespace, with an empty environment and
+//! a made-up home, and runs the `#[ignore]`d test of the same name in `inner` there.
+
+use std::process::Command;
+
+#[path = "local/inner.rs"]
+mod inner;
+#[path = "local/yard.rs"]
+mod yard;
+
+/// Runs one inner test in a jail; says so loudly where no jail can be made.
+fn jailed(name: &str) {
+    let home = tempfile::tempdir().unwrap();
+    let script = "mount -t tmpfs none /var/spool/cron && mkdir -p /var/spool/cron/crontabs && \
+                  chmod 1730 /var/spool/cron/crontabs && chgrp crontab /var/spool/cron/crontabs; \"$@\"; exit $?";
+    let namespaces: &[&str] = if rustix::process::geteuid().is_root() {
+        &["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    } else {
+        &[
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+        ]
+    };
+    let can = Command::new("unshare").args(namespaces).arg("true").status();
+    if !can.is_ok_and(|s| s.success()) {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "no PID namespace can be made here"
+        );
+        eprintln!("NOT TESTED: {name}: no PID namespace can be made here");
+        return;
+    }
+    let out = Command::new("unshare")
+        .args(namespaces)
+        .args([
+            "env",
+            "-i",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        ])
+        .arg(format!("HOME={}", home.path().display()))
+        .arg(format!("TMPDIR={}", home.path().display()))
+        .args(["sh", "-c", script, "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "--nocapture", "--test-threads=1"])
+        .arg(format!("local::inner::{name}"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(
+        out.status.success() && text.contains("1 passed"),
+        "{text}\n{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+}
+
+macro_rules! jailed {
+    ($($name:ident),* $(,)?) => { $(#[test] fn $name() { jailed(stringify!($name)); })* };
+}
+
+jailed!(
+    a_program_that_runs_too_long_is_ended_with_all_it_started,
+    ctrl_c_ends_a_program_at_once,
+    what_a_finished_program_left_running_is_counted_and_left_alone,
+    signals_hit_exactly_the_process_that_was_meant,
+);
+
+/// Outside a jail a test build signals nobody, however sure it is.
+#[test]
+fn outside_a_jail_a_test_build_signals_nobody() {
+    use incident::world::host::{Host, Pid, RealHost, Signal, Signalled};
+    let nobody = Pid { pid: 2, starttime: 0 };
+    assert!(matches!(
+        RealHost::new().signal(nobody, Signal::Continue),
+        Signalled::Refused(_)
+    ));
+}

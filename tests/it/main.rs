@@ -1,5 +1,13 @@
 //! Everything that needs the whole crate, a real server or the built binary. One binary, one link.
 #![allow(missing_docs, reason = "tests document themselves by name")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "helpers of tests are tests too; clippy exempts only the functions marked #[test]"
+)]
 
 mod cli;
 mod collectors;
