@@ -5,9 +5,11 @@
 pub mod act;
 pub mod diagnostic;
 pub mod effect;
+pub mod event;
 pub mod fact;
 pub mod grant;
 pub mod ids;
+pub mod incident;
 pub mod inventory;
 pub mod runbook;
 pub mod secret;

@@ -1,0 +1,530 @@
+//! What can happen in an incident. Each kind of record has one strict struct; a change of its fields
+//! is a new version with the old decoder kept.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::act::{CaptureSpec, Lane, ResolvedUndo, Stage};
+use super::effect::{Effects, Zone};
+use super::fact::Observed;
+use super::grant::Target;
+use super::ids::{IncidentId, StepId, TargetId};
+use super::runbook::{Need, Policy};
+
+/// The record cannot be read as an event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    /// A kind, or a version of it, that this program does not know.
+    #[error("`{kind}` version {v} is not known to this program")]
+    Unknown {
+        /// The kind.
+        kind: String,
+        /// Its version.
+        v: u32,
+    },
+    /// The fields are not those of this kind.
+    #[error("`{kind}` has wrong fields: {why}")]
+    Fields {
+        /// The kind.
+        kind: String,
+        /// What does not fit.
+        why: String,
+    },
+}
+
+macro_rules! events {
+    ($($(#[$doc:meta])* $variant:ident = $kind:literal v $version:literal { $($(#[$fdoc:meta])* $field:ident : $type:ty),* $(,)? })*) => {
+        /// One event.
+        #[derive(Debug, Clone, PartialEq)]
+        #[allow(clippy::large_enum_variant, reason = "events are built once and written")]
+        pub enum Event { $($(#[$doc])* $variant($variant)),* }
+
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub struct $variant { $($(#[$fdoc])* pub $field: $type),* }
+
+            impl From<$variant> for Event {
+                fn from(event: $variant) -> Event { Event::$variant(event) }
+            }
+        )*
+
+        impl Event {
+            /// The kind as it stands in the record.
+            pub fn kind(&self) -> &'static str {
+                match self { $(Event::$variant(_) => $kind),* }
+            }
+            /// The version of that kind this program writes.
+            pub fn version(&self) -> u32 {
+                match self { $(Event::$variant(_) => $version),* }
+            }
+            /// The fields, for the record.
+            pub fn fields(&self) -> Value {
+                // Structs of strings, integers and lists: turning them into a Value cannot fail.
+                match self { $(Event::$variant(e) => serde_json::to_value(e).unwrap_or(Value::Null)),* }
+            }
+            /// Reads the fields of a record back.
+            pub fn decode(kind: &str, v: u32, what: &Value) -> Result<Event, EventError> {
+                match (kind, v) {
+                    $(($kind, $version) => $variant::deserialize(what).map(Event::$variant)
+                        .map_err(|e| EventError::Fields { kind: kind.to_owned(), why: e.to_string() }),)*
+                    _ => Err(EventError::Unknown { kind: kind.to_owned(), v }),
+                }
+            }
+        }
+    };
+}
+
+events! {
+    /// The incident begins.
+    Opened = "incident.opened" v 1 {
+        /// Its id.
+        id: IncidentId,
+        /// True for a drill.
+        drill: bool,
+        /// In the responder's words.
+        title: String,
+        /// 128 random bits, hexadecimal: no other journal can be spliced in.
+        nonce: String,
+        /// Program version.
+        tool: String,
+        /// Host name.
+        host: String,
+        /// Boot id: `mono_us` counts from it.
+        boot: String,
+        /// User on that host.
+        user: String,
+        /// Monotonic microseconds.
+        mono_us: u64,
+        /// SHA-256 of the pinned files, by name.
+        pins: BTreeMap<String, String>,
+        /// Boundary, quorums and people in force.
+        policy: Policy,
+        /// What was wrong with the files written in advance.
+        problems: Vec<String>,
+    }
+    /// The sweep is about to start: one intent for all of it.
+    StopStarted = "stop.started" v 1 {
+        /// Monotonic microseconds.
+        mono_us: u64,
+        /// What is to be cut.
+        targets: Vec<Aim>,
+        /// What could not be used, and why.
+        problems: Vec<String>,
+    }
+    /// Facts about one target.
+    StopFacts = "stop.facts" v 1 {
+        /// Which target.
+        target: TargetId,
+        /// In which part of its chain.
+        phase: String,
+        /// What was observed, oldest first.
+        facts: Vec<Observed>,
+    }
+    /// The sweep is over.
+    StopEnded = "stop.ended" v 1 {
+        /// Monotonic microseconds.
+        mono_us: u64,
+        /// When the first cut left this program; `None` = nothing was there to cut.
+        first_cut_us: Option<u64>,
+        /// True where Ctrl-C ended it early.
+        interrupted: bool,
+    }
+    /// A named person answers for a target that cannot be proved.
+    TargetAnswered = "target.answered" v 1 {
+        /// Which target.
+        target: TargetId,
+        /// Their words.
+        words: String,
+    }
+    /// The walk moved on.
+    StageEntered = "stage.entered" v 1 {
+        /// Where to.
+        stage: Stage,
+        /// Monotonic microseconds.
+        mono_us: u64,
+    }
+    /// An act is about to run.
+    ActStarted = "act.started" v 1 {
+        /// Which step.
+        step: StepId,
+        /// When it belongs.
+        stage: Stage,
+        /// In which lane.
+        lane: Lane,
+        /// One line for people.
+        title: String,
+        /// SHA-256 of the resolved act.
+        act_sha256: String,
+        /// Its zone.
+        zone: Zone,
+        /// What it changes.
+        effects: Effects,
+        /// The requests whose sign-offs it uses up.
+        consumes: Vec<u64>,
+        /// True where it takes an earlier act back.
+        undoes: bool,
+        /// How it can be taken back.
+        undo: ResolvedUndo,
+        /// Why it runs now, in the responder's words.
+        why: Option<String>,
+        /// Host, boot and process that run it.
+        runner: Runner,
+        /// Monotonic microseconds.
+        mono_us: u64,
+    }
+    /// The act's program exists.
+    ActChild = "act.child" v 1 {
+        /// The `act.started` it belongs to.
+        act: u64,
+        /// Process id.
+        pid: u32,
+        /// Start time in clock ticks since boot.
+        starttime: u64,
+    }
+    /// The act is over, or we hung up on it.
+    ActEnded = "act.ended" v 1 {
+        /// The `act.started` it belongs to.
+        act: u64,
+        /// How it ended.
+        outcome: Outcome,
+        /// Exit code, where there was one.
+        code: Option<i32>,
+        /// Milliseconds it took.
+        ms: u64,
+        /// Folder of its output, below `data/`.
+        exhibit: Option<String>,
+        /// In words.
+        why: String,
+    }
+    /// The act was checked afterwards.
+    ActChecked = "act.checked" v 1 {
+        /// The `act.started` it belongs to.
+        act: u64,
+        /// True where the check passed.
+        passed: bool,
+        /// Expected against found, or who saw what.
+        text: String,
+        /// Folder of its output, below `data/`.
+        exhibit: Option<String>,
+    }
+    /// A step will not be done.
+    StepSkipped = "step.skipped" v 1 {
+        /// Which.
+        step: StepId,
+        /// Why.
+        why: String,
+    }
+    /// A question of the runbook is answered.
+    QuestionAnswered = "question.answered" v 1 {
+        /// Which step.
+        step: StepId,
+        /// The answer.
+        text: String,
+    }
+    /// A capture is about to start.
+    CaptureStarted = "capture.started" v 1 {
+        /// Its name.
+        name: String,
+        /// What is looked at.
+        spec: CaptureSpec,
+        /// The step it belongs to.
+        step: Option<StepId>,
+        /// `baseline`, `addendum`, `before STEP`, `after`.
+        purpose: String,
+        /// Monotonic microseconds.
+        mono_us: u64,
+    }
+    /// The capture is over.
+    CaptureEnded = "capture.ended" v 1 {
+        /// The `capture.started` it belongs to.
+        capture: u64,
+        /// Folder below `data/`.
+        exhibit: String,
+        /// Each thing looked at, with what became of it.
+        items: Vec<CaptureItem>,
+        /// Milliseconds it took.
+        ms: u64,
+    }
+    /// Enough was looked at: repair may begin to change things.
+    BaselineSealed = "baseline.sealed" v 1 {
+        /// The captures it rests on.
+        captures: Vec<u64>,
+        /// What is not known yet, in the responder's words.
+        unknown: Vec<String>,
+        /// Monotonic microseconds.
+        mono_us: u64,
+    }
+    /// Words for the record.
+    NoteAdded = "note.added" v 1 {
+        /// The words.
+        text: String,
+    }
+    /// A file for the record.
+    FileAttached = "file.attached" v 1 {
+        /// Folder below `data/`.
+        exhibit: String,
+        /// Where it came from.
+        from: String,
+        /// What it is.
+        items: Vec<CaptureItem>,
+    }
+    /// Something done outside the tool.
+    DidElsewhere = "did.recorded" v 1 {
+        /// In the words of whoever did it.
+        text: String,
+    }
+    /// Another person is asked.
+    EscalationRequested = "escalation.requested" v 1 {
+        /// The steps, in the order they may run.
+        steps: Vec<StepId>,
+        /// SHA-256 of each resolved act, in the same order.
+        acts: Vec<String>,
+        /// Their worst zone.
+        zone: Zone,
+        /// The rule that asks.
+        rule: String,
+        /// Who must sign.
+        need: Need,
+        /// Who asks.
+        requester: String,
+        /// True where the request is signed by a rostered key of the requester.
+        proven: bool,
+        /// 128 random bits, hexadecimal.
+        nonce: String,
+        /// The newest record the statement speaks of.
+        head_seq: u64,
+        /// Hash of that record's line.
+        head_sha256: String,
+        /// SHA-256 of the baseline record's line, or `none`.
+        baseline: String,
+    }
+    /// The statement to be signed was written.
+    StatementIssued = "statement.issued" v 1 {
+        /// The `escalation.requested` it belongs to.
+        request: u64,
+        /// SHA-256 of the approving text.
+        approve_sha256: String,
+        /// SHA-256 of the refusing text.
+        refuse_sha256: String,
+        /// Its file below `signoffs/`.
+        file: String,
+    }
+    /// Nobody needs to answer any more.
+    EscalationWithdrawn = "escalation.withdrawn" v 1 {
+        /// The `escalation.requested`.
+        request: u64,
+        /// Why.
+        why: String,
+    }
+    /// A signed answer that counts.
+    SignoffFiled = "signoff.filed" v 1 {
+        /// The `escalation.requested` it answers.
+        request: u64,
+        /// The person, as in the roster.
+        person: String,
+        /// SHA-256 fingerprint of the key.
+        fingerprint: String,
+        /// True = approve, false = refuse.
+        approves: bool,
+        /// Its file below `signoffs/`.
+        file: String,
+        /// Monotonic microseconds; validity runs from here.
+        mono_us: u64,
+        /// Wall time, ms since the epoch.
+        utc_ms: i64,
+    }
+    /// A signed answer that does not count.
+    SignoffRejected = "signoff.rejected" v 1 {
+        /// The request it claims to answer, where that could be read.
+        request: Option<u64>,
+        /// Short name of the reason.
+        reason: String,
+        /// The reason in words.
+        text: String,
+    }
+    /// The recovery plan is fixed.
+    PlanFrozen = "plan.frozen" v 1 {
+        /// The steps, in order, each with the SHA-256 of its resolved act.
+        steps: Vec<PlannedStep>,
+        /// SHA-256 over them.
+        digest: String,
+    }
+    /// The plan no longer holds.
+    PlanDropped = "plan.dropped" v 1 {
+        /// Why.
+        why: String,
+    }
+    /// A service probe answered.
+    ProbeAnswered = "probe.answered" v 1 {
+        /// Its name.
+        probe: StepId,
+        /// True where the answer is the expected one.
+        passed: bool,
+        /// Expected against found.
+        text: String,
+    }
+    /// Every probe passed and the after-state is captured.
+    Recovered = "incident.recovered" v 1 {
+        /// The `probe.answered` records it rests on.
+        probes: Vec<u64>,
+        /// The after-state captures it rests on.
+        captures: Vec<u64>,
+        /// Monotonic microseconds.
+        mono_us: u64,
+    }
+    /// The incident is over.
+    Closed = "incident.closed" v 1 {
+        /// What is unproved and answered for.
+        unproved: Vec<String>,
+        /// Last words.
+        words: String,
+        /// Monotonic microseconds.
+        mono_us: u64,
+    }
+    /// A bundle was sealed.
+    BundleSealed = "bundle.sealed" v 1 {
+        /// Who sealed it.
+        by: String,
+        /// True where a key signed it.
+        signed: bool,
+    }
+    /// A torn last line was set aside.
+    JournalRecovered = "journal.recovered" v 1 {
+        /// Its length in bytes.
+        bytes: u64,
+        /// SHA-256 of it.
+        sha256: String,
+        /// Where it lies now, below the case folder.
+        file: String,
+    }
+    /// This journal continues a damaged one.
+    JournalContinued = "journal.continued" v 1 {
+        /// The damaged file, below the case folder.
+        file: String,
+        /// SHA-256 of it.
+        sha256: String,
+        /// How many of its records are good.
+        good: u64,
+        /// Hash of the last good line.
+        head: String,
+        /// Where and how it breaks.
+        breaks: String,
+    }
+    /// Lines spooled elsewhere while the case folder could not be written.
+    SpoolAbsorbed = "spool.absorbed" v 1 {
+        /// Where they lay.
+        from: String,
+        /// How many records follow from it.
+        records: u64,
+    }
+}
+
+/// A target with what its provider needs to be believed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Aim {
+    /// What is to be cut.
+    pub target: Target,
+    /// Propagation window of its provider, in milliseconds.
+    pub window_ms: u64,
+    /// Where it was found: `access.yaml`, `scan`, `responder`.
+    pub found_by: String,
+}
+
+/// Who runs an act, so that another terminal can tell "running there" from "crashed".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Runner {
+    /// Host name.
+    pub host: String,
+    /// Boot id.
+    pub boot: String,
+    /// Our process id.
+    pub pid: u32,
+    /// Our start time in clock ticks since boot.
+    pub starttime: u64,
+}
+
+/// How an act ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It says it did it.
+    Done,
+    /// It says it did not.
+    Failed,
+    /// We do not know: we hung up, crashed, or were interrupted.
+    InDoubt,
+}
+
+/// One thing that was looked at, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaptureItem {
+    /// File name in the exhibit, or the name of what is missing.
+    pub name: String,
+    /// Where it came from (command line, path).
+    pub source: String,
+    /// What became of it.
+    pub status: ItemStatus,
+    /// Why, where it is not whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Bytes kept.
+    pub bytes: u64,
+    /// SHA-256 of what was kept, empty where there is nothing.
+    pub sha256: String,
+    /// How many secrets were taken out.
+    pub redactions: u32,
+}
+
+/// What became of one thing that was to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ItemStatus {
+    /// Whole.
+    Collected,
+    /// Tried, did not work.
+    Failed,
+    /// Took too long; what came is kept.
+    TimedOut,
+    /// Not allowed.
+    Forbidden,
+    /// Longer than the cap; the beginning is kept.
+    Truncated,
+    /// Not tried.
+    Skipped,
+    /// Kept, but stays out of bundles.
+    Withheld,
+}
+
+impl ItemStatus {
+    /// The word used in records and on screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            ItemStatus::Collected => "collected",
+            ItemStatus::Failed => "failed",
+            ItemStatus::TimedOut => "timed out",
+            ItemStatus::Forbidden => "forbidden",
+            ItemStatus::Truncated => "truncated",
+            ItemStatus::Skipped => "skipped",
+            ItemStatus::Withheld => "withheld",
+        }
+    }
+}
+
+/// A step of a frozen plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedStep {
+    /// Which step.
+    pub step: StepId,
+    /// SHA-256 of its resolved act.
+    pub act_sha256: String,
+    /// Its zone.
+    pub zone: Zone,
+}

@@ -1,0 +1,157 @@
+//! Requests and sign-offs: who was asked, who answered, what was used up.
+
+use super::{At, Incident};
+use crate::model::effect::Zone;
+use crate::model::event::{EscalationRequested, EscalationWithdrawn, SignoffFiled, StatementIssued};
+use crate::model::ids::StepId;
+use crate::model::runbook::Need;
+
+/// One escalation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RequestState {
+    /// The request as recorded.
+    pub asked: EscalationRequested,
+    /// Hash of the request's line, which the statement names.
+    pub line_sha256: String,
+    /// When, RFC 3339.
+    pub ts: String,
+    /// The statement, once issued.
+    pub statement: Option<StatementIssued>,
+    /// Signed answers that count.
+    pub signoffs: Vec<SignoffState>,
+    /// Why it was withdrawn.
+    pub withdrawn: Option<String>,
+    /// How many of its acts have used it, in order.
+    pub used: usize,
+}
+
+/// A signed answer that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignoffState {
+    /// Its record.
+    pub seq: u64,
+    /// The person.
+    pub person: String,
+    /// Fingerprint of the key.
+    pub fingerprint: String,
+    /// True = approve.
+    pub approves: bool,
+    /// When it was filed, ms since the epoch.
+    pub utc_ms: i64,
+    /// When it was filed, monotonic microseconds.
+    pub mono_us: u64,
+}
+
+impl RequestState {
+    /// True where somebody refused: the request is dead.
+    pub fn refused_by(&self) -> Option<&SignoffState> {
+        self.signoffs.iter().find(|s| !s.approves)
+    }
+
+    /// True where it waits for answers or for its acts.
+    pub fn is_open(&self) -> bool {
+        self.withdrawn.is_none() && self.refused_by().is_none() && self.used < self.asked.steps.len()
+    }
+
+    /// The next act it covers.
+    pub fn next(&self) -> Option<(&StepId, &str)> {
+        let step = self.asked.steps.get(self.used)?;
+        let act = self.asked.acts.get(self.used)?;
+        Some((step, act))
+    }
+
+    pub(super) fn consume(&mut self, step: &StepId, act_sha256: &str) -> Result<(), String> {
+        if !self.is_open() {
+            return Err("the sign-off is used up, refused or withdrawn".into());
+        }
+        match self.next() {
+            Some((s, a)) if s == step && a == act_sha256 => {
+                self.used += 1;
+                Ok(())
+            }
+            _ => Err(format!("the sign-off is not for this act of `{step}`")),
+        }
+    }
+}
+
+impl Incident {
+    pub(super) fn requested(&mut self, at: &At<'_>, e: EscalationRequested) -> Result<(), String> {
+        if e.steps.is_empty() || e.steps.len() != e.acts.len() {
+            return Err("a request names each step with its act".into());
+        }
+        if e.zone == Zone::Inside {
+            return Err("inside the boundary nobody needs to be asked".into());
+        }
+        self.actors.insert(at.who.to_owned());
+        let request = RequestState {
+            asked: e,
+            line_sha256: at.line_sha256.to_owned(),
+            ts: at.ts.to_owned(),
+            statement: None,
+            signoffs: Vec::new(),
+            withdrawn: None,
+            used: 0,
+        };
+        self.requests.insert(at.seq, request);
+        Ok(())
+    }
+
+    pub(super) fn statement_issued(&mut self, e: StatementIssued) -> Result<(), String> {
+        let request = self.request_mut(e.request)?;
+        if request.statement.is_some() {
+            return Err(format!("request {} has its statement", e.request));
+        }
+        request.statement = Some(e);
+        Ok(())
+    }
+
+    pub(super) fn withdrawn(&mut self, e: EscalationWithdrawn) -> Result<(), String> {
+        self.request_mut(e.request)?.withdrawn = Some(e.why);
+        Ok(())
+    }
+
+    pub(super) fn signoff_filed(&mut self, at: &At<'_>, e: SignoffFiled) -> Result<(), String> {
+        if self.actors.contains(&e.person) {
+            return Err(format!(
+                "`{}` acted in this incident and does not count",
+                e.person
+            ));
+        }
+        let seq = at.seq;
+        let request = self.request_mut(e.request)?;
+        if !request.is_open() || request.statement.is_none() {
+            return Err(format!("request {} takes no answers", e.request));
+        }
+        if request
+            .signoffs
+            .iter()
+            .any(|s| s.person == e.person || s.fingerprint == e.fingerprint)
+        {
+            return Err(format!("`{}` has answered request {}", e.person, e.request));
+        }
+        request.signoffs.push(SignoffState {
+            seq,
+            person: e.person,
+            fingerprint: e.fingerprint,
+            approves: e.approves,
+            utc_ms: e.utc_ms,
+            mono_us: e.mono_us,
+        });
+        Ok(())
+    }
+
+    fn request_mut(&mut self, seq: u64) -> Result<&mut RequestState, String> {
+        self.requests
+            .get_mut(&seq)
+            .ok_or_else(|| format!("there is no request {seq}"))
+    }
+
+    /// Who must sign this request: one person more where the requester is not proved.
+    pub fn need_of(&self, request: &RequestState) -> Need {
+        let mut need = request.asked.need.clone();
+        if !request.asked.proven {
+            need.people = need.people.saturating_add(1);
+        }
+        need
+    }
+}

@@ -1,0 +1,166 @@
+//! Captures, the baseline, probes, recovery.
+
+use super::{At, Incident};
+use crate::model::act::CaptureSpec;
+use crate::model::event::{
+    BaselineSealed, CaptureEnded, CaptureItem, CaptureStarted, FileAttached, ItemStatus, ProbeAnswered,
+    Recovered,
+};
+use crate::model::ids::StepId;
+
+/// One capture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CaptureState {
+    /// Its name.
+    pub name: String,
+    /// What was looked at; `None` for an attached file.
+    pub spec: Option<CaptureSpec>,
+    /// The step it belongs to.
+    pub step: Option<StepId>,
+    /// What it was for.
+    pub purpose: String,
+    /// When it began, RFC 3339.
+    pub ts: String,
+    /// Who took it.
+    pub who: String,
+    /// Folder below `data/`, once it ended.
+    pub exhibit: Option<String>,
+    /// What became of each thing.
+    pub items: Vec<CaptureItem>,
+}
+
+impl CaptureState {
+    /// True where it ended with at least one thing whole or in part.
+    pub fn has_something(&self) -> bool {
+        self.items.iter().any(|i| {
+            matches!(
+                i.status,
+                ItemStatus::Collected | ItemStatus::Truncated | ItemStatus::TimedOut
+            ) && i.bytes > 0
+        })
+    }
+}
+
+/// The newest answer of one probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeState {
+    /// Its record.
+    pub seq: u64,
+    /// True where it was the expected one.
+    pub passed: bool,
+    /// Expected against found.
+    pub text: String,
+}
+
+impl Incident {
+    pub(super) fn capture_started(&mut self, at: &At<'_>, e: CaptureStarted) {
+        let capture = CaptureState {
+            name: e.name,
+            spec: Some(e.spec),
+            step: e.step,
+            purpose: e.purpose,
+            ts: at.ts.to_owned(),
+            who: at.who.to_owned(),
+            exhibit: None,
+            items: Vec::new(),
+        };
+        self.captures.insert(at.seq, capture);
+    }
+
+    pub(super) fn capture_ended(&mut self, _at: &At<'_>, e: CaptureEnded) -> Result<(), String> {
+        let capture = self
+            .captures
+            .get_mut(&e.capture)
+            .ok_or_else(|| format!("there is no capture {}", e.capture))?;
+        if capture.exhibit.is_some() {
+            return Err(format!("capture {} is over", e.capture));
+        }
+        capture.exhibit = Some(e.exhibit);
+        capture.items = e.items;
+        Ok(())
+    }
+
+    pub(super) fn file_attached(&mut self, at: &At<'_>, e: FileAttached) {
+        let capture = CaptureState {
+            name: "attached".into(),
+            spec: None,
+            step: None,
+            purpose: "attached".into(),
+            ts: at.ts.to_owned(),
+            who: at.who.to_owned(),
+            exhibit: Some(e.exhibit),
+            items: e.items,
+        };
+        self.captures.insert(at.seq, capture);
+    }
+
+    pub(super) fn baseline_sealed(&mut self, at: &At<'_>, e: BaselineSealed) -> Result<(), String> {
+        if self.baseline.is_some() {
+            return Err("the baseline is sealed; what comes later is an addendum".into());
+        }
+        let preserved = e
+            .captures
+            .iter()
+            .filter_map(|seq| self.captures.get(seq))
+            .any(|c| c.exhibit.is_some() && c.has_something());
+        if !preserved {
+            return Err("no capture holds anything: there is nothing to seal".into());
+        }
+        self.baseline = Some((at.seq, at.line_sha256.to_owned()));
+        self.baseline_us = Some(e.mono_us);
+        Ok(())
+    }
+
+    pub(super) fn probe_answered(&mut self, at: &At<'_>, e: ProbeAnswered) {
+        self.probes.insert(
+            e.probe,
+            ProbeState {
+                seq: at.seq,
+                passed: e.passed,
+                text: e.text,
+            },
+        );
+    }
+
+    pub(super) fn recovered(&mut self, e: Recovered) -> Result<(), String> {
+        if e.probes.is_empty() {
+            return Err("nothing is recovered without a probe that passed".into());
+        }
+        let last_act = self.acts.keys().next_back().copied().unwrap_or(0);
+        for seq in &e.probes {
+            let passed = self
+                .probes
+                .values()
+                .any(|p| p.seq == *seq && p.passed && p.seq > last_act);
+            if !passed {
+                return Err(format!(
+                    "record {seq} is not a probe that passed after the last act"
+                ));
+            }
+        }
+        if self.probes.values().any(|p| !p.passed) {
+            return Err("a probe failed".into());
+        }
+        let after = e
+            .captures
+            .iter()
+            .filter_map(|seq| self.captures.get(seq).map(|c| (seq, c)));
+        if !after
+            .into_iter()
+            .any(|(seq, c)| *seq > last_act && c.has_something())
+        {
+            return Err("the state after recovery was not captured".into());
+        }
+        self.recovered_us = Some(e.mono_us);
+        Ok(())
+    }
+
+    /// Things that were to be looked at and are not whole: capture name, thing, what became of it.
+    pub fn holes(&self) -> Vec<(&str, &CaptureItem)> {
+        self.captures
+            .values()
+            .flat_map(|c| c.items.iter().map(|i| (c.name.as_str(), i)))
+            .filter(|(_, i)| i.status != ItemStatus::Collected)
+            .collect()
+    }
+}

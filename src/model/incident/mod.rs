@@ -1,0 +1,304 @@
+//! The incident: a fold over the journal and nothing else.
+//!
+//! [`Incident::apply`] takes the events one by one; an event that cannot follow is an error, never
+//! ignored. Families of events are folded in files of their own: stop, acts, evidence, escalation.
+
+mod acts;
+mod escalation;
+mod evidence;
+mod stop;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::act::Stage;
+use super::event::{Event, EventError, Opened};
+use super::ids::{IncidentId, StepId, TargetId};
+
+pub use acts::{ActState, PlanState, StepState};
+pub use escalation::{RequestState, SignoffState};
+pub use evidence::{CaptureState, ProbeState};
+pub use stop::{StopState, TargetState};
+
+/// The event cannot follow what came before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FoldError {
+    /// It cannot be read.
+    #[error("record {seq}: {error}")]
+    Event {
+        /// Which record.
+        seq: u64,
+        /// Why.
+        error: EventError,
+    },
+    /// It cannot follow.
+    #[error("record {seq}: `{kind}` cannot follow here: {why}")]
+    Illegal {
+        /// Which record.
+        seq: u64,
+        /// Its kind.
+        kind: &'static str,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Words from the record, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Its record.
+    pub seq: u64,
+    /// When.
+    pub ts: String,
+    /// Who.
+    pub who: String,
+    /// The words.
+    pub text: String,
+}
+
+/// An answered question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// Its record.
+    pub seq: u64,
+    /// Who answered.
+    pub who: String,
+    /// The answer.
+    pub text: String,
+}
+
+/// What the record says of one incident.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Incident {
+    /// How it was opened.
+    pub opened: Opened,
+    /// When it was opened, RFC 3339.
+    pub opened_ts: String,
+    /// Who opened it.
+    pub opened_by: String,
+    /// Where the walk is.
+    pub stage: Stage,
+    /// When each stage was entered, in monotonic microseconds.
+    pub entered_us: BTreeMap<Stage, u64>,
+    /// The stop stage.
+    pub stop: StopState,
+    /// Steps by name.
+    pub steps: BTreeMap<StepId, StepState>,
+    /// Acts by the number of their `act.started`.
+    pub acts: BTreeMap<u64, ActState>,
+    /// The plan in force.
+    pub plan: Option<PlanState>,
+    /// Captures by the number of their `capture.started`.
+    pub captures: BTreeMap<u64, CaptureState>,
+    /// The baseline: number of its record and hash of its line.
+    pub baseline: Option<(u64, String)>,
+    /// When the baseline was sealed, monotonic microseconds.
+    pub baseline_us: Option<u64>,
+    /// Answers by step.
+    pub answers: BTreeMap<StepId, Answered>,
+    /// Notes.
+    pub notes: Vec<Said>,
+    /// What was done elsewhere.
+    pub elsewhere: Vec<Said>,
+    /// Escalations by the number of their request.
+    pub requests: BTreeMap<u64, RequestState>,
+    /// Signed answers that did not count: record, reason, words.
+    pub rejected: Vec<(u64, String, String)>,
+    /// Service probes, newest answer each.
+    pub probes: BTreeMap<StepId, ProbeState>,
+    /// When everything was proved recovered, monotonic microseconds.
+    pub recovered_us: Option<u64>,
+    /// When it was closed, RFC 3339.
+    pub closed_ts: Option<String>,
+    /// What was unproved when it was closed.
+    pub closed_unproved: Vec<String>,
+    /// Everybody who acted or answered: they do not count for a quorum.
+    pub actors: BTreeSet<String>,
+    /// How many records.
+    pub records: u64,
+}
+
+impl Incident {
+    /// The first event of every journal.
+    fn open(opened: Opened, ts: &str, who: &str) -> Self {
+        let mut incident = Incident {
+            opened_ts: ts.to_owned(),
+            opened_by: who.to_owned(),
+            stage: Stage::Stop,
+            entered_us: BTreeMap::from([(Stage::Stop, opened.mono_us)]),
+            stop: StopState::default(),
+            steps: BTreeMap::new(),
+            acts: BTreeMap::new(),
+            plan: None,
+            captures: BTreeMap::new(),
+            baseline: None,
+            baseline_us: None,
+            answers: BTreeMap::new(),
+            notes: Vec::new(),
+            elsewhere: Vec::new(),
+            requests: BTreeMap::new(),
+            rejected: Vec::new(),
+            probes: BTreeMap::new(),
+            recovered_us: None,
+            closed_ts: None,
+            closed_unproved: Vec::new(),
+            actors: BTreeSet::from([who.to_owned()]),
+            records: 1,
+            opened,
+        };
+        incident.actors.insert(incident.opened.user.clone());
+        incident
+    }
+
+    /// The incident after one more event. `line_sha256` is the hash of the record's line.
+    pub fn apply(
+        before: Option<Incident>,
+        seq: u64,
+        ts: &str,
+        who: &str,
+        line_sha256: &str,
+        event: Event,
+    ) -> Result<Incident, FoldError> {
+        let kind = event.kind();
+        let illegal = |why: String| FoldError::Illegal { seq, kind, why };
+        let Some(mut incident) = before else {
+            return match event {
+                Event::Opened(opened) => Ok(Incident::open(opened, ts, who)),
+                _ => Err(illegal("no incident was opened".into())),
+            };
+        };
+        incident.records = seq + 1;
+        let at = At {
+            seq,
+            ts,
+            who,
+            line_sha256,
+        };
+        incident.fold(&at, event).map_err(illegal)?;
+        Ok(incident)
+    }
+
+    fn fold(&mut self, at: &At<'_>, event: Event) -> Result<(), String> {
+        let said = |text: &str| Said {
+            seq: at.seq,
+            ts: at.ts.to_owned(),
+            who: at.who.to_owned(),
+            text: text.to_owned(),
+        };
+        if self.closed_ts.is_some() && !allowed_after_close(&event) {
+            return Err("the incident is closed".into());
+        }
+        match event {
+            Event::Opened(_) => return Err("the incident is open already".into()),
+            Event::StopStarted(e) => self.stop.started(at, e),
+            Event::StopFacts(e) => self.stop.facts(e)?,
+            Event::StopEnded(e) => self.stop.ended(e)?,
+            Event::TargetAnswered(e) => {
+                self.actors.insert(at.who.to_owned());
+                self.stop.answered(at, e)?;
+            }
+            Event::StageEntered(e) => self.enter(e.stage, e.mono_us)?,
+            Event::ActStarted(e) => self.act_started(at, e)?,
+            Event::ActChild(e) => self.act_child(e)?,
+            Event::ActEnded(e) => self.act_ended(e)?,
+            Event::ActChecked(e) => self.act_checked(at, e)?,
+            Event::StepSkipped(e) => self.step_skipped(at, e)?,
+            Event::QuestionAnswered(e) => {
+                self.actors.insert(at.who.to_owned());
+                let answer = Answered {
+                    seq: at.seq,
+                    who: at.who.to_owned(),
+                    text: e.text,
+                };
+                self.answers.insert(e.step, answer);
+            }
+            Event::CaptureStarted(e) => self.capture_started(at, e),
+            Event::CaptureEnded(e) => self.capture_ended(at, e)?,
+            Event::BaselineSealed(e) => self.baseline_sealed(at, e)?,
+            Event::NoteAdded(e) => self.notes.push(said(&e.text)),
+            Event::FileAttached(e) => self.file_attached(at, e),
+            Event::DidElsewhere(e) => {
+                self.actors.insert(at.who.to_owned());
+                self.elsewhere.push(said(&e.text));
+            }
+            Event::EscalationRequested(e) => self.requested(at, e)?,
+            Event::StatementIssued(e) => self.statement_issued(e)?,
+            Event::EscalationWithdrawn(e) => self.withdrawn(e)?,
+            Event::SignoffFiled(e) => self.signoff_filed(at, e)?,
+            Event::SignoffRejected(e) => self.rejected.push((at.seq, e.reason, e.text)),
+            Event::PlanFrozen(e) => self.plan_frozen(at, e)?,
+            Event::PlanDropped(_) => self.plan = None,
+            Event::ProbeAnswered(e) => self.probe_answered(at, e),
+            Event::Recovered(e) => self.recovered(e)?,
+            Event::Closed(e) => {
+                self.closed_ts = Some(at.ts.to_owned());
+                self.closed_unproved = e.unproved;
+            }
+            Event::BundleSealed(_)
+            | Event::JournalRecovered(_)
+            | Event::JournalContinued(_)
+            | Event::SpoolAbsorbed(_) => {}
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, stage: Stage, mono_us: u64) -> Result<(), String> {
+        // Stop can be entered again from any stage; the walk then stays where it was.
+        if stage <= self.stage {
+            return Err(format!("the walk is in {} already", self.stage));
+        }
+        if self.stage.next() != Some(stage) {
+            return Err(format!("{stage} does not follow {}", self.stage));
+        }
+        if stage >= Stage::Contain && self.baseline.is_none() {
+            return Err(format!("{stage} cannot begin before the baseline is sealed"));
+        }
+        self.stage = stage;
+        self.entered_us.insert(stage, mono_us);
+        Ok(())
+    }
+
+    /// The id.
+    pub fn id(&self) -> &IncidentId {
+        &self.opened.id
+    }
+
+    /// The targets with their proofs, most dangerous first.
+    pub fn targets(&self) -> Vec<(&TargetId, &TargetState)> {
+        let mut all: Vec<_> = self.stop.targets.iter().collect();
+        all.sort_by(|a, b| b.1.proof().cmp(&a.1.proof()).then(a.0.cmp(b.0)));
+        all
+    }
+
+    /// Acts that were started and never ended.
+    pub fn in_doubt(&self) -> impl Iterator<Item = (u64, &ActState)> {
+        self.acts
+            .iter()
+            .filter(|(_, a)| a.is_open_question())
+            .map(|(seq, a)| (*seq, a))
+    }
+}
+
+/// A closed incident still takes bundles, notes, and the countersignature of what was left open.
+fn allowed_after_close(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::BundleSealed(_)
+            | Event::NoteAdded(_)
+            | Event::JournalRecovered(_)
+            | Event::JournalContinued(_)
+            | Event::SpoolAbsorbed(_)
+            | Event::StopFacts(_)
+    )
+}
+
+/// Where in the journal an event stands.
+pub(super) struct At<'a> {
+    /// Number of the record.
+    pub seq: u64,
+    /// Its wall time.
+    pub ts: &'a str,
+    /// Who did or said it.
+    pub who: &'a str,
+    /// Hash of its line.
+    pub line_sha256: &'a str,
+}
