@@ -1,4 +1,5 @@
 //! Signatures and sign-offs against the real `ssh-keygen`.
 
+mod attacks;
 mod keygen;
 mod keys;
