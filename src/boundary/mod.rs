@@ -1,1 +1,11 @@
 //! The repair boundary: one pure function says whether an act may run.
+//!
+//! [`zone_of`] says on which side an act lands and why; [`judge`] adds stage order, baseline, plan and
+//! quorum. The engine combines nothing: it asks [`judge`] and does as it is told.
+//! Absent from this room: files, clocks, signatures (they are checked before they become events).
+
+mod judge;
+mod zone;
+
+pub use judge::{Answer, Asked, Refusal, Verdict, judge};
+pub use zone::{Because, zone_of};
