@@ -1,1 +1,265 @@
-//! Adapters to whoever issues credentials: tables run by one engine, and a few in code.
+//! Providers: how each kind of access is cut, looked at and given back.
+//!
+//! An [`Adapter`] reports facts about one target; the proof word is said elsewhere
+//! ([`crate::model::fact::proof`]). HTTP providers are tables of data run by one engine ([`rest`]);
+//! what speaks another protocol is a file of its own.
+//! Absent from this room: the order in which things are cut, the journal, the terminal.
+//!
+//! The order of calls on one target: `open`, `glance` (save its undo bytes), `cut`, `sessions` until a
+//! listing is empty twice, `probe`, and `probe` again after [`Adapter::window`].
+
+mod limits;
+mod postgres;
+pub mod rest;
+mod scrub;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub use limits::Limits;
+
+use crate::model::diagnostic::Diagnostic;
+use crate::model::fact::{Fact, Glance, Observed};
+use crate::model::grant::{Target, TriggerKind};
+use crate::model::secret::Secret;
+use crate::model::yaml::Node;
+use crate::world::sql::SqlSession;
+use crate::world::{Later, World};
+
+/// What an adapter is handed for one target.
+#[derive(Clone, Copy)]
+pub struct Ctx<'a> {
+    /// The way out.
+    pub world: &'a World,
+    /// The responder's credential for the provider.
+    pub auth: Option<&'a Secret>,
+    /// The agent's own secret, to try it.
+    pub secret: Option<&'a Secret>,
+    /// The session opened before the cut.
+    pub open: Option<&'a OpenSession>,
+    /// Every fact on record for this target, oldest first. Some refusals mean something only where the
+    /// same call was seen to work before.
+    pub earlier: &'a [Observed],
+    /// How many requests may be under way to each host.
+    pub limits: &'a Limits,
+}
+
+/// A session that was opened before the cut with the agent's secret. Closed when dropped.
+pub struct OpenSession(pub(crate) Box<dyn SqlSession>);
+
+/// What `open` gave.
+pub struct Opened {
+    /// The session, where one can be and was.
+    pub session: Option<OpenSession>,
+    /// What was seen on the way.
+    pub facts: Vec<Fact>,
+}
+
+/// One way to cut access. Every answer is facts; none of them ever holds a secret.
+pub trait Adapter {
+    /// The name used in `access.yaml`.
+    fn name(&self) -> &str;
+    /// What it cuts, in a few words for people.
+    fn title(&self) -> &str;
+    /// Time after a cut within which the provider may still honour the credential.
+    fn window(&self) -> Duration;
+    /// True where `restore` can give the access back as it was.
+    fn reversible(&self, target: &Target) -> bool;
+    /// What is missing or unknown in the target's `with`, one sentence each.
+    fn check(&self, target: &Target) -> Vec<String>;
+    /// Regular expressions for the secrets it can cut, each for a whole value.
+    fn shapes(&self) -> &[String];
+    /// Opens a session with the agent's secret and tries the secret, before the cut.
+    fn open<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Opened>;
+    /// Looks at what the cut destroys and reads what an undo needs.
+    fn glance<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Glance>;
+    /// Cuts. Safe to repeat.
+    fn cut<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>>;
+    /// Lists derived sessions, leases or children, ends them, and says how many are left.
+    fn sessions<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>>;
+    /// Reads the provider's record and tries the secret and the old session.
+    fn probe<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>>;
+    /// Gives the access back from what `glance` saved.
+    fn restore<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target, undo: &'a [u8]) -> Later<'a, Vec<Fact>>;
+    /// Checks, beforehand and without changing anything, that `cut` would be allowed.
+    fn armed<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>>;
+}
+
+/// No adapter has this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no provider is named `{name}`; known are {}", .known.join(", "))]
+pub struct UnknownProvider {
+    /// The name asked for.
+    pub name: String,
+    /// The names there are.
+    pub known: Vec<String>,
+}
+
+/// Every adapter by name.
+pub struct Registry {
+    adapters: BTreeMap<String, Box<dyn Adapter>>,
+}
+
+impl Registry {
+    /// The adapters that ship inside the binary.
+    ///
+    /// A shipped table with a mistake would be missing here; a test holds the list of names.
+    pub fn shipped() -> Self {
+        let postgres: Box<dyn Adapter> = Box::new(postgres::Postgres);
+        let mut registry = Registry {
+            adapters: BTreeMap::from([(postgres.name().to_owned(), postgres)]),
+        };
+        for (file, text) in rest::SHIPPED {
+            // Their mistakes are those of this crate and are shown by its tests.
+            let _ = registry.add_table(file, text);
+        }
+        registry
+    }
+
+    /// Adds one table from a file that says its own `name`.
+    pub fn add_table(&mut self, file: &str, text: &str) -> Result<(), Vec<Diagnostic>> {
+        self.add(rest::Rest::parse(file, text)?, file)
+    }
+
+    /// Adds a team's own table from its inventory, where its name is the key it stands under.
+    pub fn add_node(&mut self, file: &str, name: &str, node: &Node) -> Result<(), Vec<Diagnostic>> {
+        self.add(rest::Rest::from_node(file, Some(name), node)?, file)
+    }
+
+    fn add(&mut self, table: rest::Rest, file: &str) -> Result<(), Vec<Diagnostic>> {
+        let name = table.name().to_owned();
+        if self.adapters.contains_key(&name) {
+            return Err(vec![Diagnostic {
+                file: file.to_owned(),
+                place: table.place(),
+                message: format!("there is already a provider named `{name}`"),
+                remedy: Some("give it another name; what ships cannot be replaced".to_owned()),
+            }]);
+        }
+        self.adapters.insert(name, Box::new(table));
+        Ok(())
+    }
+
+    /// The adapter of this name.
+    pub fn find(&self, name: &str) -> Result<&dyn Adapter, UnknownProvider> {
+        self.adapters
+            .get(name)
+            .map(|adapter| &**adapter)
+            .ok_or_else(|| UnknownProvider {
+                name: name.to_owned(),
+                known: self.adapters.keys().cloned().collect(),
+            })
+    }
+
+    /// The adapter of a grant, or of a trigger at a provider; `None` for what is local or manual.
+    pub fn of(&self, target: &Target) -> Option<Result<&dyn Adapter, UnknownProvider>> {
+        match target {
+            Target::Grant(grant) => Some(self.find(&grant.provider)),
+            Target::Trigger(trigger) => match &trigger.kind {
+                TriggerKind::Provider { provider, .. } => Some(self.find(provider)),
+                _ => None,
+            },
+            Target::Tree(_) => None,
+        }
+    }
+
+    /// Every adapter, by name.
+    pub fn all(&self) -> impl Iterator<Item = &dyn Adapter> {
+        self.adapters.values().map(|adapter| &**adapter)
+    }
+
+    /// Adapters that can cut a secret that looks like this.
+    pub fn recognise(&self, value: &str) -> Vec<&dyn Adapter> {
+        let whole = |shape: &String| regex::Regex::new(&format!("^(?:{shape})$"));
+        self.all()
+            .filter(|a| {
+                a.shapes()
+                    .iter()
+                    .any(|s| whole(s).is_ok_and(|r| r.is_match(value)))
+            })
+            .collect()
+    }
+}
+
+/// The target's `with`; empty for what no provider cuts.
+fn with(target: &Target) -> &BTreeMap<String, String> {
+    static NOTHING: BTreeMap<String, String> = BTreeMap::new();
+    match target {
+        Target::Grant(grant) => &grant.with,
+        Target::Trigger(trigger) => match &trigger.kind {
+            TriggerKind::Provider { with, .. } => with,
+            _ => &NOTHING,
+        },
+        Target::Tree(_) => &NOTHING,
+    }
+}
+
+/// Label of the fact that says what was seen before the cut.
+const BEFORE: &str = "before";
+
+/// The fact that `what` (`use`, `record`) was seen alive before the cut.
+fn seen_alive(what: &str) -> Fact {
+    Fact::Noted {
+        label: BEFORE.to_owned(),
+        text: format!("{what}: alive"),
+    }
+}
+
+/// True where the record holds that `what` was alive before a cut.
+fn was_alive(earlier: &[Observed], what: &str) -> bool {
+    let wanted = seen_alive(what);
+    earlier.iter().any(|o| o.fact == wanted)
+}
+
+/// The fact that something was not looked at, and why.
+fn not_tried(why: impl Into<String>) -> Fact {
+    Fact::NotTried { why: why.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_table_is_without_mistakes() {
+        for (file, text) in rest::SHIPPED {
+            if let Err(mistakes) = rest::Rest::parse(file, text) {
+                let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+                panic!("{}", all.join("\n"));
+            }
+        }
+        let names: Vec<&str> = Registry::shipped()
+            .adapters
+            .keys()
+            .cloned()
+            .map(|n| n.leak() as &str)
+            .collect();
+        assert_eq!(names.len(), rest::SHIPPED.len() + 1);
+    }
+
+    #[test]
+    fn an_unknown_provider_is_told_what_there_is() {
+        let registry = Registry::shipped();
+        let text = registry
+            .find("valt")
+            .map(|a| a.name().to_owned())
+            .unwrap_err()
+            .to_string();
+        assert!(text.contains("`valt`") && text.contains("vault-token"), "{text}");
+    }
+
+    #[test]
+    fn a_secret_is_recognised_by_its_shape_and_as_a_whole() {
+        let registry = Registry::shipped();
+        let names = |value: &str| -> Vec<String> {
+            registry
+                .recognise(value)
+                .iter()
+                .map(|a| a.name().to_owned())
+                .collect()
+        };
+        assert_eq!(names(&format!("ghp_{}", "a".repeat(36))), ["github"]);
+        assert_eq!(names(&format!("hvs.{}", "a".repeat(90))), ["vault-self"]);
+        assert!(names(&format!("x ghp_{}", "a".repeat(36))).is_empty());
+    }
+}

@@ -1,0 +1,87 @@
+//! Rules: which answers mean what.
+
+use serde_json::Value;
+
+use crate::world::http::HttpResponse;
+
+/// One way an answer can look. All conditions that are given must hold.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Rule {
+    /// Any of these statuses.
+    pub status: Vec<u16>,
+    /// Text that the body holds.
+    pub contains: Option<String>,
+    /// A JSON pointer into the body that leads to something other than null.
+    pub at: Option<String>,
+    /// What stands at the pointer: one of these, or a list that holds one of these.
+    pub any_of: Vec<Value>,
+}
+
+impl Rule {
+    /// True where the answer looks like this.
+    pub fn matches(&self, answer: &HttpResponse) -> bool {
+        let holds = |text: &String| String::from_utf8_lossy(&answer.body).contains(text.as_str());
+        self.status.contains(&answer.status)
+            && self.contains.as_ref().is_none_or(holds)
+            && self
+                .at
+                .as_ref()
+                .is_none_or(|pointer| self.stands_at(answer, pointer))
+    }
+
+    fn stands_at(&self, answer: &HttpResponse, pointer: &str) -> bool {
+        let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+        match body.pointer(pointer) {
+            None | Some(Value::Null) => false,
+            Some(_) if self.any_of.is_empty() => true,
+            Some(Value::Array(items)) => items.iter().any(|i| self.any_of.contains(i)),
+            Some(one) => self.any_of.contains(one),
+        }
+    }
+}
+
+/// True where any of the rules fits.
+pub(super) fn any(rules: &[Rule], answer: &HttpResponse) -> bool {
+    rules.iter().any(|rule| rule.matches(answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn answer(status: u16, body: &str) -> HttpResponse {
+        HttpResponse {
+            status,
+            headers: Vec::new(),
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn every_condition_must_hold() {
+        let rule = Rule {
+            status: vec![200],
+            contains: None,
+            at: Some("/data/disabled".to_owned()),
+            any_of: vec![json!(true)],
+        };
+        assert!(rule.matches(&answer(200, r#"{"data":{"disabled":true}}"#)));
+        assert!(!rule.matches(&answer(200, r#"{"data":{"disabled":false}}"#)));
+        assert!(!rule.matches(&answer(200, r#"{"data":{"disabled":null}}"#)));
+        assert!(!rule.matches(&answer(200, "not json")));
+        assert!(!rule.matches(&answer(404, r#"{"data":{"disabled":true}}"#)));
+    }
+
+    #[test]
+    fn a_list_is_searched() {
+        let rule = Rule {
+            status: vec![200],
+            contains: None,
+            at: Some("/capabilities".to_owned()),
+            any_of: vec![json!("update"), json!("root")],
+        };
+        assert!(rule.matches(&answer(200, r#"{"capabilities":["read","update"]}"#)));
+        assert!(!rule.matches(&answer(200, r#"{"capabilities":["deny"]}"#)));
+    }
+}
