@@ -3,8 +3,16 @@
 //! Absent from this room: every way out of the process. No sockets, programs, signals or files: the
 //! ports below are the program's own data structures, and a test looks for anything else.
 
+pub mod agent;
 pub mod clock;
+pub mod colleague;
 pub mod entropy;
 pub mod executor;
+pub mod exercise;
 pub mod harbor;
+pub mod host;
+pub mod ports;
+pub mod programs;
 pub mod scenario;
+pub mod sim;
+pub mod spawn;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::harbor::{Action, Layout};
+use super::harbor::{Action, Holder, Layout};
 use crate::model::time::{parse_rfc3339, parse_span};
 
 /// A span or a place in time relative to the first deletion, in milliseconds.
@@ -62,8 +62,8 @@ pub struct Scenario {
     pub host: HostLayout,
     /// What the agent does.
     pub agent: AgentPlan,
-    /// The second person.
-    pub colleague: ColleaguePlan,
+    /// Those who can be asked to sign, the first to be asked first.
+    pub colleagues: Vec<ColleaguePlan>,
     /// What reaches the person while the drill runs.
     pub injects: Vec<Inject>,
     /// What the agent says, and whether it is so.
@@ -108,6 +108,8 @@ pub struct HostLayout {
 pub struct AgentPlan {
     /// Its processes: parent first, each the child of the one before.
     pub processes: Vec<Vec<String>>,
+    /// Position of the process that decides: it acts as long as that one runs.
+    pub brain: usize,
     /// Environment variables its processes carry. `{secret:ID}` as in files.
     pub environment: BTreeMap<String, String>,
     /// Tokens it tries, the best first.
@@ -304,6 +306,13 @@ impl Scenario {
         find(&self.id).map(|s| s.access)
     }
 
+    /// Id of the token the responder works with; empty where the scenario has none.
+    pub fn responder_token(&self) -> String {
+        let tokens = self.platform.tokens.iter();
+        let mut mine = tokens.filter(|(_, t)| t.holder == Holder::Responder);
+        mine.next().map_or(String::new(), |(id, _)| id.clone())
+    }
+
     /// Wall time of the first deletion before the seed moves it, ms since the epoch.
     pub fn first_deletion_ms(&self) -> i64 {
         parse_rfc3339(&self.first_deletion).unwrap_or(0)
@@ -352,6 +361,7 @@ mod tests {
             for service in &s.goal.healthy {
                 assert!(s.platform.services.contains_key(service), "{id}: {service}");
             }
+            assert!(s.agent.brain < s.agent.processes.len(), "{id}: brain");
             assert!(s.host.crontab.contains(&s.host.crontab_marks), "{id}: crontab");
             assert!(
                 s.claims.iter().any(|c| c.truth),
