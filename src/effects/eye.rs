@@ -1,0 +1,256 @@
+//! What looks: collects effects, keeps the budgets, and sends each command to its detector.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::effect::{Effect, Seen};
+
+use super::words::Word;
+use super::{SCRIPT_LIMIT, ScriptText, shell, tools, wrappers};
+
+/// How deep commands inside commands are followed; deeper is not understood.
+const DEPTH: u32 = 12;
+/// How many commands are looked at in one act.
+const COMMANDS: u32 = 4_000;
+/// How many bytes of shell and SQL text are read in one act, nested texts counted each time.
+const BYTES: usize = 2 * 1024 * 1024;
+/// The longest text of one [`Seen`], in characters.
+const TEXT: usize = 200;
+
+/// What a command reads on its standard input.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stdin<'a> {
+    /// Exactly these bytes.
+    Bytes(&'a [u8]),
+    /// Something, or nothing, that nobody has seen.
+    Unseen,
+}
+
+/// One command: a program and its arguments.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cmd<'c> {
+    /// The program's name without its folder, in lower case.
+    pub name: &'c str,
+    /// The program as it stands in the act.
+    pub program: &'c str,
+    /// Everything after the program.
+    pub args: &'c [Word],
+    /// What it is fed.
+    pub stdin: Stdin<'c>,
+}
+
+impl Cmd<'_> {
+    /// The command in one line.
+    pub fn text(&self) -> String {
+        let words = std::iter::once(self.program).chain(self.args.iter().map(Word::as_str));
+        let mut text = String::new();
+        for word in words {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.extend(word.chars().take(TEXT));
+            if text.len() > TEXT * 4 {
+                break;
+            }
+        }
+        text
+    }
+
+    /// Whether one of the arguments is this word.
+    pub fn has(&self, word: &str) -> bool {
+        self.args.iter().any(|arg| arg.text == word)
+    }
+}
+
+/// The collector of one detection.
+pub(super) struct Eye<'a> {
+    scripts: &'a [ScriptText<'a>],
+    seen: BTreeMap<(Effect, String), String>,
+    wanted: RefCell<BTreeSet<String>>,
+    depth: u32,
+    commands: u32,
+    bytes: usize,
+    /// How often anything was seen, so that a command that said nothing is noticed.
+    sights: u64,
+}
+
+impl<'a> Eye<'a> {
+    pub fn new(scripts: &'a [ScriptText<'a>]) -> Eye<'a> {
+        Eye {
+            scripts,
+            seen: BTreeMap::new(),
+            wanted: RefCell::new(BTreeSet::new()),
+            depth: 0,
+            commands: 0,
+            bytes: 0,
+            sights: 0,
+        }
+    }
+
+    /// Notes one effect with the words it was read from and the rule that read it.
+    pub fn see(&mut self, effect: Effect, text: &str, rule: &str) {
+        self.sights += 1;
+        self.seen
+            .entry((effect, rule.to_owned()))
+            .or_insert_with(|| plain(text));
+    }
+
+    /// Notes several effects of one rule.
+    pub fn see_all(&mut self, effects: &[Effect], text: &str, rule: &str) {
+        for effect in effects {
+            self.see(*effect, text, rule);
+        }
+    }
+
+    /// Notes that something was not understood.
+    pub fn unknown(&mut self, text: &str, rule: &str) {
+        self.see(Effect::Unknown, text, rule);
+    }
+
+    /// Says how often anything has been seen so far.
+    pub fn sights(&self) -> u64 {
+        self.sights
+    }
+
+    /// Runs `look` one level deeper, unless that is too deep.
+    pub fn deeper(&mut self, text: &str, look: impl FnOnce(&mut Self)) {
+        if self.depth >= DEPTH {
+            return self.unknown(text, "shell.too-deep");
+        }
+        self.depth += 1;
+        look(self);
+        self.depth -= 1;
+    }
+
+    /// Takes `text` out of the byte budget; false where it is used up.
+    pub fn afford(&mut self, text: &str) -> bool {
+        self.bytes = self.bytes.saturating_add(text.len());
+        let affordable = self.bytes <= BYTES && text.len() <= SCRIPT_LIMIT;
+        if !affordable {
+            self.unknown(text, "text.too-long");
+        }
+        affordable
+    }
+
+    /// The contents of a file named in the act; asked for, and noted as wanted.
+    pub fn script(&self, path: &str) -> Option<&'a [u8]> {
+        self.wanted.borrow_mut().insert(path.to_owned());
+        let script = self.scripts.iter().find(|script| script.path == path)?;
+        (script.bytes.len() <= SCRIPT_LIMIT).then_some(script.bytes)
+    }
+
+    /// Looks at one command.
+    pub fn command(&mut self, words: &[Word], stdin: &Stdin<'_>) {
+        let Some((first, args)) = words.split_first() else {
+            return self.unknown("", "act.empty");
+        };
+        self.commands += 1;
+        let before = self.sights;
+        let name = first
+            .text
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        let cmd = Cmd {
+            name: &name,
+            program: &first.text,
+            args,
+            stdin: *stdin,
+        };
+        let text = cmd.text();
+        if self.commands > COMMANDS {
+            return self.unknown(&text, "shell.too-many-commands");
+        }
+        if !first.fixed {
+            self.unknown(&text, "shell.command-not-fixed");
+        }
+        let known = wrappers::is_wrapper(&name) || tools::is_known(&name);
+        if !usual(first) {
+            match self.script(&first.text) {
+                Some(bytes) => return self.deeper(&text, |eye| shell::script_file(eye, &cmd, bytes)),
+                None if known => self.unknown(&text, "program.unusual-place"),
+                None => {}
+            }
+        } else if !known
+            && first.text.contains('/')
+            && let Some(bytes) = self.script(&first.text)
+        {
+            return self.deeper(&text, |eye| shell::script_file(eye, &cmd, bytes));
+        }
+        self.deeper(&text, |eye| {
+            if !wrappers::unwrap(eye, &cmd) {
+                tools::look(eye, &cmd);
+            }
+        });
+        if self.sights == before {
+            self.unknown(&text, "program.not-known");
+        }
+    }
+
+    /// The result: `Read` only where nothing else was seen.
+    pub fn finish(mut self) -> Vec<Seen> {
+        if self.seen.is_empty() {
+            self.unknown("", "act.empty");
+        }
+        let only_reads = self.seen.keys().all(|(effect, _)| *effect == Effect::Read);
+        self.seen
+            .into_iter()
+            .filter(|((effect, _), _)| only_reads || *effect != Effect::Read)
+            .map(|((effect, rule), text)| Seen { effect, text, rule })
+            .collect()
+    }
+
+    /// The files this act's detection asked for.
+    pub fn wanted(self) -> Vec<String> {
+        self.wanted.into_inner().into_iter().collect()
+    }
+}
+
+/// Whether a program stands where programs stand: a lower-case name, alone or in a system folder.
+///
+/// `/tmp/x/ls` may be anything, and `/BIN/RM` runs on a file system that ignores case.
+fn usual(first: &Word) -> bool {
+    const FOLDERS: [&str; 9] = [
+        "/bin/",
+        "/sbin/",
+        "/usr/bin/",
+        "/usr/sbin/",
+        "/usr/local/bin/",
+        "/usr/local/sbin/",
+        "/opt/homebrew/bin/",
+        "/snap/bin/",
+        "/usr/lib/postgresql/",
+    ];
+    let path = first.text.as_str();
+    let named = !path.contains('/');
+    let placed = FOLDERS.iter().any(|folder| path.starts_with(folder))
+        && !path.contains("/../")
+        && !path.contains("/./")
+        && (!path.starts_with("/usr/lib/postgresql/") || path.contains("/bin/"));
+    (named || placed) && !path.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+/// At most [`TEXT`] characters, with what could steer a terminal or reorder a line written out.
+fn plain(text: &str) -> String {
+    let mut out = String::new();
+    let mut left = TEXT;
+    for c in text.trim().chars() {
+        let steers = c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        let shown = if c == '\n' || c == '\t' {
+            " ".to_owned()
+        } else if steers {
+            c.escape_unicode().to_string()
+        } else {
+            c.to_string()
+        };
+        let wide = shown.chars().count();
+        if wide > left {
+            break;
+        }
+        left -= wide;
+        out.push_str(&shown);
+    }
+    out
+}

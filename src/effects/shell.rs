@@ -1,0 +1,335 @@
+//! Shell text to commands: lists, pipes, keywords, assignments, redirections.
+//!
+//! Every command in the text is looked at, whether or not a condition would let it run. What a
+//! shell computes (substitution, `eval`, aliases, functions) is not understood, but looked into.
+
+use crate::model::effect::Effect;
+
+use super::eye::{Cmd, Eye, Stdin};
+use super::words::{Lexed, Piece, Word, lex};
+use super::{paths, tools};
+
+/// Variables that may be set in front of a command without changing what it does, only where or how.
+const HARMLESS: [&str; 38] = [
+    "LANG",
+    "LANGUAGE",
+    "TZ",
+    "TERM",
+    "NO_COLOR",
+    "COLUMNS",
+    "LINES",
+    "HOME",
+    "USER",
+    "PGUSER",
+    "PGHOST",
+    "PGPORT",
+    "PGDATABASE",
+    "PGPASSWORD",
+    "PGSSLMODE",
+    "PGCONNECT_TIMEOUT",
+    "PGAPPNAME",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_DEFAULT_OUTPUT",
+    "CLOUDSDK_CORE_PROJECT",
+    "KUBECONFIG",
+    "VAULT_ADDR",
+    "VAULT_NAMESPACE",
+    "VAULT_TOKEN",
+    "RAILS_ENV",
+    "NODE_ENV",
+    "RACK_ENV",
+    "APP_ENV",
+    "TF_IN_AUTOMATION",
+    "TF_INPUT",
+    "DEBIAN_FRONTEND",
+    "MYSQL_PWD",
+    "RESTIC_REPOSITORY",
+    "BORG_REPO",
+    "GH_REPO",
+    "GIT_TERMINAL_PROMPT",
+];
+
+/// Words that stand in front of a command and change nothing about its effects.
+const KEYWORDS: [&str; 13] = [
+    "if", "then", "else", "elif", "fi", "while", "until", "do", "done", "{", "}", "!", "esac",
+];
+
+/// Looks at everything in a shell text.
+pub(super) fn text(eye: &mut Eye<'_>, text: &str) {
+    if !eye.afford(text) {
+        return;
+    }
+    let lexed = lex(text);
+    if lexed.broken {
+        eye.unknown(text, "shell.unfinished");
+    }
+    for inner in &lexed.inner {
+        eye.unknown(inner, "shell.substitution");
+        eye.deeper(inner, |eye| self::text(eye, inner));
+    }
+    let before = eye.sights();
+    commands(eye, &lexed);
+    if eye.sights() == before && lexed.pieces.is_empty() {
+        eye.see(Effect::Read, text, "shell.nothing");
+    }
+}
+
+/// Looks at a script that is run by path, by its first line.
+pub(super) fn script_file(eye: &mut Eye<'_>, cmd: &Cmd<'_>, bytes: &[u8]) {
+    let line = cmd.text();
+    let Ok(script) = std::str::from_utf8(bytes) else {
+        return eye.unknown(&line, "script.not-text");
+    };
+    let Some(first) = script.strip_prefix("#!").and_then(|rest| rest.lines().next()) else {
+        eye.unknown(&line, "script.no-interpreter");
+        return text(eye, script);
+    };
+    let mut words: Vec<&str> = first.split_whitespace().collect();
+    if words.first().is_some_and(|program| program.ends_with("/env")) {
+        words.remove(0);
+        words.retain(|word| *word != "-S");
+    }
+    let program = words
+        .first()
+        .and_then(|program| program.rsplit('/').next())
+        .unwrap_or_default();
+    if is_shell(program) {
+        text(eye, script);
+    } else if matches!(program, "psql" | "make" | "awk" | "sed") {
+        eye.unknown(&line, "script.interpreter");
+    } else {
+        tools::interpreters::program_text(eye, script, &line);
+    }
+}
+
+/// Whether a program reads shell text that we can follow.
+pub(super) fn is_shell(name: &str) -> bool {
+    matches!(
+        name,
+        "sh" | "bash" | "dash" | "ash" | "zsh" | "ksh" | "mksh" | "rbash"
+    )
+}
+
+fn commands(eye: &mut Eye<'_>, lexed: &Lexed) {
+    let mut words: Vec<Word> = Vec::new();
+    let mut here: Option<&(String, bool)> = None;
+    let mut piped: Option<Vec<u8>> = None;
+    let mut redirects: Vec<(&'static str, Word)> = Vec::new();
+    let mut pieces = lexed.pieces.iter().peekable();
+    loop {
+        let piece = pieces.next();
+        match piece {
+            Some(Piece::Word(word)) => words.push(word.clone()),
+            Some(Piece::Here(number)) => here = lexed.bodies.get(*number),
+            Some(Piece::Redirect(op)) => match pieces.next_if(|next| matches!(next, Piece::Word(_))) {
+                Some(Piece::Word(target)) => redirects.push((op, target.clone())),
+                _ => eye.unknown(op, "shell.unfinished"),
+            },
+            Some(Piece::End("("))
+                if words.len() == 1 && words.iter().all(|w| !KEYWORDS.contains(&w.as_str())) =>
+            {
+                // `name()` gives a word a new meaning for the rest of the text.
+                eye.unknown(words.first().map_or("", Word::as_str), "shell.function");
+                words.clear();
+            }
+            Some(Piece::End(_)) | None => {
+                let pipe = matches!(piece, Some(Piece::End("|" | "|&")));
+                let bytes = here_bytes(eye, here.take()).or(piped.take());
+                let string = redirects.iter().find(|(op, word)| *op == "<<<" && word.fixed);
+                let stdin = match (&bytes, string) {
+                    (_, Some((_, word))) => Stdin::Bytes(word.text.as_bytes()),
+                    (Some(bytes), None) => Stdin::Bytes(bytes),
+                    (None, None) => Stdin::Unseen,
+                };
+                let said = if pipe { echoed(&words, &stdin) } else { None };
+                files(eye, &redirects, &words);
+                simple(eye, &words, &stdin);
+                piped = said;
+                words.clear();
+                redirects.clear();
+                if piece.is_none() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn here_bytes(eye: &mut Eye<'_>, here: Option<&(String, bool)>) -> Option<Vec<u8>> {
+    let (body, fixed) = here?;
+    if *fixed {
+        return Some(body.clone().into_bytes());
+    }
+    eye.unknown(body, "shell.here-document-expands");
+    Some(body.clone().into_bytes())
+}
+
+/// What `echo` or `cat` hand to the next command of a pipe, where that can be known.
+fn echoed(words: &[Word], stdin: &Stdin<'_>) -> Option<Vec<u8>> {
+    let (first, args) = words.split_first()?;
+    match (first.text.as_str(), stdin) {
+        ("echo" | "printf", _)
+            if args
+                .iter()
+                .all(|w| w.fixed && !w.text.contains(['\\', '%']) && !w.text.starts_with('-')) =>
+        {
+            let parts: Vec<&str> = args.iter().map(Word::as_str).collect();
+            Some(parts.join(" ").into_bytes())
+        }
+        ("cat", Stdin::Bytes(bytes)) if args.is_empty() => Some(bytes.to_vec()),
+        _ => None,
+    }
+}
+
+/// Redirections onto files are writes, whatever the command is.
+fn files(eye: &mut Eye<'_>, redirects: &[(&'static str, Word)], words: &[Word]) {
+    for (op, target) in redirects {
+        let text = format!("{op} {}", target.text);
+        let duplicate = matches!(*op, ">&" | "<&")
+            && (target.text == "-" || target.text.chars().all(|c| c.is_ascii_digit()));
+        if duplicate || matches!(*op, "<<<") {
+            continue;
+        }
+        if matches!(*op, "<" | "<&") {
+            if target.text.starts_with("/dev/tcp/") || target.text.starts_with("/dev/udp/") {
+                eye.unknown(&text, "shell.network-file");
+            }
+            continue;
+        }
+        if !target.fixed {
+            eye.unknown(&text, "shell.redirect-not-fixed");
+        }
+        if target.text.starts_with("/dev/tcp/") || target.text.starts_with("/dev/udp/") {
+            eye.unknown(&text, "shell.network-file");
+        }
+        let Some(effects) = paths::touched(&target.text) else {
+            continue;
+        };
+        eye.see_all(effects, &text, "shell.redirect");
+        let empty = words
+            .first()
+            .is_none_or(|w| matches!(w.text.as_str(), ":" | "true"));
+        if empty && *op != ">>" {
+            eye.see_all(&[Effect::BulkData, Effect::OneWay], &text, "shell.truncate-file");
+        }
+    }
+}
+
+/// One command with its keywords and assignments in front.
+fn simple(eye: &mut Eye<'_>, words: &[Word], stdin: &Stdin<'_>) {
+    let mut rest = words;
+    while let Some((first, after)) = rest.split_first() {
+        if first.bare && KEYWORDS.contains(&first.as_str()) {
+            rest = after;
+        } else if let Some(name) = assigned(first) {
+            environment(eye, name);
+            rest = after;
+        } else {
+            break;
+        }
+    }
+    let Some((first, args)) = rest.split_first() else {
+        return;
+    };
+    if !first.bare && !first.fixed {
+        return eye.command(rest, stdin);
+    }
+    match first.text.as_str() {
+        "for" | "select" if first.bare => {
+            eye.see(Effect::Read, "for", "shell.loop");
+            if let Some(name) = args.first() {
+                environment(eye, &name.text);
+            }
+        }
+        "case" | "function" | "coproc" if first.bare => {
+            eye.unknown(&first.text, "shell.not-followed");
+            if !args.is_empty() && first.text != "case" {
+                eye.deeper("", |eye| eye.command(args, stdin));
+            }
+        }
+        "alias" if !args.is_empty() => eye.unknown("alias", "shell.alias"),
+        "eval" => {
+            let joined = join(args);
+            eye.unknown(&joined, "shell.eval");
+            eye.deeper(&joined, |eye| text(eye, &joined));
+        }
+        "trap" => match args {
+            [only] if only.text.starts_with('-') => eye.see(Effect::Read, "trap", "shell.builtin"),
+            [action, ..] if action.fixed => {
+                let action = action.text.clone();
+                eye.see(Effect::Read, "trap", "shell.builtin");
+                eye.deeper(&action, |eye| text(eye, &action));
+            }
+            _ => eye.unknown("trap", "shell.trap"),
+        },
+        "." | "source" => source(eye, rest),
+        "export" | "declare" | "local" | "readonly" | "typeset" => {
+            eye.see(Effect::Read, &first.text, "shell.builtin");
+            for arg in args.iter().filter(|arg| !arg.text.starts_with('-')) {
+                let name = assigned(arg).unwrap_or(&arg.text);
+                environment(eye, name);
+            }
+        }
+        "cd" | "set" | "unset" | "shift" | "exit" | "return" | "break" | "continue" | "wait" | "umask"
+        | "pushd" | "popd" | "[[" | "getopts" | "jobs" | "times" | "read" => {
+            if first.text == "read" || first.text == "unset" {
+                for arg in args.iter().filter(|arg| !arg.text.starts_with('-')) {
+                    environment(eye, &arg.text);
+                }
+            }
+            eye.see(Effect::Read, &first.text, "shell.builtin");
+        }
+        _ => eye.command(rest, stdin),
+    }
+}
+
+/// `. FILE`: the file's text, where it was read.
+pub(super) fn source(eye: &mut Eye<'_>, words: &[Word]) {
+    let line = join(words);
+    let script = words
+        .get(1)
+        .filter(|path| path.fixed)
+        .and_then(|path| eye.script(&path.text));
+    match script.and_then(|bytes| std::str::from_utf8(bytes).ok()) {
+        Some(script) => eye.deeper(&line, |eye| text(eye, script)),
+        None => eye.unknown(&line, "shell.source"),
+    }
+}
+
+/// The name in `NAME=value` or `NAME+=value`, where the word is an assignment.
+pub(super) fn assigned(word: &Word) -> Option<&str> {
+    let (name, _) = word.text.split_once('=')?;
+    let name = name.strip_suffix('+').unwrap_or(name);
+    let good = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && name.chars().next().is_some_and(|c| !c.is_ascii_digit());
+    good.then_some(name)
+}
+
+/// A variable that is set for what follows.
+pub(super) fn environment(eye: &mut Eye<'_>, name: &str) {
+    // Only the name is shown: the value may be a secret.
+    let text = format!("{name}=");
+    let upper = name.to_ascii_uppercase();
+    if upper.contains("CONSENT")
+        || upper.contains("DISABLE")
+        || upper.contains("SKIP")
+        || upper.contains("ALLOW_")
+    {
+        eye.see(Effect::SecurityConfig, &text, "shell.safety-variable");
+        return eye.unknown(&text, "shell.environment");
+    }
+    let own = name.chars().any(|c| c.is_ascii_lowercase()) && !name.ends_with("_proxy");
+    if own || HARMLESS.contains(&name) || name.starts_with("LC_") || name.starts_with("TF_VAR_") {
+        eye.see(Effect::Read, &text, "shell.assignment");
+    } else {
+        eye.unknown(&text, "shell.environment");
+    }
+}
+
+/// Words in one line, as `eval` and `ssh` join them.
+pub(super) fn join(words: &[Word]) -> String {
+    let parts: Vec<&str> = words.iter().map(Word::as_str).collect();
+    parts.join(" ")
+}

@@ -1,0 +1,185 @@
+//! Infrastructure as code: Terraform and OpenTofu, Pulumi, CDK, Ansible and their kind.
+
+use crate::model::effect::Effect::{
+    BackupChange, ConfigChange, DataWrite, InfraChange, OneWay, Read, Traffic, Unknown,
+};
+
+use crate::effects::eye::{Cmd, Eye};
+use crate::effects::options::{Options, Verbs};
+
+const TERRAFORM: Verbs = Verbs {
+    tool: "terraform",
+    options: Options {
+        valued: "-chdir",
+        flags: "-version -help -json -no-color",
+    },
+    rows: &[
+        ("plan", &[Read]),
+        ("show", &[Read]),
+        ("output", &[Read]),
+        ("validate", &[Read]),
+        ("version", &[Read]),
+        ("providers", &[Read]),
+        ("providers lock", &[ConfigChange]),
+        ("providers mirror", &[DataWrite]),
+        ("graph", &[Read]),
+        ("state list", &[Read]),
+        ("state show", &[Read]),
+        ("state pull", &[Read]),
+        ("state rm", &[InfraChange, OneWay]),
+        ("state mv", &[InfraChange]),
+        ("state push", &[InfraChange, OneWay]),
+        ("state replace-provider", &[InfraChange]),
+        ("workspace list", &[Read]),
+        ("workspace show", &[Read]),
+        ("workspace select", &[ConfigChange]),
+        ("workspace new", &[ConfigChange]),
+        ("workspace delete", &[InfraChange, OneWay]),
+        ("init", &[ConfigChange, Unknown]),
+        ("get", &[ConfigChange, Unknown]),
+        ("fmt", &[ConfigChange]),
+        ("apply", &[InfraChange]),
+        ("destroy", &[InfraChange, OneWay]),
+        ("import", &[InfraChange]),
+        ("taint", &[InfraChange]),
+        ("untaint", &[InfraChange]),
+        ("refresh", &[InfraChange]),
+        ("force-unlock", &[InfraChange, OneWay]),
+    ],
+};
+
+/// `terraform` and `tofu`. What an apply would do stands in a plan that is not read here.
+pub(super) fn terraform(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    let line = cmd.text();
+    let Some(verb) = TERRAFORM.look(eye, cmd) else {
+        return;
+    };
+    let option = |name: &str| {
+        cmd.args.iter().any(|arg| {
+            arg.text.trim_start_matches('-').split('=').next() == Some(name) && arg.text.starts_with('-')
+        })
+    };
+    match verb {
+        "apply" => {
+            // Any apply may replace or destroy what it manages.
+            eye.see_all(&[Unknown, OneWay], &line, "terraform.apply-not-read");
+            if option("destroy") || option("replace") {
+                eye.see_all(&[InfraChange, OneWay], &line, "terraform.apply-destroys");
+            }
+        }
+        "plan" if option("out") || option("generate-config-out") => {
+            eye.see(DataWrite, &line, "terraform.plan-file")
+        }
+        "fmt" if option("check") && !option("write") => eye.see(Read, &line, "terraform.fmt-check"),
+        _ => {}
+    }
+}
+
+const PULUMI: Verbs = Verbs {
+    tool: "pulumi",
+    options: Options {
+        valued: "-C --cwd -s --stack --color",
+        flags: "--non-interactive --logtostderr -v",
+    },
+    rows: &[
+        ("preview", &[Read]),
+        ("stack ls", &[Read]),
+        ("stack output", &[Read]),
+        ("stack export", &[Read]),
+        ("stack history", &[Read]),
+        ("config get", &[Read]),
+        ("whoami", &[Read]),
+        ("version", &[Read]),
+        ("up", &[InfraChange, Unknown]),
+        ("update", &[InfraChange, Unknown]),
+        ("refresh", &[InfraChange]),
+        ("cancel", &[InfraChange]),
+        ("import", &[InfraChange]),
+        ("config", &[ConfigChange]),
+        ("destroy", &[InfraChange, OneWay]),
+        ("stack rm", &[InfraChange, OneWay]),
+        ("stack import", &[InfraChange, OneWay]),
+        ("state", &[InfraChange, OneWay]),
+    ],
+};
+
+/// `pulumi`.
+pub(super) fn pulumi(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    PULUMI.look(eye, cmd);
+}
+
+const STACKS: Verbs = Verbs {
+    tool: "stack",
+    options: Options {
+        valued: "--app -a --profile --region --stage -s -c --context --stack-name",
+        flags: "",
+    },
+    rows: &[
+        ("ls", &[Read]),
+        ("list", &[Read]),
+        ("diff", &[Read]),
+        ("doctor", &[Read]),
+        ("info", &[Read]),
+        ("validate", &[Read]),
+        ("deploy", &[InfraChange, Unknown]),
+        ("bootstrap", &[InfraChange, Unknown]),
+        ("destroy", &[InfraChange, OneWay]),
+        ("delete", &[InfraChange, OneWay]),
+        ("remove", &[InfraChange, OneWay]),
+        ("rollback", &[InfraChange, Unknown]),
+    ],
+};
+
+/// `cdk`, `sam`, `serverless`.
+pub(super) fn stacks(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    STACKS.look(eye, cmd);
+}
+
+/// Ansible runs anything; `--check` promises nothing for every module.
+pub(super) fn ansible(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    let line = cmd.text();
+    if [
+        "--list-hosts",
+        "--list-tasks",
+        "--list-tags",
+        "--syntax-check",
+        "--version",
+    ]
+    .iter()
+    .any(|option| cmd.has(option))
+        || cmd.name == "ansible-inventory"
+        || cmd.name == "ansible-doc"
+    {
+        return eye.see(Read, &line, "ansible.lists");
+    }
+    eye.see_all(&[InfraChange, Unknown], &line, "ansible.runs");
+    if cmd.args.iter().any(|arg| arg.text.contains("state=absent")) {
+        eye.see(OneWay, &line, "ansible.absent");
+    }
+}
+
+const ETCD: Verbs = Verbs {
+    tool: "etcdctl",
+    options: Options {
+        valued: "--endpoints --cacert --cert --key --user -w --write-out",
+        flags: "",
+    },
+    rows: &[
+        ("get", &[Read]),
+        ("endpoint", &[Read]),
+        ("member list", &[Read]),
+        ("alarm list", &[Read]),
+        ("put", &[ConfigChange]),
+        ("del", &[ConfigChange, InfraChange, OneWay]),
+        ("member", &[InfraChange]),
+        ("snapshot save", &[crate::model::effect::Effect::Protect]),
+        ("snapshot restore", &[BackupChange, InfraChange]),
+        ("defrag", &[InfraChange, Traffic]),
+        ("compact", &[InfraChange, OneWay]),
+    ],
+};
+
+/// `etcdctl`.
+pub(super) fn etcd(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    ETCD.look(eye, cmd);
+}

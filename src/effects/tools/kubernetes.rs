@@ -1,0 +1,350 @@
+//! `kubectl`, `helm` and what stands beside them.
+
+use crate::model::effect::Effect::{
+    self, BackupChange, BulkData, ConfigChange, ConfigRollback, CredentialChange, DataRestore, DataWrite,
+    Deploy, InfraChange, OneWay, Protect, Read, SecurityConfig, ServiceRestart, Traffic, Unknown,
+};
+
+use crate::effects::eye::{Cmd, Eye};
+use crate::effects::options::{Options, Verbs};
+use crate::effects::wrappers;
+
+const KUBECTL: Verbs = Verbs {
+    tool: "kubectl",
+    options: Options {
+        valued: "-n --namespace --context --cluster --user --kubeconfig -s --server --request-timeout --as --as-group --token --cache-dir -v -o --output -l --selector -c --container -f --filename --field-selector -p",
+        flags: "--insecure-skip-tls-verify --warnings-as-errors -A --all-namespaces -w --watch",
+    },
+    rows: &[
+        ("get", &[Read]),
+        ("describe", &[Read]),
+        ("logs", &[Read]),
+        ("top", &[Read]),
+        ("events", &[Read]),
+        ("explain", &[Read]),
+        ("diff", &[Read]),
+        ("version", &[Read]),
+        ("cluster-info", &[Read]),
+        ("api-resources", &[Read]),
+        ("api-versions", &[Read]),
+        ("wait", &[Read]),
+        ("auth can-i", &[Read]),
+        ("auth whoami", &[Read]),
+        ("auth reconcile", &[CredentialChange]),
+        ("config view", &[Read]),
+        ("config get-contexts", &[Read]),
+        ("config current-context", &[Read]),
+        ("config", &[ConfigChange]),
+        ("rollout status", &[Read]),
+        ("rollout history", &[Read]),
+        ("rollout restart", &[ServiceRestart]),
+        ("rollout pause", &[Deploy]),
+        ("rollout resume", &[Deploy]),
+        ("rollout undo", &[ConfigRollback]),
+        ("scale", &[Traffic, InfraChange]),
+        ("autoscale", &[InfraChange]),
+        ("cordon", &[Traffic]),
+        ("uncordon", &[Traffic]),
+        ("drain", &[Traffic, ServiceRestart]),
+        ("taint", &[Traffic, InfraChange]),
+        ("label", &[ConfigChange]),
+        ("annotate", &[ConfigChange]),
+        ("apply", &[ConfigChange, InfraChange]),
+        ("create", &[ConfigChange, InfraChange]),
+        ("create token", &[CredentialChange]),
+        ("create secret", &[CredentialChange]),
+        ("create role", &[CredentialChange]),
+        ("create rolebinding", &[CredentialChange]),
+        ("create clusterrole", &[CredentialChange]),
+        ("create clusterrolebinding", &[CredentialChange]),
+        ("create serviceaccount", &[CredentialChange]),
+        ("replace", &[ConfigChange, InfraChange]),
+        ("patch", &[ConfigChange, InfraChange]),
+        ("edit", &[ConfigChange, Unknown]),
+        ("set image", &[Deploy]),
+        ("set env", &[ConfigChange]),
+        ("set", &[ConfigChange]),
+        ("expose", &[Traffic]),
+        ("run", &[Deploy, Unknown]),
+        ("debug", &[Deploy, Unknown]),
+        ("cp", &[DataWrite]),
+        ("port-forward", &[Unknown]),
+        ("proxy", &[Unknown]),
+        ("attach", &[Unknown]),
+        ("certificate", &[CredentialChange]),
+        ("delete", &[InfraChange, OneWay]),
+        ("exec", &[]),
+        ("kustomize", &[Read]),
+    ],
+};
+
+/// `kubectl` and `oc`. `--dry-run=client` and `--dry-run=server` persist nothing, by contract.
+pub(super) fn kubectl(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    let line = cmd.text();
+    let dashes = cmd
+        .args
+        .iter()
+        .position(|arg| arg.text == "--")
+        .unwrap_or(cmd.args.len());
+    let own = cmd.args.get(..dashes).unwrap_or_default();
+    let (words, known) = KUBECTL.words(own);
+    let dry = own
+        .iter()
+        .any(|arg| matches!(arg.text.as_str(), "--dry-run=client" | "--dry-run=server"))
+        && !own
+            .iter()
+            .any(|arg| arg.text == "--dry-run=none" || arg.text == "--dry-run=false");
+    let verb = words.first().copied().unwrap_or_default();
+    if dry
+        && known
+        && matches!(
+            verb,
+            "delete"
+                | "apply"
+                | "create"
+                | "replace"
+                | "patch"
+                | "scale"
+                | "label"
+                | "annotate"
+                | "set"
+                | "expose"
+                | "drain"
+                | "cordon"
+                | "taint"
+        )
+    {
+        return eye.see(Read, &line, "kubectl.dry-run");
+    }
+    let Some(row) = KUBECTL.look(eye, cmd) else { return };
+    let kind = |wanted: &[&str]| {
+        words.iter().skip(1).take(2).any(|word| {
+            wanted.contains(
+                &word
+                    .split(['/', '.', ','])
+                    .next()
+                    .unwrap_or_default()
+                    .to_ascii_lowercase()
+                    .trim_end_matches('s'),
+            )
+        }) || words.iter().skip(1).take(1).any(|word| {
+            word.split(',')
+                .any(|part| wanted.contains(&part.trim_end_matches('s')))
+        })
+    };
+    let secret = kind(&[
+        "secret",
+        "serviceaccount",
+        "sa",
+        "role",
+        "rolebinding",
+        "clusterrole",
+        "clusterrolebinding",
+        "csr",
+    ]);
+    let policy = kind(&[
+        "networkpolicy",
+        "networkpolicie",
+        "netpol",
+        "validatingwebhookconfiguration",
+        "mutatingwebhookconfiguration",
+        "podsecuritypolicy",
+        "podsecuritypolicie",
+    ]);
+    if row.split(' ').next() != Some("get") && row != "describe" && row != "exec" && row != "logs" {
+        if secret {
+            eye.see(CredentialChange, &line, "kubectl.credential-kind");
+        }
+        if policy {
+            eye.see(SecurityConfig, &line, "kubectl.policy-kind");
+        }
+    }
+    match row {
+        "exec" => {
+            let at = cmd
+                .args
+                .iter()
+                .position(|arg| arg.text == "exec")
+                .map_or(0, |at| at + 1);
+            wrappers::container_exec(eye, cmd, cmd.args.get(at..).unwrap_or_default());
+        }
+        "delete" => {
+            let pod = kind(&["pod", "po", "replicaset", "job"])
+                && !cmd.has("--all")
+                && !cmd.args.iter().any(|arg| {
+                    arg.text.starts_with("--force")
+                        || arg.text.starts_with("-l")
+                        || arg.text.starts_with("--selector")
+                });
+            let data = kind(&[
+                "namespace",
+                "n",
+                "pvc",
+                "persistentvolumeclaim",
+                "pv",
+                "persistentvolume",
+                "crd",
+                "customresourcedefinition",
+                "statefulset",
+                "st",
+            ]) || words
+                .iter()
+                .any(|word| matches!(*word, "ns" | "namespaces" | "sts"));
+            if data || cmd.has("--all") || cmd.has("-A") || cmd.has("--all-namespaces") {
+                eye.see_all(&[BulkData, OneWay], &line, "kubectl.delete-data");
+            } else if pod {
+                eye.see(ServiceRestart, &line, "kubectl.delete-pod");
+            }
+            if kind(&["volumesnapshot", "backup", "schedule"]) {
+                eye.see(BackupChange, &line, "kubectl.delete-backup");
+            }
+        }
+        "drain"
+            if cmd.args.iter().any(|arg| {
+                arg.text.starts_with("--delete-")
+                    || arg.text.starts_with("--force")
+                    || arg.text.starts_with("--disable-eviction")
+            }) =>
+        {
+            eye.see_all(&[BulkData, OneWay], &line, "kubectl.drain-deletes");
+        }
+        "apply" | "create" | "replace" => {
+            // What a manifest holds is not read.
+            eye.unknown(&line, "kubectl.manifest-not-read");
+            if cmd
+                .args
+                .iter()
+                .any(|arg| arg.text.starts_with("--force") || arg.text.starts_with("--prune"))
+            {
+                eye.see(OneWay, &line, "kubectl.force");
+            }
+        }
+        "patch" if cmd.args.iter().any(|arg| arg.text.contains("finalizers")) => {
+            eye.see(OneWay, &line, "kubectl.finalizers")
+        }
+        "get" if cmd.args.iter().any(|arg| arg.text.starts_with("--raw")) => {}
+        "config view" if cmd.args.iter().any(|arg| arg.text.starts_with("--raw")) => {}
+        "diff" if cmd.args.iter().any(|arg| arg.text.starts_with("--prune")) => {}
+        "cluster-info" if cmd.has("dump") => eye.see(DataWrite, &line, "kubectl.dump"),
+        _ => {}
+    }
+}
+
+const HELM: Verbs = Verbs {
+    tool: "helm",
+    options: Options {
+        valued: "-n --namespace --kube-context --kubeconfig",
+        flags: "--debug",
+    },
+    rows: &[
+        ("list", &[Read]),
+        ("ls", &[Read]),
+        ("status", &[Read]),
+        ("history", &[Read]),
+        ("get", &[Read]),
+        ("show", &[Read]),
+        ("template", &[Read]),
+        ("lint", &[Read]),
+        ("search", &[Read]),
+        ("version", &[Read]),
+        ("env", &[Read]),
+        ("diff", &[Read]),
+        ("rollback", &[ConfigRollback]),
+        ("install", &[Deploy, InfraChange]),
+        ("upgrade", &[Deploy, InfraChange]),
+        ("test", &[Deploy, Unknown]),
+        ("uninstall", &[InfraChange, OneWay]),
+        ("delete", &[InfraChange, OneWay]),
+        ("repo", &[ConfigChange]),
+        ("repo list", &[Read]),
+    ],
+};
+
+/// `helm`.
+pub(super) fn helm(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    let line = cmd.text();
+    let (words, known) = HELM.words(cmd.args);
+    let dry = cmd.args.iter().any(|arg| {
+        matches!(
+            arg.text.as_str(),
+            "--dry-run" | "--dry-run=client" | "--dry-run=server"
+        )
+    });
+    if dry
+        && known
+        && words
+            .first()
+            .is_some_and(|verb| matches!(*verb, "install" | "upgrade" | "uninstall" | "rollback"))
+        && !cmd.args.iter().any(|arg| arg.text.starts_with("--post-renderer"))
+    {
+        return eye.see(Read, &line, "helm.dry-run");
+    }
+    if HELM.look(eye, cmd).is_some()
+        && cmd
+            .args
+            .iter()
+            .any(|arg| arg.text.starts_with("--post-renderer") || arg.text.starts_with("--force"))
+    {
+        eye.unknown(&line, "helm.option-acts");
+    }
+}
+
+const ARGO: Verbs = Verbs {
+    tool: "argocd",
+    options: Options {
+        valued: "--server --auth-token --argocd-context",
+        flags: "--grpc-web --insecure",
+    },
+    rows: &[
+        ("app get", &[Read]),
+        ("app list", &[Read]),
+        ("app history", &[Read]),
+        ("app diff", &[Read]),
+        ("app manifests", &[Read]),
+        ("app sync", &[Deploy]),
+        ("app rollback", &[ConfigRollback]),
+        ("app delete", &[InfraChange, OneWay]),
+        ("app set", &[ConfigChange]),
+        ("account", &[CredentialChange]),
+        ("login", &[CredentialChange]),
+        ("cluster list", &[Read]),
+        ("repo list", &[Read]),
+    ],
+};
+
+/// `argocd`.
+pub(super) fn argocd(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    ARGO.look(eye, cmd);
+}
+
+const VELERO: Verbs = Verbs {
+    tool: "velero",
+    options: Options {
+        valued: "-n --namespace --kubecontext --kubeconfig",
+        flags: "",
+    },
+    rows: &[
+        ("backup get", &[Read]),
+        ("backup describe", &[Read]),
+        ("backup logs", &[Read]),
+        ("backup create", &[Protect]),
+        ("backup delete", &[BackupChange, OneWay]),
+        ("restore get", &[Read]),
+        ("restore describe", &[Read]),
+        ("restore logs", &[Read]),
+        ("restore create", &[DataRestore]),
+        ("restore delete", &[DataWrite]),
+        ("schedule get", &[Read]),
+        ("schedule describe", &[Read]),
+        ("schedule pause", &[BackupChange]),
+        ("schedule", &[BackupChange]),
+        ("get", &[Read]),
+        ("describe", &[Read]),
+        ("version", &[Read]),
+    ],
+};
+
+/// `velero`.
+pub(super) fn velero(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    VELERO.look(eye, cmd);
+}

@@ -1,0 +1,239 @@
+//! Programs that read, so that looking stays free.
+
+use crate::model::effect::Effect;
+
+use crate::effects::eye::{Cmd, Eye};
+
+/// A program that only reads, and the options that would make it do more.
+pub(super) struct ReadOnly {
+    name: &'static str,
+    /// Options that write, run something or change state: letters and long names, space separated.
+    acts: &'static str,
+    /// The most words that may stand beside the options; a further one would be written to.
+    words: usize,
+}
+
+const fn read(name: &'static str) -> ReadOnly {
+    ReadOnly {
+        name,
+        acts: "",
+        words: usize::MAX,
+    }
+}
+
+const fn unless(name: &'static str, acts: &'static str) -> ReadOnly {
+    ReadOnly {
+        name,
+        acts,
+        words: usize::MAX,
+    }
+}
+
+const fn at_most(name: &'static str, words: usize, acts: &'static str) -> ReadOnly {
+    ReadOnly { name, acts, words }
+}
+
+const READS: &[ReadOnly] = &[
+    read("cat"),
+    read("tac"),
+    read("head"),
+    read("tail"),
+    read("grep"),
+    read("egrep"),
+    read("fgrep"),
+    read("zgrep"),
+    read("zcat"),
+    read("bzcat"),
+    read("xzcat"),
+    read("zstdcat"),
+    read("ls"),
+    read("wc"),
+    read("cut"),
+    read("nl"),
+    read("tr"),
+    read("stat"),
+    read("du"),
+    read("df"),
+    read("free"),
+    read("uptime"),
+    read("whoami"),
+    read("id"),
+    read("who"),
+    read("w"),
+    read("ps"),
+    read("pgrep"),
+    read("netstat"),
+    read("lsof"),
+    read("vmstat"),
+    read("iostat"),
+    read("mpstat"),
+    read("pidstat"),
+    read("uname"),
+    read("pwd"),
+    read("echo"),
+    read("printf"),
+    read("true"),
+    read("false"),
+    read("test"),
+    read("["),
+    read(":"),
+    read("basename"),
+    read("dirname"),
+    read("realpath"),
+    read("readlink"),
+    read("md5sum"),
+    read("sha1sum"),
+    read("sha256sum"),
+    read("sha512sum"),
+    read("b2sum"),
+    read("cksum"),
+    read("shasum"),
+    read("diff"),
+    read("cmp"),
+    read("comm"),
+    read("join"),
+    read("paste"),
+    read("jq"),
+    read("column"),
+    read("fold"),
+    read("fmt"),
+    read("expand"),
+    read("seq"),
+    read("sleep"),
+    read("which"),
+    read("type"),
+    read("whereis"),
+    read("strings"),
+    read("od"),
+    read("hexdump"),
+    read("nslookup"),
+    read("host"),
+    read("ping"),
+    read("ping6"),
+    read("traceroute"),
+    read("tracepath"),
+    read("mtr"),
+    read("whois"),
+    read("getent"),
+    read("groups"),
+    read("last"),
+    read("lastlog"),
+    read("lscpu"),
+    read("lsblk"),
+    read("lsmod"),
+    read("findmnt"),
+    read("nproc"),
+    read("arch"),
+    read("pstree"),
+    read("pidof"),
+    read("printenv"),
+    read("tty"),
+    read("numfmt"),
+    read("rev"),
+    read("cal"),
+    read("locale"),
+    read("getconf"),
+    read("getfacl"),
+    read("lsattr"),
+    read("pg_isready"),
+    read("pg_controldata"),
+    read("pg_waldump"),
+    read("pg_config"),
+    read("pg_lsclusters"),
+    read("pg_verifybackup"),
+    read("sum"),
+    read("expr"),
+    read("man"),
+    read("apropos"),
+    read("help"),
+    read("logname"),
+    read("users"),
+    read("runlevel"),
+    read("slabtop"),
+    read("lspci"),
+    read("lsusb"),
+    read("ipcs"),
+    read("pmap"),
+    read("dig"),
+    read("drill"),
+    unless("date", "-s --set"),
+    unless("sort", "-o --output --compress-program -T --temporary-directory"),
+    unless("rg", "--pre --hostname-bin"),
+    unless("tree", "-o -R"),
+    unless("file", "-C --compile"),
+    unless("yq", "-i --inplace --in-place -s --split-exp"),
+    unless("base64", "-o --output"),
+    unless("ss", "-K --kill -D --diag"),
+    unless("top", ""),
+    unless(
+        "dmesg",
+        "-c -C -D -E -n --clear --read-clear --console-off --console-on --console-level",
+    ),
+    unless(
+        "journalctl",
+        "--vacuum-size --vacuum-time --vacuum-files --rotate --flush --sync --relinquish-var --smart-relinquish-var --setup-keys --update-catalog --cursor-file",
+    ),
+    unless("ssh-keyscan", ""),
+    unless("pg_dump", "-f --file"),
+    unless("pg_dumpall", "-f --file"),
+    unless(
+        "mysqldump",
+        "-r --result-file -T --tab --flush-logs -F --delete-master-logs --delete-source-logs --master-data --source-data --dump-replica --lock-all-tables --flush-privileges",
+    ),
+    unless("arp", "-s -d -f -i --set --delete --file"),
+    unless("atq", ""),
+    unless("sar", "-o"),
+    unless("xmllint", "--output --shell"),
+    at_most("uniq", 1, ""),
+    at_most("xxd", 1, "-r"),
+    at_most("hostname", 0, "-F -b --file --boot"),
+    at_most("timedatectl", 0, ""),
+    at_most("hostnamectl", 0, ""),
+    at_most("loginctl", 0, ""),
+    at_most("route", 0, ""),
+    at_most("ifconfig", 1, ""),
+    at_most("mount", 0, "-a --all -o -r -w --bind -B -M -t --make-shared"),
+];
+
+/// The entry of a program, if it is one that reads.
+pub(super) fn find(name: &str) -> Option<&'static ReadOnly> {
+    READS.iter().find(|read| read.name == name)
+}
+
+/// Notes a read, unless an option or a further word makes it more than that.
+pub(super) fn look(eye: &mut Eye<'_>, cmd: &Cmd<'_>, read: &ReadOnly) {
+    let restricted = !read.acts.is_empty() || read.words != usize::MAX;
+    let words = cmd
+        .args
+        .iter()
+        .filter(|arg| !arg.text.starts_with(['-', '+']))
+        .count();
+    let acts = cmd.args.iter().any(|arg| acts(&arg.text, read.acts));
+    let open = cmd.args.iter().any(|arg| !arg.fixed);
+    if restricted && (acts || open || words > read.words) {
+        return eye.unknown(&cmd.text(), "read.may-act");
+    }
+    eye.see(Effect::Read, &cmd.text(), "read.known-program");
+}
+
+/// Whether an argument could be one of the options that act; abbreviations and clusters count.
+pub(super) fn acts(arg: &str, options: &str) -> bool {
+    if !arg.starts_with('-') || arg == "-" {
+        return false;
+    }
+    let name = arg.split('=').next().unwrap_or(arg);
+    options
+        .split(' ')
+        .filter(|option| !option.is_empty())
+        .any(|option| {
+            if option.starts_with("--") {
+                name.len() > 2
+                    && name.starts_with("--")
+                    && (option.starts_with(name) || name.starts_with(option))
+            } else if name.starts_with("--") {
+                false
+            } else {
+                option.chars().nth(1).is_some_and(|letter| name.contains(letter))
+            }
+        })
+}
