@@ -227,7 +227,7 @@ fn exactly(pid: Pid) -> Option<Proc> {
 
 fn describe(proc: &Proc, users: &HashMap<u32, String>) -> Option<Process> {
     let stat = proc.stat().ok()?;
-    let uid = proc.status().ok()?.ruid;
+    let uid = real_uid(proc)?;
     Some(Process {
         id: Pid {
             pid: u32::try_from(stat.pid).ok()?,
@@ -244,6 +244,14 @@ fn describe(proc: &Proc, users: &HashMap<u32, String>) -> Option<Process> {
         // Opening is what the kernel checks; nothing is read.
         readable: proc.open_relative("environ").is_ok(),
     })
+}
+
+/// The real user id. Only this line of `status` is parsed: a look at many processes must be quick.
+fn real_uid(proc: &Proc) -> Option<u32> {
+    let mut text = String::new();
+    io::Read::read_to_string(&mut proc.open_relative("status").ok()?, &mut text).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// Names in `/etc/passwd`, by user id.

@@ -1,17 +1,21 @@
 //! The agent on this host, with real processes, crontabs and units: always in a jail of its own.
 //!
 //! Each outer test starts this binary again inside its own PID namespace, with an empty environment and
-//! a made-up home, and runs the `#[ignore]`d test of the same name in `inner` there.
+//! a made-up home, and runs the `#[ignore]`d test of the same name in one of the `inner` modules there.
 
 use std::process::Command;
 
 #[path = "local/inner.rs"]
 mod inner;
+#[path = "local/inner_trees.rs"]
+mod inner_trees;
+#[path = "local/inner_triggers.rs"]
+mod inner_triggers;
 #[path = "local/yard.rs"]
 mod yard;
 
 /// Runs one inner test in a jail; says so loudly where no jail can be made.
-fn jailed(name: &str) {
+fn jailed(module: &str, name: &str) {
     let home = tempfile::tempdir().unwrap();
     let script = "mount -t tmpfs none /var/spool/cron && mkdir -p /var/spool/cron/crontabs && \
                   chmod 1730 /var/spool/cron/crontabs && chgrp crontab /var/spool/cron/crontabs; \"$@\"; exit $?";
@@ -49,7 +53,7 @@ fn jailed(name: &str) {
         .args(["sh", "-c", script, "sh"])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "--ignored", "--nocapture", "--test-threads=1"])
-        .arg(format!("local::inner::{name}"))
+        .arg(format!("local::{module}::{name}"))
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&out.stdout);
@@ -61,14 +65,31 @@ fn jailed(name: &str) {
 }
 
 macro_rules! jailed {
-    ($($name:ident),* $(,)?) => { $(#[test] fn $name() { jailed(stringify!($name)); })* };
+    ($module:ident: $($name:ident),* $(,)?) => {
+        $(#[test] fn $name() { jailed(stringify!($module), stringify!($name)); })*
+    };
 }
 
-jailed!(
+jailed!(inner:
     a_program_that_runs_too_long_is_ended_with_all_it_started,
     ctrl_c_ends_a_program_at_once,
     what_a_finished_program_left_running_is_counted_and_left_alone,
     signals_hit_exactly_the_process_that_was_meant,
+);
+jailed!(inner_trees:
+    an_agents_tree_is_frozen_kept_killed_and_not_found_again,
+    an_agent_that_hops_from_process_to_process_is_caught,
+    a_tree_of_200_processes_is_gone_within_a_second,
+    a_return_is_seen_and_who_started_it_is_named,
+    the_agent_we_run_under_is_spared_and_said_to_live,
+    a_teams_rule_finds_runaways_by_the_marker_of_their_session,
+    a_rule_that_names_nothing_finds_nothing_and_says_so,
+);
+jailed!(inner_triggers:
+    a_users_cron_line_is_switched_off_and_given_back_byte_for_byte,
+    a_cron_file_keeps_what_others_changed_meanwhile,
+    a_timer_of_an_offline_tree_is_switched_off_and_given_back,
+    triggers_nobody_listed_are_found,
 );
 
 /// Outside a jail a test build signals nobody, however sure it is.

@@ -105,6 +105,7 @@ fn signals_hit_exactly_the_process_that_was_meant() {
         &world,
         sh("A_TOKEN=abc setsid -f sleep 1001 </etc/hostname >/dev/null 2>&1"),
     );
+    yard::pause(200);
     let all = world.host.processes().unwrap();
     let sleeper = all
         .iter()
@@ -134,6 +135,7 @@ fn signals_hit_exactly_the_process_that_was_meant() {
         Signalled::Refused(_)
     ));
     assert_eq!(world.host.signal(sleeper.id, Signal::Kill), Signalled::Sent);
+    yard::pause(200);
     assert_eq!(alive(&world, "sleep 1001").len(), 0);
     assert_eq!(world.host.signal(sleeper.id, Signal::Kill), Signalled::Gone);
 }

@@ -92,7 +92,6 @@ pub fn sh(script: &str) -> Command {
 }
 
 /// Waits until a file is there.
-#[allow(dead_code, reason = "used by the next tests")]
 pub fn appears(path: &Path) {
     for _ in 0..500 {
         if path.exists() {
@@ -105,4 +104,27 @@ pub fn appears(path: &Path) {
 
 pub fn pause(ms: u64) {
     std::thread::sleep(Duration::from_millis(ms));
+}
+
+/// Puts a script where Claude Code's own would lie, in the made-up home.
+pub fn agent_script(body: &str) -> String {
+    let home = std::env::var("HOME").unwrap();
+    let folder = format!("{home}/node_modules/@anthropic-ai/claude-code");
+    std::fs::create_dir_all(&folder).unwrap();
+    let script = format!("{folder}/cli.js");
+    std::fs::write(&script, body).unwrap();
+    script
+}
+
+/// Starts `node SCRIPT` (a shell in truth) in a session of its own and waits until it wrote `up`.
+pub fn start_agent(script: &str) {
+    let up = format!("{script}.up");
+    let _ = std::fs::remove_file(&up);
+    let line = format!("exec -a node bash {script}");
+    let started = std::process::Command::new("setsid")
+        .args(["-f", "bash", "-c", &line])
+        .stdout(std::process::Stdio::null())
+        .status();
+    assert!(started.unwrap().success());
+    appears(Path::new(&up));
 }

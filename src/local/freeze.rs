@@ -1,0 +1,269 @@
+//! Ending a tree: freeze, keep what dies with it, kill, look again, watch for its return.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::Keeper;
+use super::tree::{Look, Member, Snapshot, count, says_something};
+use crate::model::fact::Fact;
+use crate::model::grant::Tree;
+use crate::world::World;
+use crate::world::host::{HostError, Pid, Signal, Signalled};
+
+/// Longest time spent on freezing a tree that keeps forking, and on killing it.
+const PATIENCE: Duration = Duration::from_millis(1_000);
+/// Longest time spent on facts that die with the tree. Source: the stop table of the design.
+const VOLATILE: Duration = Duration::from_secs(2);
+/// Pause between two looks at processes that need a moment to stop or to die.
+const PAUSE: Duration = Duration::from_millis(5);
+/// Pause between two looks while watching for a return.
+const WATCH: Duration = Duration::from_millis(250);
+
+/// Freezes the tree and keeps its volatile facts. Kills nothing.
+pub async fn freeze_and_look(
+    world: &World,
+    tree: &Tree,
+    met: &mut BTreeSet<Pid>,
+    keeper: &dyn Keeper,
+) -> Vec<Fact> {
+    if let Some(nothing) = nothing_sought(tree) {
+        return nothing;
+    }
+    match freeze(world, tree, met).await {
+        Ok((look, mut facts)) => {
+            facts.extend(volatile(world, tree, &look, keeper));
+            facts
+        }
+        Err(error) => vec![failed(&error)],
+    }
+}
+
+/// Freezes, kills and looks again, until nothing is found or patience ends. Safe to repeat.
+pub async fn kill(world: &World, tree: &Tree, met: &mut BTreeSet<Pid>) -> Vec<Fact> {
+    if let Some(nothing) = nothing_sought(tree) {
+        return nothing;
+    }
+    let began = world.clock.now().mono_us;
+    let ms = || (world.clock.now().mono_us - began) / 1_000;
+    let (mut look, mut facts) = match freeze(world, tree, met).await {
+        Ok(frozen) => frozen,
+        Err(error) => return vec![failed(&error)],
+    };
+    let frozen_ms = ms();
+    let mut shot: BTreeSet<Pid> = BTreeSet::new();
+    let mut refused: BTreeMap<Pid, String> = BTreeMap::new();
+    loop {
+        for member in &look.members {
+            match world.host.signal(member.process.id, Signal::Kill) {
+                Signalled::Sent => {
+                    shot.insert(member.process.id);
+                }
+                Signalled::Gone => {}
+                Signalled::Refused(why) => {
+                    refused.insert(member.process.id, why);
+                }
+            }
+        }
+        look = match look_now(world, tree, met) {
+            Ok(look) => look,
+            Err(error) => {
+                facts.push(failed(&error));
+                return facts;
+            }
+        };
+        let hopeless = look.members.iter().all(|m| refused.contains_key(&m.process.id));
+        if hopeless || ms() > u64::try_from(PATIENCE.as_millis()).unwrap_or(0) + frozen_ms {
+            break;
+        }
+        world.clock.sleep(PAUSE).await;
+    }
+    for member in &look.members {
+        shot.remove(&member.process.id);
+    }
+    facts.push(Fact::Killed {
+        count: count(shot.len()),
+    });
+    facts.extend(refused.iter().map(|(pid, why)| Fact::Error {
+        status: 0,
+        text: format!("kill {}: {why}", pid.pid),
+    }));
+    facts.push(noted(
+        "timing",
+        format!(
+            "frozen after {frozen_ms} ms, killed and looked for after {} ms",
+            ms()
+        ),
+    ));
+    facts.extend(look.facts());
+    facts
+}
+
+/// One more look, changing nothing.
+pub fn look_again(world: &World, tree: &Tree, met: &BTreeSet<Pid>) -> Vec<Fact> {
+    if let Some(nothing) = nothing_sought(tree) {
+        return nothing;
+    }
+    match Snapshot::take(world.host.as_ref()) {
+        Ok(seen) => {
+            let look = seen.look(tree, met);
+            let mut facts = look.facts();
+            // Without arguments: they could hold secrets, and nobody scrubs a watch.
+            facts.extend(look.members.iter().map(|m| {
+                let (id, parent) = (m.process.id.pid, m.process.ppid);
+                noted("alive", format!("process {id}, started by {parent}: {}", m.why))
+            }));
+            facts
+        }
+        Err(error) => vec![failed(&error)],
+    }
+}
+
+/// Looks again and again: until the tree is back, or `span` has passed. Says who started it.
+pub async fn watch(world: &World, tree: &Tree, met: &BTreeSet<Pid>, span: Duration) -> Vec<Fact> {
+    let began = world.clock.now().mono_us;
+    loop {
+        let passed = Duration::from_micros(world.clock.now().mono_us - began);
+        let facts = look_again(world, tree, met);
+        let quiet = matches!(facts.first(), Some(Fact::LookedFor { found: 0, .. }));
+        if !quiet || passed >= span || world.interrupt.count() > 0 {
+            return facts;
+        }
+        world.clock.sleep(WATCH.min(span - passed)).await;
+    }
+}
+
+/// SIGSTOP, parents first, again and again until a look finds nobody new and nobody running.
+async fn freeze(world: &World, tree: &Tree, met: &mut BTreeSet<Pid>) -> Result<(Look, Vec<Fact>), HostError> {
+    let began = world.clock.now().mono_us;
+    let mut refused: BTreeMap<Pid, String> = BTreeMap::new();
+    loop {
+        let look = look_now(world, tree, met)?;
+        let running: Vec<Pid> = look
+            .members
+            .iter()
+            .filter(|m| !is_stopped(m) && !refused.contains_key(&m.process.id))
+            .map(|m| m.process.id)
+            .collect();
+        let spent = Duration::from_micros(world.clock.now().mono_us - began);
+        if running.is_empty() || spent >= PATIENCE {
+            let mut facts = vec![Fact::Frozen {
+                count: count(look.members.iter().filter(|m| is_stopped(m)).count()),
+            }];
+            facts.extend(refused.iter().map(|(pid, why)| Fact::Error {
+                status: 0,
+                text: format!("stop {}: {why}", pid.pid),
+            }));
+            facts.extend(
+                running
+                    .iter()
+                    .map(|pid| noted("not-frozen", format!("process {} did not stop in time", pid.pid))),
+            );
+            return Ok((look, facts));
+        }
+        for pid in running {
+            if let Signalled::Refused(why) = world.host.signal(pid, Signal::Stop) {
+                refused.insert(pid, why);
+            }
+        }
+        world.clock.sleep(PAUSE).await;
+    }
+}
+
+fn is_stopped(member: &Member) -> bool {
+    matches!(member.process.state, 'T' | 't')
+}
+
+fn look_now(world: &World, tree: &Tree, met: &mut BTreeSet<Pid>) -> Result<Look, HostError> {
+    let look = Snapshot::take(world.host.as_ref())?.look(tree, met);
+    met.extend(look.members.iter().map(|m| m.process.id));
+    Ok(look)
+}
+
+/// What dies with the processes: who they are, what they hold open, which variables they carry.
+fn volatile(world: &World, tree: &Tree, look: &Look, keeper: &dyn Keeper) -> Vec<Fact> {
+    let began = world.clock.now().mono_us;
+    let mut variables: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut open: Vec<(u32, Vec<String>)> = Vec::new();
+    let mut looked = 0;
+    for member in &look.members {
+        let pid = member.process.id;
+        for (name, value) in world.host.environment(pid) {
+            let print = keeper.fingerprint(value.expose());
+            if variables.entry(name.clone()).or_default().insert(print) {
+                keeper.found(&tree.agent, &name, value);
+            }
+        }
+        let files = world.host.open_files(pid);
+        if !files.is_empty() {
+            open.push((pid.pid, files));
+        }
+        looked += 1;
+        if Duration::from_micros(world.clock.now().mono_us - began) >= VOLATILE {
+            break;
+        }
+    }
+    // Scrubbed only now, when every value is known that could stand in an argument.
+    let mut facts: Vec<Fact> = look
+        .members
+        .iter()
+        .map(|m| noted("process", keeper.scrub(&in_words(m))))
+        .collect();
+    facts.extend(
+        open.iter()
+            .map(|(pid, files)| noted("open", keeper.scrub(&format!("{pid}: {}", files.join(", "))))),
+    );
+    facts.extend(variables.iter().map(|(name, prints)| {
+        let prints: Vec<&str> = prints.iter().map(String::as_str).collect();
+        noted("env", format!("{name} {}", prints.join(" ")))
+    }));
+    if looked < look.members.len() {
+        facts.push(noted(
+            "cut-short",
+            format!(
+                "open files and variables of {looked} of {} processes only",
+                look.members.len()
+            ),
+        ));
+    }
+    facts
+}
+
+fn in_words(member: &Member) -> String {
+    let p = &member.process;
+    let cwd = p
+        .cwd
+        .as_deref()
+        .map_or_else(|| "?".into(), |cwd| cwd.display().to_string());
+    format!(
+        "{} of {} (parent {}, session {}, started at tick {}) in {cwd}: {} [{}]",
+        p.id.pid,
+        p.user,
+        p.ppid,
+        p.session,
+        p.id.starttime,
+        p.argv.join(" "),
+        member.why
+    )
+}
+
+fn nothing_sought(tree: &Tree) -> Option<Vec<Fact>> {
+    (!says_something(tree)).then(|| {
+        vec![Fact::NotTried {
+            why: format!("the rule for {} names nothing to look for", tree.agent),
+        }]
+    })
+}
+
+fn noted(label: &str, text: String) -> Fact {
+    Fact::Noted {
+        label: label.to_owned(),
+        text,
+    }
+}
+
+fn failed(error: &HostError) -> Fact {
+    Fact::Error {
+        status: 0,
+        text: error.to_string(),
+    }
+}

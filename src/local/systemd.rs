@@ -1,0 +1,299 @@
+//! systemd units that start the agent: disabled, stopped, and kept from starting by a drop-in.
+//!
+//! `mask` fails where the unit file itself lies in the admin folder, and a runtime mask does not
+//! override that folder; a drop-in with a condition that is never true works everywhere.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::cron::calls_agent;
+use super::programs::{Said, ask, error, noted};
+use crate::model::fact::{Fact, Glance};
+use crate::model::grant::{Trigger, TriggerKind};
+use crate::model::ids::TargetId;
+use crate::world::World;
+
+/// Largest unit file that is read, in bytes.
+const CAP: u64 = 256 << 10;
+
+/// A unit and the manager it belongs to.
+pub struct Unit<'u> {
+    unit: &'u str,
+    root: Option<&'u str>,
+    user: bool,
+}
+
+/// What an undo must bring back.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Before {
+    enabled: bool,
+    active: bool,
+}
+
+impl<'u> Unit<'u> {
+    /// `root` is an offline tree, `user` the user manager of the responder.
+    pub fn new(unit: &'u str, root: Option<&'u str>, user: bool) -> Self {
+        Unit { unit, root, user }
+    }
+
+    /// How it stands, for an undo.
+    pub async fn glance(&self, world: &World) -> Glance {
+        let before = match (self.state(world).await, self.active(world).await) {
+            (Ok(state), Ok(active)) => (state, active),
+            (Err(fact), _) | (_, Err(fact)) => {
+                return Glance {
+                    facts: vec![fact],
+                    undo: None,
+                };
+            }
+        };
+        let running = before.1.as_deref().unwrap_or("not asked (offline tree)");
+        let facts = vec![noted(
+            "unit",
+            format!("{} was {}, {running}", self.unit, before.0),
+        )];
+        let before = Before {
+            enabled: before.0.starts_with("enabled"),
+            active: before.1.as_deref() == Some("active"),
+        };
+        Glance {
+            facts,
+            undo: serde_json::to_vec(&before).ok(),
+        }
+    }
+
+    /// Disables and stops it, keeps it from starting, and reads back.
+    pub async fn cut(&self, world: &World, incident: &str) -> Vec<Fact> {
+        match self.state(world).await {
+            Ok(state) if state == "not-found" => {
+                return vec![Fact::AlreadyDone { status: 0 }, Fact::ReadBack { dead: true }];
+            }
+            Ok(_) => {}
+            Err(fact) => return vec![fact],
+        }
+        let mut facts = Vec::new();
+        let text = format!(
+            "# incident:{incident} keeps this unit from starting; delete this file to give it back\n\
+             [Unit]\nConditionPathExists=!/\n"
+        );
+        match self.drop_in(world, incident) {
+            Ok(path) => {
+                if let Err(e) = world.files.replace(&path, text.as_bytes(), 0o644) {
+                    facts.push(error(&format!("{}: {e}", path.display())));
+                }
+            }
+            Err(fact) => facts.push(fact),
+        }
+        self.reload(world, &mut facts).await;
+        let disable: &[&str] = if self.root.is_some() {
+            &["disable"]
+        } else {
+            &["disable", "--now"]
+        };
+        self.tell(world, disable, self.unit, &mut facts).await;
+        if self.root.is_none() && !self.unit.ends_with(".service") {
+            // What the timer started last may still run, or restart itself.
+            let service = match self
+                .ask(world, &["show", "-p", "Unit", "--value"], Some(self.unit))
+                .await
+            {
+                Ok(said) if said.code == 0 && !said.out.trim().is_empty() => said.out.trim().to_owned(),
+                _ => format!(
+                    "{}.service",
+                    self.unit.rsplit_once('.').map_or(self.unit, |(stem, _)| stem)
+                ),
+            };
+            self.tell(world, &["stop"], &service, &mut facts).await;
+        }
+        facts.extend(self.probe(world, incident).await);
+        facts
+    }
+
+    /// Reads back: not enabled, not active, and kept from starting where it can be started by others.
+    pub async fn probe(&self, world: &World, incident: &str) -> Vec<Fact> {
+        let (state, active) = match (self.state(world).await, self.active(world).await) {
+            (Ok(state), Ok(active)) => (state, active),
+            (Err(fact), _) | (_, Err(fact)) => return vec![fact],
+        };
+        let kept = self
+            .drop_in(world, incident)
+            .is_ok_and(|path| world.files.stat(&path).is_ok_and(|s| s.is_file));
+        let cannot_start = match state.as_str() {
+            "disabled" | "masked" | "masked-runtime" | "not-found" => true,
+            "enabled" | "enabled-runtime" | "linked" | "alias" => false,
+            // static, indirect, generated: others start it, so only the drop-in counts.
+            _ => kept,
+        };
+        let stopped = active
+            .as_deref()
+            .is_none_or(|a| matches!(a, "inactive" | "failed" | "unknown"));
+        let running = active.as_deref().unwrap_or("not asked (offline tree)");
+        let held = if kept {
+            "kept from starting"
+        } else {
+            "not kept from starting"
+        };
+        vec![
+            noted("unit", format!("{} is {state}, {running}, {held}", self.unit)),
+            Fact::ReadBack {
+                dead: cannot_start && stopped,
+            },
+        ]
+    }
+
+    /// Takes the drop-in away, and enables and starts what was enabled and active.
+    pub async fn restore(&self, world: &World, incident: &str, undo: &[u8]) -> Vec<Fact> {
+        let Ok(before) = serde_json::from_slice::<Before>(undo) else {
+            return vec![error(&format!("the undo data of {} cannot be read", self.unit))];
+        };
+        let mut facts = Vec::new();
+        match self
+            .drop_in(world, incident)
+            .map(|path| (world.files.remove(&path), path))
+        {
+            Ok((Err(e), path)) if e.kind() != std::io::ErrorKind::NotFound => {
+                facts.push(error(&format!("{}: {e}", path.display())));
+            }
+            Err(fact) => facts.push(fact),
+            Ok(_) => {}
+        }
+        self.reload(world, &mut facts).await;
+        if before.enabled {
+            self.tell(world, &["enable"], self.unit, &mut facts).await;
+        }
+        if before.active && self.root.is_none() {
+            self.tell(world, &["start"], self.unit, &mut facts).await;
+        }
+        facts.extend(self.probe(world, incident).await);
+        facts
+    }
+
+    /// The word of `is-enabled`; `not-found` where there is no such unit.
+    async fn state(&self, world: &World) -> Result<String, Fact> {
+        if self.unit.contains('/') || !self.unit.contains('.') {
+            return Err(error(&format!("`{}` is not the name of a unit", self.unit)));
+        }
+        let said = self.ask(world, &["is-enabled"], Some(self.unit)).await?;
+        match said.out.lines().next_back().map(str::trim) {
+            Some(word) if !word.is_empty() => Ok(word.to_owned()),
+            _ if said.err.contains("No such file or directory") => Ok("not-found".to_owned()),
+            _ => Err(said.error("systemctl is-enabled")),
+        }
+    }
+
+    /// The word of `is-active`; `None` in an offline tree, which runs nothing.
+    async fn active(&self, world: &World) -> Result<Option<String>, Fact> {
+        if self.root.is_some() {
+            return Ok(None);
+        }
+        let said = self.ask(world, &["is-active"], Some(self.unit)).await?;
+        match said.out.trim() {
+            "" => Err(said.error("systemctl is-active")),
+            word => Ok(Some(word.to_owned())),
+        }
+    }
+
+    async fn tell(&self, world: &World, verb: &[&str], unit: &str, facts: &mut Vec<Fact>) {
+        facts.push(match self.ask(world, verb, Some(unit)).await {
+            Ok(said) if said.code == 0 => Fact::Accepted { status: 0 },
+            Ok(said) => said.error(&format!("systemctl {} {unit}", verb.join(" "))),
+            Err(fact) => fact,
+        });
+    }
+
+    async fn reload(&self, world: &World, facts: &mut Vec<Fact>) {
+        if self.root.is_some() {
+            return;
+        }
+        match self.ask(world, &["daemon-reload"], None).await {
+            Ok(said) if said.code == 0 => {}
+            Ok(said) => facts.push(said.error("systemctl daemon-reload")),
+            Err(fact) => facts.push(fact),
+        }
+    }
+
+    async fn ask(&self, world: &World, verb: &[&str], unit: Option<&str>) -> Result<Said, Fact> {
+        let root = self.root.map(|root| format!("--root={root}"));
+        let mut argv = vec!["systemctl", "--no-ask-password"];
+        argv.extend(root.as_deref());
+        if self.user {
+            argv.push("--user");
+        }
+        argv.extend(verb);
+        if let Some(unit) = unit {
+            argv.extend(["--", unit]);
+        }
+        ask(world, &argv, None).await
+    }
+
+    /// Where the file goes that keeps the unit from starting.
+    fn drop_in(&self, world: &World, incident: &str) -> Result<PathBuf, Fact> {
+        let admin = admin_folder(world, self.root, self.user)
+            .ok_or_else(|| error("no home folder to put the drop-in in"))?;
+        Ok(admin
+            .join(format!("{}.d", self.unit))
+            .join(format!("incident-{incident}.conf")))
+    }
+}
+
+fn admin_folder(world: &World, root: Option<&str>, user: bool) -> Option<PathBuf> {
+    if user {
+        let config = world.host.env("XDG_CONFIG_HOME").map(PathBuf::from);
+        let config = config.or_else(|| Some(world.host.home()?.join(".config")))?;
+        return Some(config.join("systemd/user"));
+    }
+    Some(Path::new(root.unwrap_or("/")).join("etc/systemd/system"))
+}
+
+/// Units in the admin's and the responder's folders whose `ExecStart=` calls a known agent: the timer
+/// of that name where there is one, else the service itself.
+pub fn find(world: &World, root: Option<&str>) -> Vec<Trigger> {
+    let mut found: Vec<Trigger> = Vec::new();
+    for user in [false, true] {
+        if user && root.is_some() {
+            continue;
+        }
+        let Some(folder) = admin_folder(world, root, user) else {
+            continue;
+        };
+        let names = world.files.list(&folder).unwrap_or_default();
+        for name in names
+            .iter()
+            .filter_map(|n| n.to_str())
+            .filter(|n| n.ends_with(".service"))
+        {
+            let Ok(bytes) = world.files.read(&folder.join(name), CAP) else {
+                continue;
+            };
+            let text = String::from_utf8_lossy(&bytes);
+            let agent = text
+                .lines()
+                .filter(|line| line.trim_start().starts_with("Exec"))
+                .find_map(|line| calls_agent(world, line));
+            let Some(agent) = agent else {
+                continue;
+            };
+            let stem = name.trim_end_matches(".service");
+            let timer = format!("{stem}.timer");
+            let unit = if names.iter().any(|n| n.to_str() == Some(&timer)) {
+                timer
+            } else {
+                name.to_owned()
+            };
+            if let Ok(id) = TargetId::new(&format!("systemd-{agent}-{}", found.len() + 1)) {
+                found.push(Trigger {
+                    id,
+                    agent: Some(agent.to_owned()),
+                    kind: TriggerKind::Systemd {
+                        unit,
+                        root: root.map(str::to_owned),
+                        user,
+                    },
+                });
+            }
+        }
+    }
+    found
+}
