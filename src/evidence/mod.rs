@@ -1,1 +1,65 @@
 //! Exhibits, the ledger, the seal, and the bundle: written, read and verified.
+//!
+//! A bundle is a BagIt 1.0 bag in one canonical ustar file. One signature over
+//! `tagmanifest-sha256.txt` covers everything: tag manifest → manifest → data, journal, sign-offs.
+//! Plain `tar`, `sha256sum -c` and `ssh-keygen -Y verify` check it without us (`VERIFY.txt` in it says how);
+//! [`verify()`] checks more, and neither extracts a file nor believes a header.
+//!
+//! ```text
+//! exhibit    what was collected and what was not      hashing    many files on a few threads
+//! names      which names a bundle may hold            ustar      the one header of a name and a size
+//! manifest   lists of names and hashes                seal       what the signature vouches for
+//! chain      the journal, read as a stream            plan       a case made into a list of members
+//! write      the members made into a file             read       a hostile bundle made into a list of members
+//! verify     three answers: unchanged? vouched for? complete?
+//! ```
+//!
+//! Absent from this room: signing (the caller does), collecting, clocks, the terminal.
+
+mod chain;
+mod exhibit;
+mod hashing;
+mod manifest;
+mod names;
+mod plan;
+mod read;
+mod report;
+mod seal;
+mod ustar;
+mod verify;
+mod write;
+
+pub use exhibit::{Exhibit, ExhibitFile, Hole, Ledger, LedgerFold, LeftOut, Origin, Redaction, Row, Status};
+pub use hashing::{At, Digested, Job, hash_many};
+pub use plan::{BundleMeta, Plan, PlanError, plan};
+pub use seal::{Seal, seal_namespace, signoff_namespace};
+pub use verify::{
+    Anchored, Fault, JournalReport, Kind, Signer, SignoffCheck, VerifyError, VerifyOptions, VerifyReport,
+    Vouched, verify,
+};
+pub use write::{WriteError, write, write_file};
+
+/// Makes foreign text safe to print: control characters and those that turn the writing direction
+/// are shown as `\u{…}`, so that a bundle can neither move the cursor nor hide what it says.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let bidi = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}');
+        match c.is_control() || bidi || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') {
+            true => out.extend(c.escape_unicode()),
+            false => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn text_that_would_move_the_cursor_is_shown_instead() {
+        assert_eq!(
+            super::escape("a\u{1b}]52;c\u{7}b\u{202e}c\u{9b}é\r\n"),
+            "a\\u{1b}]52;c\\u{7}b\\u{202e}c\\u{9b}é\\u{d}\\u{a}"
+        );
+    }
+}

@@ -1,0 +1,208 @@
+//! What a verification found, as data. Three questions are kept apart: is it unchanged, who vouches
+//! for it, and is everything there.
+
+use serde::Serialize;
+
+use super::escape;
+use super::exhibit::{Hole, Ledger};
+use crate::journal::Hash;
+
+/// What was verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A bundle as one tar.
+    Bundle,
+    /// A bundle unpacked into a folder.
+    UnpackedBundle,
+    /// The folder of a case, still being written or never bundled.
+    Case,
+}
+
+/// One thing that is not as it was recorded. Its texts are safe to print.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// The file, the journal's record, or the byte of the archive.
+    pub place: String,
+    /// What is wrong there.
+    pub why: String,
+}
+
+impl Fault {
+    pub(super) fn new(place: &str, why: impl Into<String>) -> Self {
+        Fault {
+            place: escape(place),
+            why: escape(&why.into()),
+        }
+    }
+}
+
+/// Whose key made a signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Signer {
+    /// `SHA256:…` of the public key.
+    pub fingerprint: String,
+    /// Whom the roster names for it, for this purpose and time.
+    pub principal: Option<String>,
+    /// Why it names nobody.
+    pub nobody: Option<String>,
+}
+
+/// Who vouches for the whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Vouched {
+    /// A key that the signers pinned from outside name.
+    Pinned(Signer),
+    /// A key that nobody outside was asked about. The name is the bundle's own word.
+    SelfAsserted(Signer),
+    /// A key that the signers pinned from outside do not accept.
+    Unknown(Signer),
+    /// Nobody: there is no signature.
+    Unsigned,
+    /// Not answered: a fault came first.
+    NotAsked,
+}
+
+/// One signed sign-off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SignoffCheck {
+    /// The statement's file.
+    pub file: String,
+    /// Who signed.
+    pub signer: Signer,
+    /// Number of the newest record the signer was shown.
+    pub head_seq: u64,
+}
+
+/// The newest record that somebody outside the bundle's own word stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Anchored {
+    /// Its number.
+    pub seq: u64,
+    /// Who or what stands for it.
+    pub by: String,
+}
+
+/// The journal, as far as it proves itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JournalReport {
+    /// Good records.
+    pub records: u64,
+    /// Hash of the last one.
+    pub head: Hash,
+    /// Root of the RFC 6962 tree over them.
+    pub root: Hash,
+    /// The last record that a proven signature covers.
+    pub anchored: Option<Anchored>,
+    /// Records after it.
+    pub unanchored: u64,
+}
+
+/// Everything a verification found. Texts that come from the input are escaped or checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// What was verified.
+    pub kind: Kind,
+    /// Which incident it says it is.
+    pub incident: Option<String>,
+    /// Evidence files and their bytes.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What has been changed, the first wrong place first; at most a hundred.
+    pub faults: Vec<Fault>,
+    /// Who vouches for the whole.
+    pub vouched: Vouched,
+    /// Sign-offs whose signature is good.
+    pub signoffs: Vec<SignoffCheck>,
+    /// The journal.
+    pub journal: Option<JournalReport>,
+    /// What was collected and what was not.
+    pub ledger: Option<Ledger>,
+    /// What was asked for and is not there.
+    pub holes: Vec<Hole>,
+    /// What a reader should know and no answer says.
+    pub notes: Vec<String>,
+}
+
+impl VerifyReport {
+    /// True where nothing has been changed.
+    pub fn unchanged(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// True where signers pinned from outside vouch for the whole and for every sign-off.
+    pub fn vouched_for(&self) -> bool {
+        matches!(self.vouched, Vouched::Pinned(_))
+            && self.signoffs.iter().all(|s| s.signer.principal.is_some())
+    }
+
+    /// True where nothing that was asked for is missing.
+    pub fn complete(&self) -> bool {
+        self.holes.is_empty()
+    }
+
+    /// 10 changed, 11 not vouched for, 12 incomplete, 0 none of these; the first that applies.
+    pub fn exit_code(&self) -> u8 {
+        match (self.unchanged(), self.vouched_for(), self.complete()) {
+            (false, _, _) => 10,
+            (_, false, _) => 11,
+            (_, _, false) => 12,
+            (true, true, true) => 0,
+        }
+    }
+
+    /// The three answers and the tail, one sentence each.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = vec![match self.faults.first() {
+            None => "unchanged: yes".to_owned(),
+            Some(fault) => format!("unchanged: NO: {}: {}", fault.place, fault.why),
+        }];
+        words.push(match &self.vouched {
+            Vouched::Pinned(signer) if self.vouched_for() => format!("vouched for: yes, by {}", name(signer)),
+            Vouched::Pinned(_) => {
+                "vouched for: unknown: a sign-off is by a key that the pinned signers do not accept"
+                    .to_owned()
+            }
+            Vouched::SelfAsserted(signer) => format!(
+                "vouched for: unknown: signed by {}, on its own word; pin signers from outside",
+                name(signer)
+            ),
+            Vouched::Unknown(signer) => format!(
+                "vouched for: unknown: signed by {}, which the pinned signers do not accept: {}",
+                signer.fingerprint,
+                signer.nobody.as_deref().unwrap_or("nobody is named")
+            ),
+            Vouched::Unsigned => "vouched for: unknown: nobody signed it".to_owned(),
+            Vouched::NotAsked => "vouched for: not asked, because of what is wrong above".to_owned(),
+        });
+        words.push(match self.holes.len() {
+            0 => "complete: yes".to_owned(),
+            1 => format!("complete: no: {}: {}", self.holes[0].what, self.holes[0].why),
+            n => format!(
+                "complete: no: {n} holes, the first {}: {}",
+                self.holes[0].what, self.holes[0].why
+            ),
+        });
+        if let Some(journal) = &self.journal {
+            let anchor = match &journal.anchored {
+                Some(anchored) => format!("record {} is vouched for by {}", anchored.seq, anchored.by),
+                None => "no record is vouched for from outside".to_owned(),
+            };
+            words.push(match journal.unanchored {
+                0 => anchor,
+                1 => format!("{anchor}; 1 record after it stands on its own word"),
+                n => format!("{anchor}; {n} records after it stand on their own word"),
+            });
+        }
+        words
+    }
+}
+
+fn name(signer: &Signer) -> String {
+    match &signer.principal {
+        Some(principal) => format!("{} ({})", escape(principal), signer.fingerprint),
+        None => signer.fingerprint.clone(),
+    }
+}

@@ -1,0 +1,601 @@
+//! Proves a bundle or a case: every hash, every link, every signature, and nothing beside them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::chain::Journal;
+use super::exhibit::{ExhibitFile, Hole, Ledger};
+use super::hashing::{Job, hash_many};
+use super::manifest::Entry;
+use super::read::{self, Container, Opened, TAG_CAP};
+pub use super::report::{Anchored, Fault, JournalReport, Kind, Signer, SignoffCheck, VerifyReport, Vouched};
+use super::seal::{Seal, seal_namespace, signoff_namespace};
+use super::write::SIGNATURE_CAP;
+use super::{escape, names};
+use crate::journal::Hash;
+use crate::model::diagnostic::Diagnostic;
+use crate::model::ids::IncidentId;
+use crate::model::time::parse_rfc3339;
+use crate::sshsig::{self, Roster, Signature};
+
+/// `VERIFY.txt`: the same checks with plain tools.
+pub const SCRIPT: &str = include_str!("VERIFY.txt");
+/// `bagit.txt`.
+pub const BAGIT_TXT: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
+
+/// Most faults that are listed.
+const FAULTS_CAP: usize = 100;
+
+/// What the one who verifies brings along.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct VerifyOptions<'a> {
+    /// An `allowed_signers` file from outside. Without it nobody is vouched for.
+    pub pinned_signers: Option<&'a [u8]>,
+}
+
+/// There is nothing to verify at that path. What is there and broken is a report, not an error.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// No such path, or it cannot be read.
+    #[error("cannot read {path}: {why}", path = .path.display())]
+    Read {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        why: io::Error,
+    },
+    /// A folder that is neither a bundle nor a case.
+    #[error("{path} is neither a bundle (no bagit.txt) nor a case (no journal.jsonl)", path = .0.display())]
+    NotOurs(PathBuf),
+    /// The pinned signers cannot be read; each mistake with its line.
+    #[error("the pinned signers have {} mistakes", .0.len())]
+    Signers(Vec<Diagnostic>),
+}
+
+/// Verifies a bundle, an unpacked bundle or the folder of a case. Only reads, never extracts.
+pub fn verify(input: &Path, options: &VerifyOptions<'_>) -> Result<VerifyReport, VerifyError> {
+    let meta = fs::metadata(input).map_err(|why| VerifyError::Read {
+        path: input.to_owned(),
+        why,
+    })?;
+    let has = |name: &str| fs::symlink_metadata(input.join(name)).is_ok();
+    let kind = match () {
+        () if !meta.is_dir() => Kind::Bundle,
+        () if has(names::BAGIT) || has(names::TAGMANIFEST) => Kind::UnpackedBundle,
+        () if has(names::JOURNAL) => Kind::Case,
+        () => return Err(VerifyError::NotOurs(input.to_owned())),
+    };
+    let pinned = options.pinned_signers.map(Roster::parse).transpose();
+    let mut check = Check {
+        pinned: pinned.map_err(VerifyError::Signers)?,
+        own: Roster::default(),
+        report: VerifyReport {
+            kind,
+            incident: None,
+            files: 0,
+            bytes: 0,
+            faults: Vec::new(),
+            vouched: Vouched::NotAsked,
+            signoffs: Vec::new(),
+            journal: None,
+            ledger: None,
+            holes: Vec::new(),
+            notes: Vec::new(),
+        },
+    };
+    let done = match kind {
+        Kind::Bundle => read::open_tar(input).and_then(|bundle| check.bundle(&bundle)),
+        Kind::UnpackedBundle => read::open_folder(input).and_then(|bundle| check.bundle(&bundle)),
+        Kind::Case => check.case(input),
+    };
+    check.report.faults.extend(done.err());
+    check.report.faults.truncate(FAULTS_CAP);
+    Ok(check.report)
+}
+
+struct Check {
+    /// The signers from outside.
+    pinned: Option<Roster>,
+    /// The roster that lies in the bundle or case: good for names, not for trust.
+    own: Roster,
+    report: VerifyReport,
+}
+
+/// A statement and its signature, as they stand in `signoffs/`.
+struct Signed {
+    file: String,
+    statement: Vec<u8>,
+    armored: Vec<u8>,
+}
+
+/// Records a statement says it knows: number and hash, by the name of the field.
+struct Claims {
+    incident: String,
+    heads: Vec<(&'static str, u64, Hash)>,
+}
+
+impl Check {
+    fn fault(&mut self, place: &str, why: impl Into<String>) {
+        self.report.faults.push(Fault::new(place, why));
+    }
+
+    /// Checks a bundle. An `Err` is a fault after which nothing more can be said.
+    fn bundle(&mut self, bundle: &Opened) -> Result<(), Fault> {
+        let read = |name: &str| match bundle.tag(name) {
+            Some(entry) => bundle.container.read(entry, TAG_CAP),
+            None => Err(Fault::new(name, "not there")),
+        };
+        let seal = Seal::parse(&read(names::SEAL)?).map_err(|why| Fault::new(names::SEAL, why))?;
+        self.report.incident = Some(seal.incident.to_string());
+        if let Some(top) = bundle.top.as_ref().filter(|top| **top != seal.incident) {
+            return Err(Fault::new(
+                names::SEAL,
+                format!("it seals {}, but the bundle is called {top}", seal.incident),
+            ));
+        }
+        if bundle.tag(names::ROSTER).is_some() {
+            self.own_roster(&read(names::ROSTER)?);
+        }
+        self.seal_signature(bundle, &seal)?;
+        self.hashes(bundle);
+        self.bag(&seal, &read)?;
+
+        let signed = self.signed(&bundle.container, &bundle.tags);
+        let claims = self.claims(&signed);
+        let (journal, whole) = self.journal(&bundle.container, &bundle.tags, &claims)?;
+        if whole {
+            for (what, said, found) in [
+                ("head", seal.head.to_string(), journal.chain.head.to_string()),
+                (
+                    "number of records",
+                    seal.records.to_string(),
+                    journal.chain.next.to_string(),
+                ),
+                ("tree", seal.root.to_string(), journal.tree.root().to_string()),
+            ] {
+                if said != found {
+                    self.fault(
+                        names::SEAL,
+                        format!("the {what} is {said} here and {found} in the journal"),
+                    );
+                }
+            }
+        }
+        self.signoffs(signed, &claims, &journal, &seal.incident);
+        self.anchor(&journal);
+
+        let (folded, stored) = journal.fold.end();
+        let ledger = Ledger::parse(&read(names::LEDGER)?).map_err(|why| Fault::new(names::LEDGER, why))?;
+        let same = (&ledger.rows, &ledger.unfinished, &ledger.unreadable)
+            == (&folded.rows, &folded.unfinished, &folded.unreadable);
+        if !same {
+            self.fault(names::LEDGER, "it does not say what the journal says");
+        }
+        self.exhibits(stored, &bundle.payload);
+        self.ledger(ledger);
+        Ok(())
+    }
+
+    /// Checks the folder of a case. It has no seal, so nobody can vouch for it as a whole.
+    fn case(&mut self, root: &Path) -> Result<(), Fault> {
+        self.report.vouched = Vouched::Unsigned;
+        let container = Container::Folder(root.to_owned());
+        let incident = root
+            .canonicalize()
+            .ok()
+            .and_then(|path| IncidentId::new(path.file_name()?.to_str()?).ok())
+            .ok_or_else(|| Fault::new("the case folder", "its name is not an incident's id"))?;
+        self.report.incident = Some(incident.to_string());
+        let meta = super::BundleMeta {
+            incident: incident.clone(),
+            sealed_by: "nobody".to_owned(),
+            sealed_at: "never".to_owned(),
+            records: None,
+            hash_anew: true,
+        };
+        let plan = match super::plan(root, &meta) {
+            Ok(plan) => plan,
+            Err(super::PlanError::Journal(_)) => {
+                let files = fs::read_dir(root).into_iter().flatten().flatten();
+                let names: Vec<String> = files
+                    .map(|f| f.file_name().to_string_lossy().into_owned())
+                    .collect();
+                let mut journals: Vec<Entry> = names::journals(names.iter().map(String::as_str))
+                    .into_iter()
+                    .map(Entry::named)
+                    .collect();
+                for journal in &mut journals {
+                    let found = hash_many(&[container.job(journal)], 1).pop().and_then(Result::ok);
+                    journal.sha256 = found.map_or(Hash::ZERO, |found| found.sha256);
+                }
+                self.journal(&container, &journals, &BTreeMap::new())?;
+                return Ok(());
+            }
+            Err(why) => return Err(Fault::new("the case folder", why.to_string())),
+        };
+        let tags: Vec<Entry> = plan.tags.iter().map(|tag| tag.entry.clone()).collect();
+        if let Some(entry) = tags.iter().find(|e| *e.name == *names::ROSTER) {
+            self.own_roster(&container.read(entry, TAG_CAP)?);
+        }
+        let signed = self.signed(&container, &tags);
+        let claims = self.claims(&signed);
+        let (journal, _) = self.journal(&container, &tags, &claims)?;
+        self.signoffs(signed, &claims, &journal, &incident);
+        self.anchor(&journal);
+        let (_, stored) = journal.fold.end();
+        self.exhibits(stored, &plan.payload);
+        self.ledger(plan.ledger);
+        Ok(())
+    }
+
+    /// A mistake in the roster that lies with the record makes its names unknown, no more.
+    fn own_roster(&mut self, bytes: &[u8]) {
+        match Roster::parse(bytes) {
+            Ok(roster) => self.own = roster,
+            Err(_) => self
+                .report
+                .notes
+                .push("the bundled allowed_signers cannot be read".to_owned()),
+        }
+    }
+
+    /// Who made this signature over `message`; an `Err` where it is not good.
+    fn signer(&self, armored: &[u8], message: &[u8], namespace: &str, at_ms: i64) -> Result<Signer, String> {
+        let signature = Signature::parse(armored).map_err(|e| e.to_string())?;
+        let key = sshsig::verify(&signature, message, namespace).map_err(|e| e.to_string())?;
+        let roster = self.pinned.as_ref().unwrap_or(&self.own);
+        let who = roster.who(&key.fingerprint, namespace, at_ms);
+        Ok(Signer {
+            principal: who.as_ref().ok().map(|who| escape(who)),
+            nobody: who.err().map(|why| escape(&why.to_string())),
+            fingerprint: key.fingerprint,
+        })
+    }
+
+    /// The signature over the list that covers everything.
+    fn seal_signature(&mut self, bundle: &Opened, seal: &Seal) -> Result<(), Fault> {
+        let Some(armored) = &bundle.signature else {
+            self.report.vouched = Vouched::Unsigned;
+            return Ok(());
+        };
+        let at_ms = parse_rfc3339(&seal.sealed_at)
+            .ok_or_else(|| Fault::new(names::SEAL, "`sealed-at` is not a time"))?;
+        let signer = self
+            .signer(
+                armored,
+                &bundle.tagmanifest,
+                seal_namespace(&seal.incident),
+                at_ms,
+            )
+            .map_err(|why| Fault::new(names::SIGNATURE, why))?;
+        self.report.vouched = match (&self.pinned, &signer.principal) {
+            (None, _) => Vouched::SelfAsserted(signer),
+            (Some(_), Some(_)) => Vouched::Pinned(signer),
+            (Some(_), None) => Vouched::Unknown(signer),
+        };
+        Ok(())
+    }
+
+    /// Every member has the listed hash. The journal too: it is hashed here and read once more below.
+    fn hashes(&mut self, bundle: &Opened) {
+        let entries: Vec<&Entry> = bundle.tags.iter().chain(&bundle.payload).collect();
+        let jobs: Vec<Job<'_>> = entries.iter().map(|entry| bundle.container.job(entry)).collect();
+        for (entry, found) in entries.iter().zip(hash_many(&jobs, 2)) {
+            match found {
+                Ok(found) if found.sha256 == entry.sha256 => {}
+                Ok(_) => self.fault(&entry.name, "its hash is not the one listed"),
+                Err(why) => self.fault(&entry.name, why.to_string()),
+            }
+        }
+        self.report.files = bundle.payload.len() as u64;
+        self.report.bytes = bundle.payload.iter().map(|e| e.len).sum();
+    }
+
+    /// The files BagIt wants, all of which follow from the rest.
+    fn bag(&mut self, seal: &Seal, read: &dyn Fn(&str) -> Result<Vec<u8>, Fault>) -> Result<(), Fault> {
+        let bag_info = seal.bag_info(self.report.bytes, self.report.files);
+        for (name, wanted) in [(names::BAGIT, BAGIT_TXT), (names::BAG_INFO, &bag_info)] {
+            if read(name)? != wanted.as_bytes() {
+                self.fault(name, "not what follows from the seal and the evidence");
+            }
+        }
+        if read(names::VERIFY)? != SCRIPT.as_bytes() {
+            self.report
+                .notes
+                .push("VERIFY.txt is not the script of this version: read it before you run it".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The signed sign-offs. A signature without its statement is a fault.
+    fn signed(&mut self, container: &Container, tags: &[Entry]) -> Vec<Signed> {
+        let mut signed = Vec::new();
+        for sig in tags {
+            let Some(file) = sig
+                .name
+                .strip_suffix(".txt.sig")
+                .filter(|name| name.starts_with("signoffs/"))
+            else {
+                continue;
+            };
+            let file = format!("{file}.txt");
+            let Some(statement) = tags.iter().find(|e| *e.name == file) else {
+                self.fault(&sig.name, "the statement it signs is not there");
+                continue;
+            };
+            let both = container
+                .read(statement, TAG_CAP)
+                .and_then(|statement| Ok((statement, container.read(sig, SIGNATURE_CAP)?)));
+            match both {
+                Ok((statement, armored)) => signed.push(Signed {
+                    file,
+                    statement,
+                    armored,
+                }),
+                Err(fault) => self.report.faults.push(fault),
+            }
+        }
+        signed
+    }
+
+    fn claims(&mut self, signed: &[Signed]) -> BTreeMap<String, Claims> {
+        let mut all = BTreeMap::new();
+        for one in signed {
+            match claims(&one.statement) {
+                Ok(claims) => drop(all.insert(one.file.clone(), claims)),
+                Err(why) => self.fault(&one.file, why),
+            }
+        }
+        all
+    }
+
+    /// Reads the journal, damaged predecessors first. False where it is broken.
+    fn journal(
+        &mut self,
+        container: &Container,
+        tags: &[Entry],
+        claims: &BTreeMap<String, Claims>,
+    ) -> Result<(Journal, bool), Fault> {
+        let heads = claims.values().flat_map(|claims| &claims.heads);
+        let mut journal = Journal {
+            wanted: heads.map(|(_, seq, _)| *seq).collect(),
+            ..Journal::default()
+        };
+        let mut whole = true;
+        let mut before: Option<&Entry> = None;
+        for name in names::journals(tags.iter().map(|e| &*e.name)) {
+            let Some(entry) = tags.iter().find(|e| *e.name == *name) else {
+                return Err(Fault::new(name, "not there"));
+            };
+            let first = journal.chain.next;
+            let part = container
+                .open(entry)
+                .and_then(|bytes| journal.read(bytes, None))
+                .map_err(|e| Fault::new(name, format!("cannot be read: {e}")))?;
+            if let Some(before) = before.filter(|before| part.continues != Some(before.sha256)) {
+                self.fault(
+                    name,
+                    format!("it does not begin with a record that names {}", before.name),
+                );
+                whole = false;
+            }
+            match part.broken {
+                Some(why) if name == names::JOURNAL => {
+                    let line = journal.chain.next - first + 1;
+                    self.fault(&format!("{name}, line {line}"), why.to_string());
+                    whole = false;
+                }
+                Some(why) => self
+                    .report
+                    .notes
+                    .push(format!("{name} is damaged and was continued: {why}")),
+                None => {}
+            }
+            before = Some(entry);
+        }
+        self.report.journal = Some(JournalReport {
+            records: journal.chain.next,
+            head: journal.chain.head,
+            root: journal.tree.root(),
+            anchored: None,
+            unanchored: journal.chain.next,
+        });
+        Ok((journal, whole))
+    }
+
+    /// Each sign-off: this incident, heads that this journal has, a good signature by somebody known.
+    fn signoffs(
+        &mut self,
+        signed: Vec<Signed>,
+        claims: &BTreeMap<String, Claims>,
+        journal: &Journal,
+        incident: &IncidentId,
+    ) {
+        for Signed {
+            file,
+            statement,
+            armored,
+        } in signed
+        {
+            let Some(claims) = claims.get(&file) else { continue };
+            if claims.incident != incident.as_str() {
+                self.fault(
+                    &file,
+                    format!("it is about another incident, {}", claims.incident),
+                );
+                continue;
+            }
+            let wrong = claims
+                .heads
+                .iter()
+                .find(|(_, seq, hash)| journal.marks.get(seq).is_none_or(|mark| mark.hash != *hash));
+            if let Some((what, seq, _)) = wrong {
+                self.fault(&file, format!("its {what} is not record {seq} of this journal"));
+                continue;
+            }
+            let newest = claims
+                .heads
+                .iter()
+                .map(|(_, seq, _)| *seq)
+                .max()
+                .unwrap_or_default();
+            let at_ms = journal
+                .marks
+                .get(&newest)
+                .and_then(|mark| parse_rfc3339(&mark.ts));
+            let namespace = signoff_namespace(incident);
+            let signer = self.signer(&armored, &statement, namespace, at_ms.unwrap_or_default());
+            match signer {
+                Err(why) => self.fault(&format!("{file}.sig"), why),
+                Ok(signer) => self.report.signoffs.push(SignoffCheck {
+                    file,
+                    signer,
+                    head_seq: newest,
+                }),
+            }
+        }
+    }
+
+    /// What the newest proven signature covers: the seal everything, a sign-off the head it names.
+    fn anchor(&mut self, journal: &Journal) {
+        if self.pinned.is_none() || !self.report.faults.is_empty() {
+            return;
+        }
+        let by = |signer: &Signer| {
+            let who = signer.principal.as_deref();
+            who.unwrap_or(&signer.fingerprint).to_owned()
+        };
+        let seal = match &self.report.vouched {
+            Vouched::Pinned(signer) if journal.chain.next > 0 => Some(Anchored {
+                seq: journal.chain.next - 1,
+                by: format!("the seal of {}", by(signer)),
+            }),
+            _ => None,
+        };
+        let signoff = self
+            .report
+            .signoffs
+            .iter()
+            .filter(|s| s.signer.principal.is_some())
+            .max_by_key(|s| s.head_seq)
+            .map(|s| Anchored {
+                seq: s.head_seq,
+                by: format!("the sign-off of {}", by(&s.signer)),
+            });
+        let anchored = seal.or(signoff);
+        if let Some(journal) = self.report.journal.as_mut() {
+            let covered = anchored.as_ref().map_or(0, |a| a.seq + 1);
+            journal.unanchored = journal.records.saturating_sub(covered);
+            journal.anchored = anchored;
+        }
+    }
+
+    /// Every file that the journal says was stored is there, with that hash; others are holes.
+    fn exhibits(&mut self, stored: Vec<ExhibitFile>, payload: &[Entry]) {
+        let mut unfiled = 0u64;
+        let mut first = None;
+        let mut stored = stored.into_iter().peekable();
+        for entry in payload {
+            while let Some(missing) = stored.next_if(|file| *file.path < *entry.name) {
+                self.fault(
+                    &missing.path,
+                    "the journal says it was stored, but it is not there",
+                );
+            }
+            match stored.next_if(|file| *file.path == *entry.name) {
+                Some(file) if file.sha256 == entry.sha256 && file.len == entry.len => {}
+                Some(_) => self.fault(&entry.name, "not what the journal says was stored"),
+                None if *entry.name == *names::NOTHING => {}
+                None => {
+                    unfiled += 1;
+                    first.get_or_insert_with(|| entry.name.to_string());
+                }
+            }
+        }
+        for missing in stored {
+            self.fault(
+                &missing.path,
+                "the journal says it was stored, but it is not there",
+            );
+        }
+        if let Some(first) = first {
+            self.report.holes.push(Hole {
+                what: match unfiled {
+                    1 => first,
+                    n => format!("{n} files, the first {first}"),
+                },
+                why: "no record says where it comes from".to_owned(),
+            });
+        }
+    }
+
+    fn ledger(&mut self, ledger: Ledger) {
+        let mut holes = ledger.holes();
+        for hole in &mut holes {
+            (hole.what, hole.why) = (escape(&hole.what), escape(&hole.why));
+        }
+        holes.append(&mut self.report.holes);
+        self.report.holes = holes;
+        self.report.ledger = Some(ledger);
+    }
+}
+
+/// What a statement says of the journal, from the lines before its act.
+fn claims(statement: &[u8]) -> Result<Claims, String> {
+    let text = std::str::from_utf8(statement).map_err(|_| "not UTF-8".to_owned())?;
+    let mut fields = BTreeMap::new();
+    for line in text.lines().take_while(|line| *line != "act:") {
+        let Some((key, value)) = line.split_once(": ") else {
+            continue;
+        };
+        // A second value for the same key would let a reader and a signer see different things.
+        let twice = fields.insert(key, value).is_some();
+        if twice && ["incident", "head-seq", "head-hash", "request-seq", "request-hash"].contains(&key) {
+            return Err(format!("`{key}` stands in it twice"));
+        }
+    }
+    let get = |key: &str| {
+        fields
+            .get(key)
+            .copied()
+            .ok_or_else(|| format!("`{key}` is missing"))
+    };
+    let head = |what: &'static str, seq: &str, hash: &str| {
+        let number = get(seq)?
+            .parse()
+            .map_err(|_| format!("`{seq}` is not a number"))?;
+        let hash = Hash::parse(get(hash)?).ok_or_else(|| format!("`{hash}` is not a SHA-256"))?;
+        Ok::<_, String>((what, number, hash))
+    };
+    Ok(Claims {
+        incident: escape(get("incident")?),
+        heads: vec![
+            head("request", "request-seq", "request-hash")?,
+            head("head", "head-seq", "head-hash")?,
+        ],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_tells_which_records_it_knows() {
+        let hash = Hash::of(b"x");
+        let good = format!(
+            "incident-signoff v1\nincident: INC-1\nrequest-seq: 4\nrequest-hash: {hash}\nhead-seq: 5\nhead-hash: {hash}\nact:\nhead-seq: 9\n"
+        );
+        let read = claims(good.as_bytes()).unwrap();
+        assert_eq!(read.incident, "INC-1");
+        assert_eq!(read.heads, [("request", 4, hash), ("head", 5, hash)]);
+        let twice = good.replace("head-seq: 5\n", "head-seq: 5\nhead-seq: 6\n");
+        assert_eq!(
+            claims(twice.as_bytes()).err().unwrap(),
+            "`head-seq` stands in it twice"
+        );
+        assert_eq!(claims(b"x: 1").err().unwrap(), "`request-seq` is missing");
+    }
+}

@@ -1,0 +1,182 @@
+//! The planned members written as one canonical tar, each hashed again while it is copied.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::hashing::{CHUNK, open_regular};
+use super::manifest::Entry;
+use super::plan::{Body, Plan};
+use super::{names, ustar};
+use crate::journal::Hash;
+
+/// Largest signature, in bytes.
+pub const SIGNATURE_CAP: u64 = 16 * 1024;
+
+/// Why a bundle could not be written. No file has been left behind, and none replaced.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// A file is no longer what was planned: what was signed would not be what is written.
+    #[error("{path} is not what was planned and signed: it has changed since it was stored or listed")]
+    Changed {
+        /// Which one.
+        path: String,
+    },
+    /// A file could not be read.
+    #[error("cannot read {path}: {why}")]
+    Read {
+        /// Which one.
+        path: String,
+        /// What the system said.
+        why: io::Error,
+    },
+    /// The bundle could not be written.
+    #[error("cannot write the bundle: {0}")]
+    Write(#[from] io::Error),
+    /// There is already something at that path.
+    #[error("{0} is there already, and a bundle never replaces anything")]
+    Exists(String),
+    /// The signature is too large to be one.
+    #[error("the signature has {0} bytes; 16 KiB are the limit")]
+    Signature(usize),
+    /// A name or size that ustar cannot hold; `plan` leaves such files out.
+    #[error("{0} cannot stand in a bundle")]
+    Name(String),
+}
+
+/// Writes the bundle into `out` in one pass, in memory that does not grow with it.
+pub fn write(plan: &Plan, signature: Option<&[u8]>, out: &mut impl Write) -> Result<(), WriteError> {
+    let mut tar = Tar {
+        out,
+        buffer: vec![0; 2 * CHUNK].into_boxed_slice(),
+        used: 0,
+        top: plan.seal.incident.as_str(),
+    };
+    tar.whole(names::TAGMANIFEST, &plan.tagmanifest)?;
+    if let Some(signature) = signature {
+        if signature.len() as u64 > SIGNATURE_CAP {
+            return Err(WriteError::Signature(signature.len()));
+        }
+        tar.whole(names::SIGNATURE, signature)?;
+    }
+    for tag in &plan.tags {
+        match &tag.body {
+            Body::Bytes(bytes) => tar.whole(&tag.entry.name, bytes)?,
+            Body::CaseFile => tar.file(&plan.case_dir, &tag.entry)?,
+            Body::Manifest => {
+                tar.header(&tag.entry.name, tag.entry.len)?;
+                plan.manifest_lines()
+                    .try_for_each(|line| tar.put(line.as_bytes()))?;
+                tar.pad(tag.entry.len)?;
+            }
+        }
+    }
+    for entry in &plan.payload {
+        match *entry.name == *names::NOTHING {
+            true => tar.whole(names::NOTHING, names::NOTHING_TEXT)?,
+            false => tar.file(&plan.case_dir, entry)?,
+        }
+    }
+    tar.put(&[0; 2 * ustar::BLOCK as usize])?;
+    tar.flush()?;
+    Ok(())
+}
+
+/// Writes the bundle to `path`: temporary file beside it, sync, rename without replacing, sync of the folder.
+pub fn write_file(plan: &Plan, signature: Option<&[u8]>, path: &Path) -> Result<(), WriteError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    write(plan, signature, file.as_file_mut())?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map_err(|e| match e.error.kind() {
+        io::ErrorKind::AlreadyExists => WriteError::Exists(path.display().to_string()),
+        _ => WriteError::Write(e.error),
+    })?;
+    File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+/// A tar in the making. File contents are read straight into the buffer that is written out.
+struct Tar<'a, W> {
+    out: &'a mut W,
+    buffer: Box<[u8]>,
+    used: usize,
+    top: &'a str,
+}
+
+impl<W: Write> Tar<'_, W> {
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.buffer[..self.used])?;
+        self.used = 0;
+        self.out.flush()
+    }
+
+    fn put(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            if self.used == self.buffer.len() {
+                self.flush()?;
+            }
+            let n = bytes.len().min(self.buffer.len() - self.used);
+            let (now, later) = bytes.split_at(n);
+            self.buffer[self.used..self.used + n].copy_from_slice(now);
+            self.used += n;
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    fn header(&mut self, name: &str, len: u64) -> Result<(), WriteError> {
+        let name = format!("{}/{name}", self.top);
+        match ustar::header(&name, len) {
+            Some(block) => Ok(self.put(&block)?),
+            None => Err(WriteError::Name(name)),
+        }
+    }
+
+    fn pad(&mut self, len: u64) -> io::Result<()> {
+        const ZEROS: [u8; ustar::BLOCK as usize] = [0; ustar::BLOCK as usize];
+        let n = usize::try_from(ustar::padding(len)).unwrap_or_default();
+        self.put(&ZEROS[..n])
+    }
+
+    fn whole(&mut self, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
+        let len = bytes.len() as u64;
+        self.header(name, len)?;
+        self.put(bytes)?;
+        Ok(self.pad(len)?)
+    }
+
+    fn file(&mut self, case_dir: &Path, entry: &Entry) -> Result<(), WriteError> {
+        let path = || entry.name.to_string();
+        let mut file = open_regular(&case_dir.join(&*entry.name))
+            .map_err(|why| WriteError::Read { path: path(), why })?;
+        self.header(&entry.name, entry.len)?;
+        let mut hasher = Sha256::new();
+        let mut left = entry.len;
+        while left > 0 {
+            if self.buffer.len() - self.used < CHUNK {
+                self.flush()?;
+            }
+            let room = (self.buffer.len() - self.used).min(usize::try_from(left).unwrap_or(usize::MAX));
+            let part = &mut self.buffer[self.used..self.used + room];
+            let n = match file.read(part) {
+                Ok(0) => return Err(WriteError::Changed { path: path() }),
+                Ok(n) => n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(why) => return Err(WriteError::Read { path: path(), why }),
+            };
+            hasher.update(&part[..n]);
+            self.used += n;
+            left -= n as u64;
+        }
+        if Hash(hasher.finalize().into()) != entry.sha256 {
+            return Err(WriteError::Changed { path: path() });
+        }
+        Ok(self.pad(entry.len)?)
+    }
+}
