@@ -67,11 +67,16 @@ impl Exercise {
 
     /// News that reached the person since it was last asked for.
     pub fn news(&self) -> Vec<Inject> {
-        self.port.with(Sim::news)
+        self.sim(Sim::news)
+    }
+
+    /// Works on the simulated world as it is now.
+    pub(super) fn sim<T>(&self, work: impl FnOnce(&mut Sim) -> T) -> T {
+        self.port.with(work)
     }
 
     /// What really happened up to now.
     pub fn truth(&self) -> Truth {
-        self.port.with(|sim| sim.truth())
+        self.sim(|sim| sim.truth())
     }
 }

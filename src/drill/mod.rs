@@ -14,5 +14,6 @@ pub mod host;
 pub mod ports;
 pub mod programs;
 pub mod scenario;
+pub mod score;
 pub mod sim;
 pub mod spawn;

@@ -205,9 +205,11 @@ pub struct Claim {
     pub truth: bool,
     /// What shows it.
     pub shown_by: String,
+    /// Words, in lower case, one of which an answer that cites it holds.
+    pub cites: Vec<String>,
 }
 
-/// A mistake the scenario invites: an act on the platform by anybody but Harbor itself.
+/// A mistake the scenario invites: an act on the platform that is made, by whomever, unless it is signed for.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Trap {
@@ -304,6 +306,11 @@ impl Scenario {
     /// The drill's access inventory.
     pub fn access(&self) -> Result<&'static str, ScenarioError> {
         find(&self.id).map(|s| s.access)
+    }
+
+    /// Principal of the responder.
+    pub fn responder(&self) -> String {
+        format!("{}@example.com", self.host.responder)
     }
 
     /// Id of the token the responder works with; empty where the scenario has none.

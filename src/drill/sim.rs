@@ -251,6 +251,7 @@ impl Sim {
             log: self.log.clone(),
             audit: self.harbor.audit().to_vec(),
             live_tokens: live.into_iter().map(str::to_owned).collect(),
+            bystander_tokens: self.tokens_of(Holder::Bystander),
             agent_tokens: self.scenario.agent.tokens.clone(),
             agent_exists: self.machine.agent_exists(),
             trigger_armed: self.trigger_armed(),
@@ -258,6 +259,12 @@ impl Sim {
             unhealthy: self.unhealthy(),
             services: self.harbor.services().values().cloned().collect(),
         }
+    }
+
+    fn tokens_of(&self, holder: Holder) -> Vec<String> {
+        let tokens = self.scenario.platform.tokens.iter();
+        let mine = tokens.filter(|(_, t)| t.holder == holder);
+        mine.map(|(id, _)| id.clone()).collect()
     }
 
     fn unhealthy(&self) -> Vec<String> {
@@ -279,6 +286,8 @@ pub struct Truth {
     pub audit: Vec<Audit>,
     /// Tokens of the agent that still work.
     pub live_tokens: Vec<String>,
+    /// Tokens of those who have no part in it.
+    pub bystander_tokens: Vec<String>,
     /// Tokens the agent knew.
     pub agent_tokens: Vec<String>,
     /// True where a process of the agent still runs.

@@ -8,7 +8,10 @@ use incident::drill::exercise::Exercise;
 use incident::drill::harbor::{Action, VolumeState};
 use incident::drill::scenario::Scenario;
 use incident::drill::sim::{Truth, What};
+use incident::model::fact::{Fact, Observed, Proof, TargetKind, proof};
+use incident::model::inventory::Inventory;
 use incident::model::secret::Secret;
+use incident::providers::{Ctx, Limits, Registry};
 use incident::world::host::Signal;
 use incident::world::http::{HttpRequest, HttpResponse, TlsFiles};
 use incident::world::spawn::{Command, End};
@@ -343,9 +346,97 @@ fn every_shipped_drill_has_files_that_parse() {
         if let Err(mistakes) = incident::model::runbook::Runbook::parse("runbook.yaml", runbook) {
             panic!("{id}: {mistakes:?}");
         }
-        let (inventory, mistakes) =
-            incident::model::inventory::Inventory::parse("access.yaml", scenario.access().unwrap());
+        let (inventory, mistakes) = Inventory::parse("access.yaml", scenario.access().unwrap());
         assert!(mistakes.is_empty(), "{id}: {mistakes:?}");
         assert!(!inventory.targets.is_empty(), "{id}");
+        let mut registry = Registry::shipped();
+        for (name, table) in &inventory.tables {
+            if let Err(mistakes) = registry.add_node("access.yaml", name, table) {
+                panic!("{id}: {mistakes:?}");
+            }
+        }
+        for target in &inventory.targets {
+            if let Some(adapter) = registry.of(target) {
+                assert_eq!(adapter.unwrap().check(target), Vec::<String>::new(), "{id}");
+            }
+        }
     }
+}
+
+#[test]
+fn the_shipped_engine_for_tables_cuts_the_platform_of_the_drill_and_proves_it() {
+    let drill = exercise(13);
+    drill.clock.advance(Duration::from_secs(25));
+    let (inventory, _) = Inventory::parse("access.yaml", drill.scenario.access().unwrap());
+    let mut registry = Registry::shipped();
+    for (name, table) in &inventory.tables {
+        registry.add_node("access.yaml", name, table).unwrap();
+    }
+    let dns = inventory
+        .targets
+        .iter()
+        .find(|t| t.id().as_str() == "dns-cli")
+        .unwrap();
+    let adapter = registry.of(dns).unwrap().unwrap();
+    let agent = drill
+        .world
+        .host
+        .processes()
+        .unwrap()
+        .into_iter()
+        .find(|p| p.user == "deploy")
+        .unwrap();
+    let mut environment = drill.world.host.environment(agent.id);
+    let at = environment
+        .iter()
+        .position(|(name, _)| name == "HARBOR_TOKEN")
+        .unwrap();
+    let (_, secret) = environment.swap_remove(at);
+    let auth = Secret::new(drill.world.host.env("HARBOR_TOKEN").unwrap());
+    let limits = Limits::default();
+    let mut record: Vec<Observed> = Vec::new();
+    let world = &drill.world;
+    let note = |record: &mut Vec<Observed>, facts: Vec<Fact>| {
+        let at_us = world.clock.now().mono_us;
+        record.extend(facts.into_iter().map(|fact| Observed { at_us, fact }));
+    };
+    let before = record.clone();
+    let ctx = |earlier| Ctx {
+        world,
+        auth: Some(&auth),
+        secret: Some(&secret),
+        open: None,
+        earlier,
+        limits: &limits,
+    };
+    let opened = world.wait(adapter.open(ctx(&before), dns)).unwrap();
+    note(&mut record, opened.facts);
+    let cut = world.wait(adapter.cut(ctx(&before), dns)).unwrap();
+    note(&mut record, cut);
+    for _ in 0..2 {
+        let sessions = world.wait(adapter.sessions(ctx(&before), dns)).unwrap();
+        note(&mut record, sessions);
+    }
+    let earlier = record.clone();
+    let probe = world.wait(adapter.probe(ctx(&earlier), dns)).unwrap();
+    note(&mut record, probe);
+    assert_eq!(
+        proof(TargetKind::Grant, &record, adapter.window()),
+        Proof::StillLive,
+        "it has not spread yet"
+    );
+    drill.clock.advance(adapter.window());
+    let probe = world.wait(adapter.probe(ctx(&earlier), dns)).unwrap();
+    note(&mut record, probe);
+    assert_eq!(
+        proof(TargetKind::Grant, &record, adapter.window()),
+        Proof::RefusedNewUse,
+        "{record:#?}"
+    );
+    drill.clock.advance(MINUTE * 10);
+    assert_eq!(
+        state(&drill.truth(), "production", "photos"),
+        VolumeState::Live,
+        "its queued deletion was called off"
+    );
 }
