@@ -58,6 +58,7 @@ impl Clock for RealClock {
 
     #[allow(clippy::disallowed_methods, reason = "this is the one place that waits")]
     fn sleep(&self, span: Duration) -> Later<'static, ()> {
-        Box::pin(tokio::time::sleep(span))
+        // Made when first polled: tokio's timer exists only inside its runtime.
+        Box::pin(async move { tokio::time::sleep(span).await })
     }
 }

@@ -169,8 +169,10 @@ impl SqlSession for RealSession {
             let messages = poll_fn(|cx| {
                 let ended = self.move_line(cx);
                 match (statement.as_mut().poll(cx), ended) {
-                    (Poll::Ready(answer), _) => Poll::Ready(answer.map_err(statement_error)),
-                    (Poll::Pending, Poll::Ready(Err(e))) => Poll::Ready(Err(NetError::Lost(words(&e)))),
+                    (Poll::Ready(Ok(rows)), _) => Poll::Ready(Ok(rows)),
+                    // Why the session ended says more than that the statement got no answer.
+                    (_, Poll::Ready(Err(e))) => Poll::Ready(Err(NetError::Lost(words(&e)))),
+                    (Poll::Ready(Err(e)), _) => Poll::Ready(Err(statement_error(e))),
                     (Poll::Pending, Poll::Ready(Ok(()))) => {
                         Poll::Ready(Err(NetError::Lost("the server ended the session".to_owned())))
                     }

@@ -1,1 +1,15 @@
-//! Tests of `providers`; see the functions below.
+//! One contract for every adapter: against the real server where there is one, else against a stub that
+//! answers as the server was seen to, and against stubs that lie, stall and redirect.
+
+#[path = "providers/contract.rs"]
+mod contract;
+#[path = "providers/openbao.rs"]
+mod openbao;
+#[path = "providers/postgres.rs"]
+mod postgres;
+#[path = "providers/tables.rs"]
+mod tables;
+#[path = "providers/weather.rs"]
+mod weather;
+#[path = "providers/world.rs"]
+mod world;

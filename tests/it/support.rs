@@ -1,1 +1,120 @@
-//! Tests of `support`; see the functions below.
+//! What several test modules need: worlds that reach only the loopback network, and real servers on it.
+
+#![allow(dead_code, reason = "each test module takes what it needs")]
+
+pub mod servers;
+pub mod stub;
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+use incident::model::secret::Secret;
+use incident::world::clock::RealClock;
+use incident::world::entropy::RealEntropy;
+use incident::world::executor::RealExecutor;
+use incident::world::files::RealFiles;
+use incident::world::host::{HostError, Identity, Pid, Process, Signal, Signalled};
+use incident::world::http::RealHttp;
+use incident::world::interrupt::RealInterrupt;
+use incident::world::secrets::RealSecrets;
+use incident::world::spawn::{Child, Command, End, Ran};
+use incident::world::sql::RealSql;
+use incident::world::{Host, Later, Spawn, World, WorldKind};
+
+/// A world with a real network, clock and secrets, and no processes: it can start, see and signal nothing.
+pub fn network_world() -> World {
+    World {
+        kind: WorldKind::Real,
+        clock: Box::new(RealClock::new()),
+        entropy: Box::new(RealEntropy),
+        http: Box::new(RealHttp::new()),
+        sql: Box::new(RealSql),
+        spawn: Box::new(Nobody),
+        host: Box::new(Nobody),
+        files: Box::new(RealFiles),
+        secrets: Box::new(RealSecrets::new()),
+        interrupt: Box::new(RealInterrupt::never()),
+        executor: Box::new(RealExecutor::new().unwrap()),
+    }
+}
+
+/// A host without processes.
+pub struct Nobody;
+
+impl Spawn for Nobody {
+    fn run<'a>(
+        &'a self,
+        _: Command,
+        _: &'a mut dyn Write,
+        _: &'a mut dyn Write,
+        _: &'a mut dyn FnMut(Child),
+    ) -> Later<'a, Ran> {
+        Box::pin(async {
+            Ran {
+                end: End::NotStarted("nothing is started in this world".to_owned()),
+                ms: 0,
+                out_bytes: 0,
+                err_bytes: 0,
+                truncated: false,
+                escapees: 0,
+                left: 0,
+            }
+        })
+    }
+
+    fn find(&self, _: &str) -> Option<PathBuf> {
+        None
+    }
+}
+
+impl Host for Nobody {
+    fn identity(&self) -> Identity {
+        Identity {
+            host: "loopback".to_owned(),
+            boot: "none".to_owned(),
+            user: "nobody".to_owned(),
+            uid: 65534,
+            pid: Pid { pid: 1, starttime: 0 },
+            os: "linux".to_owned(),
+            sees_all: false,
+            scope: "nothing".to_owned(),
+        }
+    }
+    fn processes(&self) -> Result<Vec<Process>, HostError> {
+        Ok(Vec::new())
+    }
+    fn environment(&self, _: Pid) -> Vec<(String, Secret)> {
+        Vec::new()
+    }
+    fn open_files(&self, _: Pid) -> Vec<String> {
+        Vec::new()
+    }
+    fn signal(&self, _: Pid, _: Signal) -> Signalled {
+        Signalled::Gone
+    }
+    fn env(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn home(&self) -> Option<PathBuf> {
+        None
+    }
+    fn cwd(&self) -> PathBuf {
+        PathBuf::from("/")
+    }
+}
+
+/// Says loudly that something was not tested; fails where CI promised to have it.
+pub fn not_tested(what: &str) {
+    eprintln!("NOT TESTED: {what}");
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "CI must have {what}: see README, Development"
+    );
+}
+
+/// A port of this machine that nobody uses at the moment.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}

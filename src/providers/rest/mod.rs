@@ -126,9 +126,10 @@ impl Rest {
         vars: Vars<'_>,
     ) -> (Option<Seen>, Vec<Fact>, Option<HttpResponse>) {
         let meaning = |answer: &HttpResponse| {
+            // Alive first: where two rules fit, the careful reading holds.
             let kinds = [
-                (&look.dead, Seen::Dead),
                 (&look.alive, Seen::Alive),
+                (&look.dead, Seen::Dead),
                 (&look.gone, Seen::Gone),
             ];
             kinds

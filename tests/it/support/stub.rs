@@ -1,0 +1,191 @@
+//! A loopback HTTP server that answers by a script and remembers every request.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// One request as it came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// By lower-case name.
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
+
+/// What the server does with a request.
+pub enum Reply {
+    /// Status, headers, body.
+    Say(u16, Vec<(&'static str, String)>, String),
+    /// Closes the connection without a word.
+    Hang(Duration),
+    /// Closes at once without an answer.
+    Reset,
+    /// Sends the headers of a long body, then a byte now and then.
+    Drip,
+    /// Answers after a while.
+    Slow(Duration, u16),
+}
+
+/// A bare answer.
+pub fn say(status: u16, body: &str) -> Reply {
+    Reply::Say(status, Vec::new(), body.to_owned())
+}
+
+/// The server. It ends with its last connection after it is dropped.
+pub struct Stub {
+    pub port: u16,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    most: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Stub {
+    /// Starts it; `script` is asked with the number of the request (from 0) and the request.
+    pub fn start(script: impl Fn(usize, &Seen) -> Reply + Send + Sync + 'static) -> Stub {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stub = Stub {
+            port: listener.local_addr().unwrap().port(),
+            seen: Arc::default(),
+            most: Arc::default(),
+            stop: Arc::default(),
+        };
+        let (seen, most, stop) = (
+            Arc::clone(&stub.seen),
+            Arc::clone(&stub.most),
+            Arc::clone(&stub.stop),
+        );
+        let (script, now) = (Arc::new(script), Arc::new(AtomicUsize::new(0)));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (seen, most, now, script) = (
+                    Arc::clone(&seen),
+                    Arc::clone(&most),
+                    Arc::clone(&now),
+                    Arc::clone(&script),
+                );
+                std::thread::spawn(move || {
+                    let busy = now.fetch_add(1, Ordering::SeqCst) + 1;
+                    most.fetch_max(busy, Ordering::SeqCst);
+                    let _ = serve(stream.unwrap(), &seen, &*script);
+                    now.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        stub
+    }
+
+    pub fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Every request so far, in order.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// `METHOD path` of every request so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.seen()
+            .iter()
+            .map(|s| format!("{} {}", s.method, s.path))
+            .collect()
+    }
+
+    /// The largest number of requests that were under way at once.
+    pub fn most_at_once(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+fn serve(
+    mut stream: TcpStream,
+    seen: &Mutex<Vec<Seen>>,
+    script: &(dyn Fn(usize, &Seen) -> Reply + Send + Sync),
+) -> std::io::Result<()> {
+    let request = read(&mut BufReader::new(stream.try_clone()?))?;
+    let number = {
+        let mut all = seen.lock().unwrap();
+        all.push(request.clone());
+        all.len() - 1
+    };
+    match script(number, &request) {
+        Reply::Say(status, headers, body) => answer(&mut stream, status, &headers, &body),
+        Reply::Slow(wait, status) => {
+            std::thread::sleep(wait);
+            answer(&mut stream, status, &[], "")
+        }
+        Reply::Reset => Ok(()),
+        Reply::Hang(wait) => {
+            std::thread::sleep(wait);
+            Ok(())
+        }
+        Reply::Drip => {
+            write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")?;
+            loop {
+                stream.write_all(b"x")?;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+    }
+}
+
+fn answer(
+    stream: &mut TcpStream,
+    status: u16,
+    headers: &[(&'static str, String)],
+    body: &str,
+) -> std::io::Result<()> {
+    let mut head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\n");
+    if status != 204 {
+        head.push_str(&format!("content-length: {}\r\n", body.len()));
+    }
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    stream.write_all(format!("{head}\r\n{body}").as_bytes())
+}
+
+fn read(from: &mut impl BufRead) -> std::io::Result<Seen> {
+    let mut line = String::new();
+    from.read_line(&mut line)?;
+    let mut words = line.split_whitespace().map(str::to_owned);
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut line = String::new();
+        from.read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            break;
+        };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    let length = headers
+        .get("content-length")
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0);
+    let mut body = vec![0; length];
+    from.read_exact(&mut body)?;
+    let body = String::from_utf8_lossy(&body).into_owned();
+    Ok(Seen {
+        method,
+        path,
+        headers,
+        body,
+    })
+}
