@@ -1,0 +1,174 @@
+//! Exhibits: written aside, hashed while they are written, and moved into place whole.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::case::Case;
+use super::dir::{self, Dir};
+use super::error::{Doing, StoreError};
+use crate::journal::Hash;
+
+/// A file that is durable in the case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stored {
+    /// Its path in the case folder, such as `data/0003-host/stdout`.
+    pub path: PathBuf,
+    /// Hash of its bytes, made while they were written.
+    pub sha256: Hash,
+    /// How many bytes.
+    pub len: u64,
+}
+
+/// One capture on its way into the case. Dropped, it leaves what it has in tmp/.
+pub struct Staging<'c> {
+    case: &'c Case,
+    /// The folder's name: `0003-host`.
+    name: String,
+    staged: String,
+    tmp: Dir,
+    dir: Dir,
+}
+
+/// A file of a capture being written.
+pub struct ExhibitFile {
+    file: File,
+    name: String,
+    path: PathBuf,
+    hasher: Sha256,
+    len: u64,
+}
+
+impl Case {
+    /// Begins the capture whose `capture.started` is record `seq`, durable by now.
+    pub fn begin_capture(&self, seq: u64, name: &str) -> Result<Staging<'_>, StoreError> {
+        let name = format!("{seq:04}-{name}");
+        dir::check_name(&name)?;
+        let tmp = self.sub("tmp")?;
+        // A capture cut short by a crash may have left its folder: it stays, this one is another.
+        let (staged, made) = (1_u32..)
+            .map(|n| format!("capture-{name}.{n}"))
+            .find_map(|staged| match tmp.make(&staged) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => None,
+                made => Some((staged, made)),
+            })
+            .ok_or(StoreError::Unread)?;
+        let dir = made.doing("make", tmp.join(&staged))?;
+        Ok(Staging {
+            case: self,
+            name,
+            staged,
+            tmp,
+            dir,
+        })
+    }
+}
+
+impl Staging<'_> {
+    /// Begins a file of this capture.
+    pub fn create(&self, name: &str) -> Result<ExhibitFile, StoreError> {
+        dir::check_name(name)?;
+        let path = self.dir.join(name);
+        let file = match self.dir.create(name) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Err(StoreError::Exists { path }),
+            file => file.doing("make", &path)?,
+        };
+        Ok(ExhibitFile {
+            file,
+            name: name.to_owned(),
+            path,
+            hasher: Sha256::new(),
+            len: 0,
+        })
+    }
+
+    /// Writes a whole file of this capture.
+    pub fn put(&self, name: &str, bytes: &[u8]) -> Result<Stored, StoreError> {
+        let mut file = self.create(name)?;
+        file.write_all(bytes).doing("write", &file.path)?;
+        file.finish()
+    }
+
+    /// Moves the capture into `data/`, durable when this returns.
+    ///
+    /// `files` are all that [`ExhibitFile::finish`] gave; their paths come back as they are in the case.
+    /// A file that was begun and not finished is an error: nothing unhashed becomes an exhibit.
+    pub fn commit(self, mut files: Vec<Stored>) -> Result<Vec<Stored>, StoreError> {
+        let staged_at = self.tmp.join(&self.staged);
+        for name in self.dir.names().doing("list", &staged_at)? {
+            if !files.iter().any(|file| file.path.as_os_str() == name.as_str()) {
+                let unfinished = io::Error::new(io::ErrorKind::InvalidData, "it was not finished");
+                return Err(unfinished).doing("keep", self.dir.join(&name));
+            }
+        }
+        self.dir.sync().doing("sync", &staged_at)?;
+        let data = self.case.sub("data")?;
+        let place = data.join(&self.name);
+        match self.tmp.rename(&self.staged, &data, &self.name) {
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+                ) =>
+            {
+                return Err(StoreError::Exists { path: place });
+            }
+            done => done.doing("move", place)?,
+        }
+        data.sync().doing("sync", data.path())?;
+        self.tmp.sync().doing("sync", self.tmp.path())?;
+        let folder = PathBuf::from("data").join(&self.name);
+        for file in &mut files {
+            file.path = folder.join(&file.path);
+        }
+        Ok(files)
+    }
+
+    /// Throws the capture away: for one that could not be kept, such as on a full disk.
+    pub fn discard(self) -> Result<(), StoreError> {
+        let path = self.tmp.join(&self.staged);
+        for name in self.dir.names().doing("list", &path)? {
+            self.dir.remove(&name).doing("remove", self.dir.join(&name))?;
+        }
+        self.tmp.remove_folder(&self.staged).doing("remove", path)
+    }
+}
+
+impl ExhibitFile {
+    /// Bytes written so far.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// True while nothing is written.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Makes the file durable and says what it is; hand that to [`Staging::commit`].
+    pub fn finish(self) -> Result<Stored, StoreError> {
+        self.file.sync_all().doing("sync", &self.path)?;
+        Ok(Stored {
+            path: PathBuf::from(self.name),
+            sha256: Hash(self.hasher.finalize().into()),
+            len: self.len,
+        })
+    }
+}
+
+impl Write for ExhibitFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..n]);
+        self.len += u64::try_from(n).unwrap_or(u64::MAX);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
