@@ -45,6 +45,8 @@ pub struct Machine {
     env: BTreeMap<String, String>,
     processes: BTreeMap<u32, Running>,
     files: BTreeMap<PathBuf, Held>,
+    /// Containers by name; true = paused.
+    containers: BTreeMap<String, bool>,
     next_pid: u32,
 }
 
@@ -60,6 +62,11 @@ impl Machine {
             env: BTreeMap::new(),
             processes: BTreeMap::new(),
             files: BTreeMap::new(),
+            containers: layout
+                .containers
+                .iter()
+                .map(|name| (name.clone(), false))
+                .collect(),
             next_pid: 1,
         };
         for (name, _) in PROGRAMS {
@@ -252,7 +259,17 @@ impl Machine {
         Path::new("/home").join(&self.responder)
     }
 
-    /// The file that holds the agent user's crontab.
+    /// Containers, and whether each is paused.
+    pub fn containers(&mut self) -> &mut BTreeMap<String, bool> {
+        &mut self.containers
+    }
+
+    /// True where a container of this name is paused.
+    pub fn paused(&self, name: &str) -> bool {
+        self.containers.get(name).is_some_and(|paused| *paused)
+    }
+
+    /// The file that holds a user's crontab.
     pub fn crontab(user: &str) -> PathBuf {
         Path::new("/var/spool/cron/crontabs").join(user)
     }
@@ -310,7 +327,7 @@ impl Machine {
             .files
             .keys()
             .filter_map(|f| f.strip_prefix(path).ok()?.components().next())
-            .map(|first| path.join(first))
+            .map(|first| PathBuf::from(first.as_os_str()))
             .collect();
         names.dedup();
         Ok(names)
@@ -409,7 +426,7 @@ mod tests {
         let (mut m, _) = machine();
         m.write(Path::new("/a/b/c"), b"x".to_vec(), "root", 0o600, start());
         m.write(Path::new("/a/b/d"), b"y".to_vec(), "root", 0o600, start());
-        assert_eq!(m.list(Path::new("/a")).unwrap(), [PathBuf::from("/a/b")]);
+        assert_eq!(m.list(Path::new("/a")).unwrap(), [PathBuf::from("b")]);
         assert!(m.stat(Path::new("/a/b")).unwrap().is_dir);
         assert_eq!(
             m.read(Path::new("/a/b"), 9).unwrap_err().kind(),

@@ -37,6 +37,7 @@ pub type Program = (&'static str, for<'a> fn(Call<'a>) -> Later<'a, Output>);
 pub const PROGRAMS: &[Program] = &[
     ("crontab", |call| Box::pin(async move { crontab(call) })),
     ("curl", |call| Box::pin(curl(call))),
+    ("docker", |call| Box::pin(async move { docker(call) })),
     ("harborctl", |call| Box::pin(harborctl(call))),
     ("psql", |call| Box::pin(psql(call))),
     ("systemctl", |_| {
@@ -92,6 +93,37 @@ fn crontab(call: Call<'_>) -> Output {
             ok("")
         }
         _ => fail(1, "usage: crontab [-u user] -l | -"),
+    })
+}
+
+/// `docker ps`, `docker pause NAME`, `docker unpause NAME`.
+fn docker(call: Call<'_>) -> Output {
+    let words: Vec<&str> = call.args.iter().map(String::as_str).collect();
+    call.port.with(|sim| match words.as_slice() {
+        ["ps"] => ok(sim
+            .machine
+            .containers()
+            .iter()
+            .fold(String::new(), |all, (name, paused)| {
+                let state = if *paused { "paused" } else { "running" };
+                all + &format!("{name} {state}\n")
+            })),
+        [verb @ ("pause" | "unpause"), name] => {
+            let paused = *verb == "pause";
+            match sim.machine.containers().get_mut(*name) {
+                None => fail(
+                    1,
+                    format!("Error response from daemon: No such container: {name}"),
+                ),
+                Some(state) => {
+                    *state = paused;
+                    let container = (*name).to_owned();
+                    sim.note(What::Paused { container, paused });
+                    ok(format!("{name}\n"))
+                }
+            }
+        }
+        _ => fail(1, "docker: this command is not known in this drill"),
     })
 }
 

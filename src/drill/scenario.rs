@@ -90,6 +90,8 @@ pub struct HostLayout {
     pub agent_user: String,
     /// Programs running that have no part in it: `user: argv…`.
     pub bystanders: Vec<(String, Vec<String>)>,
+    /// Containers that run here, by name.
+    pub containers: Vec<String>,
     /// The line of the agent user's crontab that starts the agent again.
     pub crontab: String,
     /// Word in that line by which it is recognised.
@@ -231,7 +233,7 @@ pub struct Goal {
     pub stop_full: Offset,
     /// Stopped later than this: none.
     pub stop_none: Offset,
-    /// Services that work at the end.
+    /// Services of the platform and containers of the host that work at the end.
     pub healthy: Vec<String>,
     /// Captures by name that must exist before the first change to the platform outside stop.
     pub captures: Vec<String>,
@@ -366,7 +368,8 @@ mod tests {
                 }
             }
             for service in &s.goal.healthy {
-                assert!(s.platform.services.contains_key(service), "{id}: {service}");
+                let known = s.platform.services.contains_key(service) || s.host.containers.contains(service);
+                assert!(known, "{id}: {service}");
             }
             assert!(s.agent.brain < s.agent.processes.len(), "{id}: brain");
             assert!(s.host.crontab.contains(&s.host.crontab_marks), "{id}: crontab");

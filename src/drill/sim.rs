@@ -78,6 +78,13 @@ pub enum What {
     },
     /// Our side changed or removed a file.
     FileChanged(String),
+    /// Our side paused a container or let it go on.
+    Paused {
+        /// Which.
+        container: String,
+        /// True = paused.
+        paused: bool,
+    },
     /// News reached the person.
     Told(Inject),
 }
@@ -269,7 +276,11 @@ impl Sim {
 
     fn unhealthy(&self) -> Vec<String> {
         let wanted = self.scenario.goal.healthy.iter();
-        wanted.filter(|s| !self.harbor.healthy(s)).cloned().collect()
+        let works = |name: &str| match self.scenario.platform.services.contains_key(name) {
+            true => self.harbor.healthy(name),
+            false => !self.machine.paused(name),
+        };
+        wanted.filter(|name| !works(name)).cloned().collect()
     }
 }
 
@@ -296,7 +307,7 @@ pub struct Truth {
     pub trigger_armed: bool,
     /// Volumes as they ended.
     pub volumes: Vec<Volume>,
-    /// Services of the goal that do not work.
+    /// Services and containers of the goal that do not work.
     pub unhealthy: Vec<String>,
     /// Services as they ended.
     pub services: Vec<Service>,

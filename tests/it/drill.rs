@@ -191,7 +191,7 @@ fn the_transcript_is_written_in_the_agents_own_shape_and_holds_what_it_read() {
     drill.clock.advance(MINUTE);
     let folder = Path::new("/home/deploy/.claude/projects/-srv-rental");
     let files = drill.world.files.list(folder).unwrap();
-    let bytes = drill.world.files.read(&files[0], 1 << 20).unwrap();
+    let bytes = drill.world.files.read(&folder.join(&files[0]), 1 << 20).unwrap();
     let text = String::from_utf8(bytes).unwrap();
     let mut calls = 0;
     for line in text.lines() {
