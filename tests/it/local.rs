@@ -12,10 +12,10 @@ mod inner_trees;
 #[path = "local/inner_triggers.rs"]
 mod inner_triggers;
 #[path = "local/yard.rs"]
-mod yard;
+pub mod yard;
 
-/// Runs one inner test in a jail; says so loudly where no jail can be made.
-fn jailed(module: &str, name: &str) {
+/// Runs one `#[ignore]`d test, by its full name, in a jail; says so loudly where no jail can be made.
+pub fn jailed(name: &str) {
     let home = tempfile::tempdir().unwrap();
     let script = "mount -t tmpfs none /var/spool/cron && mkdir -p /var/spool/cron/crontabs && \
                   chmod 1730 /var/spool/cron/crontabs && chgrp crontab /var/spool/cron/crontabs; \"$@\"; exit $?";
@@ -53,7 +53,7 @@ fn jailed(module: &str, name: &str) {
         .args(["sh", "-c", script, "sh"])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "--ignored", "--nocapture", "--test-threads=1"])
-        .arg(format!("local::{module}::{name}"))
+        .arg(name)
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&out.stdout);
@@ -66,7 +66,7 @@ fn jailed(module: &str, name: &str) {
 
 macro_rules! jailed {
     ($module:ident: $($name:ident),* $(,)?) => {
-        $(#[test] fn $name() { jailed(stringify!($module), stringify!($name)); })*
+        $(#[test] fn $name() { jailed(concat!("local::", stringify!($module), "::", stringify!($name))); })*
     };
 }
 

@@ -1,0 +1,162 @@
+//! `file`: a file, or a folder and everything below it, as it is. Links are named and not followed.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Ctx;
+use super::names;
+use super::source::{Item, Taken};
+use crate::model::event::ItemStatus;
+use crate::model::time::rfc3339;
+
+/// Name of the list of everything met, with sizes, owners and times.
+const LISTING: &str = "listing.txt";
+
+/// Name of a single file in the exhibit.
+pub(super) fn name_of(path: &Path) -> String {
+    names::plain(path.file_name().map_or(path, Path::new))
+}
+
+/// A file, or everything below a folder, up to the limits.
+pub(super) fn tree(ctx: Ctx<'_>, top: &Path) -> Vec<Taken> {
+    let began = ctx.world.clock.now().mono_us;
+    let mut taken = Vec::new();
+    let mut listing = "# mode owner bytes changed path\n".to_owned();
+    let mut given = BTreeSet::from([LISTING.to_owned()]);
+    let mut open: Vec<PathBuf> = vec![top.to_owned()];
+    let mut files = 0;
+    let above = top.parent().unwrap_or(Path::new("/"));
+    while let Some(path) = open.pop() {
+        let name = names::unique(
+            &names::plain(path.strip_prefix(above).unwrap_or(&path)),
+            &mut given,
+        );
+        let item = Item {
+            name,
+            touches: path.display().to_string(),
+        };
+        let stat = match ctx.world.files.stat(&path) {
+            Ok(stat) => stat,
+            Err(e) => {
+                taken.push(failed(item, &e));
+                continue;
+            }
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            listing,
+            "{:04o} {} {} {} {}",
+            stat.mode,
+            stat.uid,
+            stat.len,
+            rfc3339(stat.mtime_ms),
+            path.display().to_string().escape_debug()
+        );
+        let spent = Duration::from_micros(ctx.world.clock.now().mono_us - began);
+        if stat.is_link {
+            taken.push(Taken::hole(
+                item,
+                ItemStatus::Skipped,
+                "a symbolic link, not followed",
+            ));
+        } else if stat.is_dir {
+            match ctx.world.files.list(&path) {
+                // Last in is first out: turned round, so that the order is the one of the names.
+                Ok(names) => open.extend(names.iter().rev().map(|name| path.join(name))),
+                Err(e) => taken.push(failed(item, &e)),
+            }
+        } else if !stat.is_file {
+            taken.push(Taken::hole(
+                item,
+                ItemStatus::Skipped,
+                "neither a file nor a folder",
+            ));
+        } else if files >= ctx.limits.files {
+            let why = format!("only {} files are taken from one folder", ctx.limits.files);
+            taken.push(Taken::hole(item, ItemStatus::Skipped, &why));
+        } else if spent >= ctx.limits.deadline {
+            taken.push(Taken::hole(
+                item,
+                ItemStatus::Skipped,
+                "the time for this folder had run out",
+            ));
+        } else {
+            files += 1;
+            taken.push(copy(ctx, item, &path));
+        }
+    }
+    let item = Item {
+        name: LISTING.to_owned(),
+        touches: top.display().to_string(),
+    };
+    taken.insert(0, keep(ctx, item, &mut listing.as_bytes()));
+    taken
+}
+
+/// One file, up to the cap.
+pub(super) fn copy(ctx: Ctx<'_>, item: Item, path: &Path) -> Taken {
+    match ctx.world.files.open(path) {
+        Ok(mut file) => keep(ctx, item, &mut file),
+        Err(e) => failed(item, &e),
+    }
+}
+
+fn keep(ctx: Ctx<'_>, item: Item, from: &mut dyn Read) -> Taken {
+    let began = ctx.world.clock.now().mono_us;
+    let mut out = match ctx.sink.open(&item.name) {
+        Ok(out) => out,
+        Err(e) => return Taken::hole(item, ItemStatus::Failed, &format!("cannot be kept: {e}")),
+    };
+    let mut buffer = vec![0; 64 << 10];
+    let mut bytes: u64 = 0;
+    let (status, why) = loop {
+        let room = ctx.limits.cap.saturating_sub(bytes);
+        let read = match from.read(&mut buffer) {
+            Ok(0) => break (ItemStatus::Collected, None),
+            Ok(read) => read,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => break (ItemStatus::Failed, Some(format!("broke off while reading: {e}"))),
+        };
+        let kept = usize::try_from(room).map_or(read, |room| room.min(read));
+        if let Err(e) = out.write_all(buffer.get(..kept).unwrap_or_default()) {
+            break (ItemStatus::Failed, Some(format!("cannot be kept: {e}")));
+        }
+        bytes += u64::try_from(kept).unwrap_or(0);
+        if kept < read {
+            break (
+                ItemStatus::Truncated,
+                Some(format!("longer than {} bytes", ctx.limits.cap)),
+            );
+        }
+        let spent = Duration::from_micros(ctx.world.clock.now().mono_us - began);
+        if spent >= ctx.limits.deadline {
+            let why = format!("not done after {} ms", spent.as_millis());
+            break (ItemStatus::TimedOut, Some(why));
+        }
+    };
+    let flushed = out.flush();
+    let (status, why) = match flushed {
+        Err(e) => (ItemStatus::Failed, Some(format!("cannot be kept: {e}"))),
+        Ok(()) => (status, why),
+    };
+    Taken {
+        name: item.name,
+        source: item.touches,
+        status,
+        why,
+        bytes,
+        ms: (ctx.world.clock.now().mono_us - began) / 1_000,
+    }
+}
+
+fn failed(item: Item, error: &io::Error) -> Taken {
+    let status = if error.kind() == io::ErrorKind::PermissionDenied {
+        ItemStatus::Forbidden
+    } else {
+        ItemStatus::Failed
+    };
+    Taken::hole(item, status, &error.to_string())
+}

@@ -1,0 +1,237 @@
+//! One thing to look at: a program's output, a file, a folder, or the process list.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use super::{Ctx, file, host};
+use crate::model::event::ItemStatus;
+use crate::model::secret::Secret;
+use crate::world::spawn::{Command, End, Ran};
+
+/// What an item is called and what it touches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// File name in the exhibit.
+    pub name: String,
+    /// The program that is run or the path that is read.
+    pub touches: String,
+}
+
+/// What became of one item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// File name in the exhibit, or the name of what is missing.
+    pub name: String,
+    /// Where it came from (command line, path).
+    pub source: String,
+    /// What became of it.
+    pub status: ItemStatus,
+    /// Why, where it is not whole.
+    pub why: Option<String>,
+    /// Bytes handed to the sink.
+    pub bytes: u64,
+    /// Milliseconds it took.
+    pub ms: u64,
+}
+
+impl Taken {
+    /// Something that is not there.
+    pub(super) fn hole(item: Item, status: ItemStatus, why: &str) -> Self {
+        Taken {
+            name: item.name,
+            source: item.touches,
+            status,
+            why: Some(why.to_owned()),
+            bytes: 0,
+            ms: 0,
+        }
+    }
+}
+
+/// One thing to look at.
+pub(super) enum Source {
+    /// Standard output of a program; its errors go beside it.
+    Program(Program),
+    /// One file, as it is.
+    File {
+        /// Name in the exhibit.
+        name: String,
+        /// Where it lies.
+        path: PathBuf,
+    },
+    /// A file, or a folder with everything below it.
+    Tree(PathBuf),
+    /// The process list.
+    Processes,
+}
+
+/// A program that only reads.
+pub(super) struct Program {
+    /// Name of the output in the exhibit.
+    pub name: String,
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Working directory.
+    pub cwd: Option<PathBuf>,
+    /// Where its environment comes from.
+    pub env: Env,
+    /// True where a host may well lack it: then it is skipped, not failed.
+    pub optional: bool,
+}
+
+/// Where a program's environment comes from.
+pub(super) enum Env {
+    /// From the engine.
+    Given,
+    /// These, and a plain `PATH` and locale.
+    Own(Vec<(String, String)>),
+}
+
+impl Source {
+    pub(super) fn item(&self) -> Item {
+        let (name, touches) = match self {
+            Source::Program(program) => (program.name.clone(), program.argv.join(" ")),
+            Source::File { name, path } => (name.clone(), path.display().to_string()),
+            Source::Tree(path) => (file::name_of(path), path.display().to_string()),
+            Source::Processes => ("processes.txt".to_owned(), "/proc".to_owned()),
+        };
+        Item { name, touches }
+    }
+
+    pub(super) async fn take(self, ctx: Ctx<'_>) -> Vec<Taken> {
+        let item = self.item();
+        match self {
+            Source::Program(program) => run(ctx, program).await,
+            Source::File { path, .. } => vec![file::copy(ctx, item, &path)],
+            Source::Tree(path) => file::tree(ctx, &path),
+            Source::Processes => vec![host::processes(ctx, item)],
+        }
+    }
+}
+
+async fn run(ctx: Ctx<'_>, program: Program) -> Vec<Taken> {
+    let source = program.argv.join(" ");
+    let item = Item {
+        name: program.name.clone(),
+        touches: source.clone(),
+    };
+    let mut out = match ctx.sink.open(&program.name) {
+        Ok(out) => out,
+        Err(e) => {
+            return vec![Taken::hole(
+                item,
+                ItemStatus::Failed,
+                &format!("cannot be kept: {e}"),
+            )];
+        }
+    };
+    let errors = format!("{}.stderr", program.name);
+    let mut err = OnDemand {
+        open: || ctx.sink.open(&errors),
+        file: None,
+    };
+    let env = match program.env {
+        Env::Given => (ctx.env)(),
+        Env::Own(own) => plain(own),
+    };
+    let command = Command {
+        argv: program.argv,
+        cwd: program.cwd,
+        env,
+        stdin: None,
+        deadline: ctx.limits.deadline,
+        no_progress: ctx.limits.no_progress,
+        cap: ctx.limits.cap,
+    };
+    let mut started = |child| (ctx.started)(child);
+    let ran = ctx
+        .world
+        .spawn
+        .run(command, &mut out, &mut err, &mut started)
+        .await;
+    let (status, why) = word(&ran, program.optional);
+    let mut taken = vec![Taken {
+        name: program.name,
+        source: source.clone(),
+        status,
+        why,
+        bytes: ran.out_bytes.min(ctx.limits.cap),
+        ms: ran.ms,
+    }];
+    if err.file.is_some() {
+        let cut = ran.err_bytes > ctx.limits.cap;
+        taken.push(Taken {
+            name: errors.clone(),
+            source,
+            status: if cut {
+                ItemStatus::Truncated
+            } else {
+                ItemStatus::Collected
+            },
+            why: cut.then(|| format!("{} bytes in all", ran.err_bytes)),
+            bytes: ran.err_bytes.min(ctx.limits.cap),
+            ms: ran.ms,
+        });
+    }
+    taken
+}
+
+/// A fixed `PATH` and locale, and nothing of the responder's.
+fn plain(own: Vec<(String, String)>) -> Vec<(String, Secret)> {
+    let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    [("PATH", path), ("LC_ALL", "C"), ("TZ", "UTC")]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .chain(own)
+        .map(|(name, value)| (name, Secret::new(value)))
+        .collect()
+}
+
+fn word(ran: &Ran, optional: bool) -> (ItemStatus, Option<String>) {
+    let (status, why) = match &ran.end {
+        End::Exit(0) if ran.truncated => (
+            ItemStatus::Truncated,
+            format!("{} bytes in all", ran.out_bytes.max(ran.err_bytes)),
+        ),
+        End::Exit(0) => return (ItemStatus::Collected, None),
+        End::Exit(code) => (
+            ItemStatus::Failed,
+            format!("exit code {code}; what it wrote is kept"),
+        ),
+        End::Signal(signal) => (ItemStatus::Failed, format!("ended by signal {signal}")),
+        End::Deadline => (ItemStatus::TimedOut, format!("not done after {} ms", ran.ms)),
+        End::NoProgress => (
+            ItemStatus::TimedOut,
+            format!("no output for too long, ended after {} ms", ran.ms),
+        ),
+        End::Interrupted => (ItemStatus::Failed, "interrupted".to_owned()),
+        End::NotStarted(why) if optional => (ItemStatus::Skipped, why.clone()),
+        End::NotStarted(why) => (ItemStatus::Failed, why.clone()),
+    };
+    (status, Some(why))
+}
+
+/// A file that exists only once something is written to it.
+struct OnDemand<'s, F> {
+    open: F,
+    file: Option<Box<dyn Write + 's>>,
+}
+
+impl<'s, F: FnMut() -> io::Result<Box<dyn Write + 's>>> Write for OnDemand<'s, F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        if self.file.is_none() {
+            self.file = Some((self.open)()?);
+        }
+        match &mut self.file {
+            Some(file) => file.write(bytes),
+            None => Ok(0),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), |file| file.flush())
+    }
+}
