@@ -281,7 +281,7 @@ fn payload(
     let mut unknown: Vec<usize> = Vec::new();
     let mut stored = stored.into_iter().peekable();
     for (n, file) in found.iter_mut().enumerate() {
-        while !hash_anew && let Some(missing) = stored.next_if(|s| *s.path < *file.name) {
+        if !hash_anew && let Some(missing) = stored.next_if(|s| *s.path < *file.name) {
             return Err(changed(missing, "it is not there".to_owned()));
         }
         match stored.next_if(|s| *s.path == *file.name) {

@@ -393,11 +393,16 @@ impl Walk {
         if entry.len > cap {
             return Err(Fault::new(&entry.name, format!("larger than {} KiB", cap / 1024)));
         }
-        let mut bytes = vec![0; usize::try_from(entry.len).unwrap_or(usize::MAX)];
+        let padded = usize::try_from(entry.len + ustar::padding(entry.len)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; padded];
         self.file
             .read_exact_at(&mut bytes, entry.offset)
             .map_err(|e| Fault::new(&entry.name, format!("cannot be read: {e}")))?;
-        Ok(bytes)
+        let padding = bytes.split_off(usize::try_from(entry.len).unwrap_or(padded));
+        match padding.iter().all(|b| *b == 0) {
+            true => Ok(bytes),
+            false => Err(Fault::new(&entry.name, "the padding after it is not zero")),
+        }
     }
 
     /// Two blocks of zeros, and nothing after them.

@@ -132,15 +132,16 @@ impl VerifyReport {
         self.faults.is_empty()
     }
 
-    /// True where signers pinned from outside vouch for the whole and for every sign-off.
+    /// True where signers pinned from outside vouch for the whole, as it is now, and for every sign-off.
     pub fn vouched_for(&self) -> bool {
-        matches!(self.vouched, Vouched::Pinned(_))
+        self.unchanged()
+            && matches!(self.vouched, Vouched::Pinned(_))
             && self.signoffs.iter().all(|s| s.signer.principal.is_some())
     }
 
-    /// True where nothing that was asked for is missing.
+    /// True where the ledger was read, and nothing that was asked for is missing.
     pub fn complete(&self) -> bool {
-        self.holes.is_empty()
+        self.ledger.is_some() && self.holes.is_empty()
     }
 
     /// 10 changed, 11 not vouched for, 12 incomplete, 0 none of these; the first that applies.
@@ -160,6 +161,7 @@ impl VerifyReport {
             Some(fault) => format!("unchanged: NO: {}: {}", fault.place, fault.why),
         }];
         words.push(match &self.vouched {
+            _ if !self.unchanged() => "vouched for: not as it is now".to_owned(),
             Vouched::Pinned(signer) if self.vouched_for() => format!("vouched for: yes, by {}", name(signer)),
             Vouched::Pinned(_) => {
                 "vouched for: unknown: a sign-off is by a key that the pinned signers do not accept"
@@ -175,9 +177,10 @@ impl VerifyReport {
                 signer.nobody.as_deref().unwrap_or("nobody is named")
             ),
             Vouched::Unsigned => "vouched for: unknown: nobody signed it".to_owned(),
-            Vouched::NotAsked => "vouched for: not asked, because of what is wrong above".to_owned(),
+            Vouched::NotAsked => "vouched for: unknown: nobody asked".to_owned(),
         });
         words.push(match self.holes.len() {
+            _ if self.ledger.is_none() => "complete: unknown: there is no ledger that can be read".to_owned(),
             0 => "complete: yes".to_owned(),
             1 => format!("complete: no: {}: {}", self.holes[0].what, self.holes[0].why),
             n => format!(

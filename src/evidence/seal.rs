@@ -88,9 +88,10 @@ impl Seal {
     }
 }
 
-/// True for printable ASCII without line breaks: what may stand in a seal.
+/// True for printable ASCII without line breaks or outer spaces: what may stand in a seal.
 pub fn is_one_line(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 200 && text.bytes().all(|b| (b' '..=b'~').contains(&b))
+    let plain = text.trim() == text && !text.is_empty() && text.len() <= 200;
+    plain && text.bytes().all(|b| (b' '..=b'~').contains(&b))
 }
 
 /// The root of an RFC 6962 tree, built as the leaves arrive, in memory for one hash a level.

@@ -244,6 +244,9 @@ impl Check {
     /// Who made this signature over `message`; an `Err` where it is not good.
     fn signer(&self, armored: &[u8], message: &[u8], namespace: &str, at_ms: i64) -> Result<Signer, String> {
         let signature = Signature::parse(armored).map_err(|e| e.to_string())?;
+        if signature.armoured().as_bytes() != armored {
+            return Err("not in the one spelling that ssh-keygen writes".to_owned());
+        }
         let key = sshsig::verify(&signature, message, namespace).map_err(|e| e.to_string())?;
         let roster = self.pinned.as_ref().unwrap_or(&self.own);
         let who = roster.who(&key.fingerprint, namespace, at_ms);

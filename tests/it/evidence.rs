@@ -20,6 +20,9 @@ use incident::model::ids::IncidentId;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+#[path = "evidence/damage.rs"]
+mod damage;
+
 const ID: &str = "INC-20261122-0314-k7qf";
 const TS: &str = "2026-11-22T03:14:07.120Z";
 const SEAL: &str = "seal@incident-v1";
