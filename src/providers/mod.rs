@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use limits::Limits;
+use regex::Regex;
 
 use crate::model::diagnostic::Diagnostic;
 use crate::model::fact::{Fact, Glance, Observed};
@@ -67,8 +68,8 @@ pub trait Adapter {
     fn reversible(&self, target: &Target) -> bool;
     /// What is missing or unknown in the target's `with`, one sentence each.
     fn check(&self, target: &Target) -> Vec<String>;
-    /// Regular expressions for the secrets it can cut, each for a whole value.
-    fn shapes(&self) -> &[String];
+    /// What the secrets it can cut look like, each expression for a whole value.
+    fn shapes(&self) -> &[Regex];
     /// Opens a session with the agent's secret and tries the secret, before the cut.
     fn open<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Opened>;
     /// Looks at what the cut destroys and reads what an undo needs.
@@ -170,13 +171,8 @@ impl Registry {
 
     /// Adapters that can cut a secret that looks like this.
     pub fn recognise(&self, value: &str) -> Vec<&dyn Adapter> {
-        let whole = |shape: &String| regex::Regex::new(&format!("^(?:{shape})$"));
         self.all()
-            .filter(|a| {
-                a.shapes()
-                    .iter()
-                    .any(|s| whole(s).is_ok_and(|r| r.is_match(value)))
-            })
+            .filter(|adapter| adapter.shapes().iter().any(|shape| shape.is_match(value)))
             .collect()
     }
 }
@@ -228,13 +224,7 @@ mod tests {
                 panic!("{}", all.join("\n"));
             }
         }
-        let names: Vec<&str> = Registry::shipped()
-            .adapters
-            .keys()
-            .cloned()
-            .map(|n| n.leak() as &str)
-            .collect();
-        assert_eq!(names.len(), rest::SHIPPED.len() + 1);
+        assert_eq!(Registry::shipped().adapters.len(), rest::SHIPPED.len() + 1);
     }
 
     #[test]

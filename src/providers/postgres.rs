@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -283,7 +284,7 @@ impl Adapter for Postgres {
         lacking.into_iter().chain(unknown).collect()
     }
 
-    fn shapes(&self) -> &[String] {
+    fn shapes(&self) -> &[Regex] {
         &[]
     }
 

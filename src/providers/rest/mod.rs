@@ -3,6 +3,7 @@
 //! Adding a provider is one YAML file in `tables/` and one line in [`SHIPPED`]; a team adds its own
 //! under `providers:` in `access.yaml`. The format is explained at the top of `tables/vault-token.yaml`.
 
+mod read;
 mod rule;
 mod send;
 mod table;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join;
+use regex::Regex;
 use serde_json::{Map, Value};
 
 use self::send::{Reply, Sent, missing, send, unexpected};
@@ -297,7 +299,7 @@ impl Adapter for Rest {
         lacking.chain(unknown).collect()
     }
 
-    fn shapes(&self) -> &[String] {
+    fn shapes(&self) -> &[Regex] {
         &self.table.shapes
     }
 

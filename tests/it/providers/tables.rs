@@ -1,6 +1,7 @@
 //! Tables: GitHub against its recorded shapes, and what is said about a broken one.
 
 use incident::model::fact::{Fact, Proof};
+use incident::model::inventory::Inventory;
 use incident::providers::Registry;
 use serde_json::{Value, json};
 
@@ -101,4 +102,37 @@ fn a_grant_that_lacks_something_is_told_what() {
         said[0].contains("`address`") && said[1].contains("`adress`"),
         "{said:?}"
     );
+}
+
+#[test]
+fn a_team_adds_its_own_provider_in_its_access_file() {
+    let access = r#"version: 1
+agents:
+  - name: bot
+    grants: [{ id: key, provider: harbor, with: { key: "7" } }]
+providers:
+  harbor:
+    title: Harbor deploy key
+    needs: { key: id of the key }
+    base: https://api.harbor.example
+    hosts: [api.harbor.example]
+    responder: { header: Authorization, value: "Bearer {auth}" }
+    manual: https://harbor.example/keys
+    cut:
+      - call: { method: DELETE, path: "/keys/{key}", as: responder }
+        ok: [{ status: [204] }]
+    lookup:
+      call: { method: GET, path: "/keys/{key}", as: responder }
+      alive: [{ status: [200], at: /active, any-of: [true] }]
+      dead: [{ status: [200], at: /active, any-of: [false] }]
+"#;
+    let (inventory, mistakes) = Inventory::parse("access.yaml", access);
+    assert!(mistakes.is_empty(), "{mistakes:?}");
+    let mut registry = Registry::shipped();
+    for (name, node) in &inventory.tables {
+        registry.add_node("access.yaml", name, node).unwrap();
+    }
+    let adapter = registry.of(&inventory.targets[0]).unwrap().unwrap();
+    assert_eq!(adapter.title(), "Harbor deploy key");
+    assert!(adapter.check(&inventory.targets[0]).is_empty());
 }

