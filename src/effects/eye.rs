@@ -194,11 +194,14 @@ impl<'a> Eye<'a> {
             self.unknown("", "act.empty");
         }
         let only_reads = self.seen.keys().all(|(effect, _)| *effect == Effect::Read);
-        self.seen
+        let mut seen: Vec<Seen> = self
+            .seen
             .into_iter()
             .filter(|((effect, _), _)| only_reads || *effect != Effect::Read)
             .map(|((effect, rule), text)| Seen { effect, text, rule })
-            .collect()
+            .collect();
+        seen.sort();
+        seen
     }
 
     /// The files this act's detection asked for.

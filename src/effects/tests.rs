@@ -147,3 +147,340 @@ fn here_documents_reach_the_program_that_reads_them() {
     );
     assert!(effects(&line("bash <<E\nrm -rf $DIR\nE")).contains(&Effect::Unknown));
 }
+
+#[test]
+fn looking_with_any_tool_is_a_read() {
+    must_read(
+        r#"
+        git status
+        git -C /srv/app log --oneline -5
+        git --no-pager diff HEAD~1
+        git branch -a
+        git branch --merged
+        git remote -v
+        git reflog
+        git stash list
+        git config --get user.name
+        git push --dry-run origin main
+        git clean -nd
+        gh pr list
+        gh run view 123
+        gh api repos/o/r/commits
+        kubectl get pods -A
+        kubectl --context prod -n web logs deploy/web
+        kubectl delete pod x --dry-run=client
+        kubectl delete ns prod --dry-run=server
+        kubectl rollout status deploy/web
+        kubectl exec -n web pod/x -- ls -l /data
+        kubectl exec -it x -c main -- psql -c "select 1"
+        helm list -A
+        helm upgrade web ./chart --dry-run
+        docker ps -a
+        docker logs web
+        docker exec -i db psql -U postgres -c 'select 1'
+        docker compose ps
+        docker-compose logs web
+        terraform plan -destroy
+        terraform -chdir=infra state list
+        tofu show
+        pulumi preview
+        aws rds describe-db-snapshots --db-instance-identifier orders
+        aws --profile prod s3 ls s3://b
+        aws ec2 terminate-instances --instance-ids i-1 --dry-run
+        aws s3 rm s3://b --recursive --dryrun
+        gcloud sql instances list --project p
+        az group list
+        gsutil ls gs://b
+        heroku releases
+        systemctl status web
+        systemctl list-timers --all
+        journalctl -u web --since -1h
+        crontab -l
+        ip addr show
+        iptables -L -n
+        ufw status
+        sysctl -a
+        restic -r /r snapshots
+        restic forget --keep-last 3 --dry-run
+        pgbackrest --stanza=main info
+        zfs list -t snapshot
+        zfs destroy -nv tank/x@y
+        velero backup get
+        vault token lookup
+        ssh-keygen -Y verify -f a -I b -n c -s d
+        mysql -h db -e 'select count(*) from orders'
+        mysql -h db -pgeheim -Ne 'show processlist'
+        redis-cli -h cache info
+        sqlite3 -readonly app.db 'select * from t limit 5'
+        sqlite3 app.db .tables
+        prisma migrate status
+        alembic current
+        rails db:migrate:status
+        npm ls
+        apt-cache policy nginx
+        dpkg -l
+        pg_dump -Fc orders
+        pg_restore -l orders.dump
+        kill -0 4711
+        openssl x509 -in c.pem -noout -dates
+        dmesg -T
+        su - postgres -c "psql -c 'select 1'"
+        nice -n 10 du -sh /var
+        xargs -n1 cat
+        watch -n 5 'kubectl get pods'
+        command -v psql
+        "#,
+    );
+}
+
+#[test]
+fn changing_with_any_tool_is_seen() {
+    must_see(
+        r#"
+        bulk-data one-way | git reset --hard HEAD~3
+        bulk-data one-way | git -C /srv/app reset --hard
+        bulk-data one-way | git clean -fdx
+        bulk-data one-way | git checkout -- .
+        config-change | git checkout -b topic
+        data-write | git branch -d merged
+        bulk-data one-way | git branch -D topic
+        deploy bulk-data one-way | git push --force origin main
+        deploy bulk-data one-way | git push origin +main
+        deploy bulk-data one-way | git push origin :main
+        deploy bulk-data one-way | git push -f
+        bulk-data one-way | git push --mirror backup
+        bulk-data one-way | git stash clear
+        bulk-data one-way | git reflog expire --expire=now --all
+        bulk-data one-way | git gc --prune=now
+        data-write one-way | git update-ref -d refs/heads/main
+        unknown | git -c alias.x='!rm -rf /' x
+        unknown | git config core.hooksPath /tmp/x
+        unknown | git log --output=/etc/passwd
+        infra-change one-way | gh repo delete o/r --yes
+        one-way unknown | gh api -X DELETE repos/o/r
+        unknown | gh api graphql -f query='mutation { x }'
+        deploy | gh workflow run deploy.yml
+        infra-change one-way bulk-data | kubectl delete ns prod
+        infra-change one-way bulk-data | kubectl --context x delete pvc data-0
+        infra-change one-way bulk-data | kubectl delete pods --all
+        infra-change service-restart | kubectl delete pod web-1
+        service-restart | kubectl rollout restart deploy/web
+        config-rollback | kubectl rollout undo deploy/web
+        traffic bulk-data | kubectl drain n1 --delete-emptydir-data
+        unknown | kubectl apply -f x.yaml
+        credential-change | kubectl create secret generic x
+        bulk-data one-way | kubectl exec -n web pod/x -- rm -rf /data
+        bulk-data one-way | kubectl exec x -- sh -c 'rm -rf /data'
+        infra-change one-way | helm uninstall web
+        config-rollback | helm rollback web 3
+        bulk-data one-way | docker volume rm pgdata
+        bulk-data one-way | docker system prune -af --volumes
+        bulk-data one-way | docker compose down -v
+        infra-change | docker-compose down
+        bulk-data one-way | docker exec db rm -rf /var/lib/postgresql
+        infra-change one-way | terraform destroy -auto-approve
+        infra-change unknown one-way | terraform apply -auto-approve
+        infra-change one-way | tofu -chdir=x state rm aws_db.x
+        infra-change | terraform import a b
+        infra-change one-way | terraform force-unlock 1
+        infra-change one-way | pulumi destroy --yes
+        infra-change one-way bulk-data backup-change | aws rds delete-db-instance --db-instance-identifier x --skip-final-snapshot
+        backup-change one-way | aws rds delete-db-snapshot --db-snapshot-identifier x
+        protect | aws rds create-db-snapshot --db-instance-identifier x
+        data-restore | aws rds restore-db-instance-from-db-snapshot --db-instance-identifier y
+        bulk-data one-way | aws s3 rm s3://b --recursive
+        bulk-data one-way | aws s3 sync a s3://b --delete
+        bulk-data one-way | aws --profile prod --region eu-west-1 s3 rb s3://b --force
+        infra-change one-way | aws ec2 terminate-instances --instance-ids i-1
+        credential-change | aws iam create-access-key --user-name x
+        credential-change | aws sts assume-role --role-arn x
+        security-config one-way | aws cloudtrail stop-logging --name x
+        credential-change one-way | aws kms schedule-key-deletion --key-id x
+        infra-change one-way bulk-data | gcloud projects delete p --quiet
+        backup-change one-way | gcloud sql backups delete 1 --instance x
+        data-restore | gcloud sql backups restore 1 --restore-instance x
+        infra-change one-way bulk-data | az group delete --yes -n x
+        bulk-data one-way | gsutil -m rm -r gs://b
+        infra-change bulk-data one-way | heroku apps:destroy x
+        bulk-data one-way | heroku pg:reset DATABASE
+        backup-change bulk-data one-way | fly volumes destroy vol_1
+        service-restart | systemctl restart web
+        service-restart traffic | systemctl stop postgresql
+        config-change | systemctl mask web
+        security-config | systemctl stop auditd
+        service-restart traffic one-way | reboot
+        security-config one-way | iptables -F
+        security-config | ufw disable
+        security-config one-way | nft flush ruleset
+        one-way config-change | crontab -r
+        unknown | pkill -f postgres
+        backup-change one-way | restic forget --keep-last 1 --prune
+        backup-change one-way | borg prune --keep-daily 1 /r
+        backup-change one-way | pgbackrest --stanza=main expire
+        backup-change bulk-data one-way | zfs destroy -r tank/db
+        backup-change one-way | velero backup delete x
+        backup-change one-way | wal-g delete everything FORCE
+        backup-change | btrfs subvolume delete /x
+        credential-change | vault token revoke -self
+        credential-change | vault lease revoke -prefix db/
+        credential-change | vault read database/creds/admin
+        credential-change | passwd root
+        credential-change one-way | userdel -r ana
+        credential-change | ssh-keygen -t ed25519 -f k
+        data-restore | createdb orders_restored
+        schema-change bulk-data one-way | dropdb orders
+        data-restore | pg_restore --exit-on-error --dbname orders_restored /backups/orders-0200.dump
+        bulk-data one-way | pg_restore --clean -d orders x.dump
+        bulk-data one-way | pg_restore -cd orders x.dump
+        bulk-data one-way | vacuumdb --full orders
+        bulk-data one-way | pg_resetwal -f /var/lib/postgresql
+        bulk-data one-way | redis-cli flushall
+        bulk-data one-way | redis-cli -h x FLUSHDB
+        bulk-data one-way unknown | mongosh --eval 'db.dropDatabase()'
+        schema-change one-way | mysql -e 'DROP TABLE x'
+        schema-change one-way | sqlite3 app.db 'drop table t'
+        unknown | sqlite3 app.db '.shell rm -rf /'
+        schema-change bulk-data one-way | prisma migrate reset --force
+        bulk-data one-way | prisma db push --accept-data-loss
+        bulk-data one-way unknown | npx prisma migrate reset
+        bulk-data one-way unknown | pnpm dlx prisma migrate reset
+        bulk-data one-way | drizzle-kit push --force
+        bulk-data one-way | bundle exec rails db:drop
+        bulk-data one-way unknown | python manage.py flush
+        bulk-data one-way unknown | php artisan migrate:fresh
+        bulk-data one-way | alembic downgrade base
+        bulk-data one-way | flyway clean
+        bulk-data one-way | supabase db reset
+        unknown | npm run db:push
+        unknown security-config | PRISMA_USER_CONSENT_FOR_DANGEROUS_AI_ACTION=yes true
+        unknown | python3 -c 'print(1)'
+        bulk-data unknown | python3 -c 'import shutil; shutil.rmtree("/srv")'
+        unknown | perl -e 'unlink glob "*"'
+        bulk-data one-way | find /srv -name '*.db' -delete
+        bulk-data one-way | find /srv -exec rm -rf {} +
+        data-write one-way unknown | find /srv -type f | xargs rm
+        bulk-data one-way | rsync -a --delete a/ b/
+        bulk-data one-way | dd if=/dev/zero of=/dev/sda
+        bulk-data one-way | mkfs.ext4 /dev/sdb1
+        bulk-data one-way | shred -u secrets
+        bulk-data one-way | truncate -s 0 /var/lib/x
+        bulk-data one-way | rm --no-preserve-root -rf /
+        config-change | rm -rf node_modules ./dist
+        bulk-data one-way | rm -rf ../node_modules
+        bulk-data one-way | rm -rf node_modules /etc
+        config-change data-write | sed -i 's/a/b/' /etc/app.conf
+        credential-change | chmod 777 /srv
+        config-change | cp new.conf /etc/app.conf
+        data-write | curl -o /srv/x https://example.com/x
+        unknown one-way | curl -X DELETE https://api.example.com/v1/volumes/1
+        unknown | curl -d a=b https://api.example.com/
+        unknown config-change | curl -XPUT https://api.example.com/v1/services/1/env-vars
+        unknown | curl -sSXPOST https://api.example.com/x
+        unknown one-way bulk-data | curl -X DELETE http://es:9200/orders*
+        unknown | curl --config x https://example.com
+        unknown | curl 'https://api.example.com/graphql?query=mutation{volumeDelete}'
+        unknown security-config | claude --dangerously-skip-permissions
+        "#,
+    );
+}
+
+#[test]
+fn wrappers_are_seen_through() {
+    must_see(
+        r#"
+        bulk-data | sudo rm -rf /srv
+        bulk-data | sudo -u root -n rm -rf /srv
+        bulk-data | sudo -E -- rm -rf /srv
+        bulk-data | sudo sh -c 'rm -rf /srv'
+        bulk-data | sudo -i rm -rf /srv
+        bulk-data | doas rm -rf /srv
+        bulk-data | env -i A=b rm -rf /srv
+        bulk-data unknown | env -S 'rm -rf /srv'
+        bulk-data | timeout -k 5 10 rm -rf /srv
+        bulk-data | nohup nice -n 5 ionice -c 3 rm -rf /srv &
+        bulk-data | bash -lc 'rm -rf /srv'
+        bulk-data | bash -c -l 'rm -rf /srv'
+        bulk-data | bash -o pipefail -ec 'rm -rf /srv'
+        bulk-data | ssh -o BatchMode=yes -p 22 root@db1 rm -rf /srv
+        bulk-data | ssh db1 'sudo rm -rf /srv'
+        bulk-data | ssh db1 "sh -c 'rm -rf /srv'"
+        unknown | ssh -o ProxyCommand='rm -rf /' db1 uptime
+        unknown | ssh db1
+        bulk-data | su -c 'rm -rf /srv' postgres
+        bulk-data | chroot /mnt rm -rf /srv
+        bulk-data | flock /tmp/l rm -rf /srv
+        bulk-data | stdbuf -oL rm -rf /srv
+        bulk-data | setsid -f rm -rf /srv
+        bulk-data | watch -n 1 rm -rf /srv
+        bulk-data | busybox rm -rf /srv
+        bulk-data | time -p rm -rf /srv
+        bulk-data | exec rm -rf /srv
+        bulk-data | xargs -I{} rm -rf {}
+        bulk-data unknown | sudo --odd-option rm -rf /srv
+        bulk-data unknown | systemd-run --scope rm -rf /srv
+        bulk-data | trap 'rm -rf /srv' EXIT
+        bulk-data | ( cd / && rm -rf srv )
+        bulk-data | { rm -rf /srv; }
+        bulk-data unknown | case x in x) rm -rf /srv;; esac
+        bulk-data | while true; do rm -rf /srv; done
+        "#,
+    );
+}
+
+#[test]
+fn scripts_are_read_by_content() {
+    let with = |argv: &[&str], path: &str, bytes: &str| {
+        let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
+        let scripts = [ScriptText {
+            path,
+            bytes: bytes.as_bytes(),
+        }];
+        effects(&detect(&ActText {
+            argv: &argv,
+            scripts: &scripts,
+            stdin: None,
+        }))
+    };
+    let read = Effects::from([Effect::Read]);
+    assert_eq!(with(&["./x"], "./x", "#!/bin/sh\nset -eu\nls -l\n"), read);
+    assert!(with(&["./x"], "./x", "#!/bin/sh\nrm -rf /srv\n").contains(&Effect::BulkData));
+    assert!(with(&["./x"], "./x", "#!/usr/bin/env python3\nprint(1)\n").contains(&Effect::Unknown));
+    assert!(with(&["./x"], "./x", "\u{7f}ELF").contains(&Effect::Unknown));
+    assert_eq!(with(&["bash", "-eu", "x.sh"], "x.sh", "df -h"), read);
+    assert!(with(&["bash", "x.sh"], "other.sh", "df -h").contains(&Effect::Unknown));
+    assert_eq!(
+        with(
+            &["psql", "-d", "o", "-f", "q.sql"],
+            "q.sql",
+            "\\set ON_ERROR_STOP 1\nselect 1;\n"
+        ),
+        read
+    );
+    assert!(with(&["psql", "-f", "q.sql"], "q.sql", "select 1;\ndrop table x;").contains(&Effect::OneWay));
+    assert!(with(&["psql", "-f", "q.sql"], "q.sql", "select :x;").contains(&Effect::Unknown));
+    assert!(with(&["psql", "-f", "q.sql"], "q.sql", "\\! rm -rf /srv\n").contains(&Effect::BulkData));
+    assert!(
+        with(&["psql", "-f", "q.sql"], "q.sql", "\\copy t from program 'x'\n").contains(&Effect::Unknown)
+    );
+    assert!(
+        with(
+            &["psql", "-f", "q.sql"],
+            "q.sql",
+            "select 'drop table x' \\gexec\n"
+        )
+        .contains(&Effect::Unknown)
+    );
+}
+
+#[test]
+fn the_files_a_detector_needs_are_named() {
+    let paths = |words: &[&str]| script_paths(&argv(words));
+    assert_eq!(paths(&["psql", "-f", "a.sql", "-d", "x"]), ["a.sql"]);
+    assert_eq!(paths(&["bash", "-eu", "a.sh", "b"]), ["a.sh"]);
+    assert_eq!(
+        paths(&["sudo", "sh", "-c", ". ./env && ./deploy on"]),
+        ["./deploy", "./env"]
+    );
+    assert_eq!(paths(&["./scripts/maintenance", "on"]), ["./scripts/maintenance"]);
+    assert!(paths(&["/usr/bin/psql", "-c", "select 1"]).is_empty());
+}

@@ -152,7 +152,17 @@ fn statement(eye: &mut Eye<'_>, one: &One<'_>, dialect: Dialect) {
         eye.unknown(&one.text, "sql.backslash");
     }
     match word_at(tokens, 0).as_str() {
-        "SELECT" | "VALUES" | "TABLE" | "WITH" | "INSERT" | "UPDATE" | "DELETE" | "REPLACE" => {
+        // The parser does not know `TABLE x`, which is `SELECT * FROM x`.
+        "TABLE"
+            if tokens
+                .iter()
+                .skip(1)
+                .all(|token| matches!(token, Token::Word(_) | Token::Period))
+                && tokens.len() <= 4 =>
+        {
+            eye.see(Effect::Read, &one.text, "sql.table");
+        }
+        "SELECT" | "VALUES" | "WITH" | "INSERT" | "UPDATE" | "DELETE" | "REPLACE" => {
             parsed(eye, one, dialect)
         }
         "" if tokens.first() == Some(&Token::LParen) => parsed(eye, one, dialect),
@@ -311,3 +321,6 @@ fn write(eye: &mut Eye<'_>, text: &str, statement: &Statement) {
         _ => eye.unknown(text, "sql.not-understood"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,6 +112,7 @@ const ROWS: &[(&str, &[Effect])] = &[
     ("SET SQL_LOG_BIN", &[SecurityConfig, BackupChange]),
     ("SET SQL_SAFE_UPDATES", &[SecurityConfig]),
     ("SET PERSIST", &[ConfigChange]),
+    ("SET GLOBAL", &[ConfigChange]),
     ("SET STATEMENT_TIMEOUT", &[Read]),
     ("SET LOCK_TIMEOUT", &[Read]),
     ("SET IDLE_IN_TRANSACTION_SESSION_TIMEOUT", &[Read]),
@@ -148,12 +149,11 @@ const ROWS: &[(&str, &[Effect])] = &[
 ];
 
 /// Words that say how, not what, between a verb and its object.
-const BETWEEN: [&str; 21] = [
+const BETWEEN: [&str; 20] = [
     "OR",
     "REPLACE",
     "TEMP",
     "TEMPORARY",
-    "GLOBAL",
     "LOCAL",
     "UNLOGGED",
     "UNIQUE",

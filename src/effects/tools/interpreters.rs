@@ -19,6 +19,13 @@ pub(super) fn look(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         return eye.see(Read, &line, "interpreter.version");
     }
     eye.unknown(&line, "interpreter.not-followed");
+    if let Some((script, args)) = cmd.args.split_first()
+        && ["manage.py", "artisan", "rails", "rake"]
+            .iter()
+            .any(|name| script.text.ends_with(name))
+    {
+        super::projects::migrations(eye, &Cmd { args, ..*cmd });
+    }
     for arg in cmd.args {
         search(eye, &arg.text);
         let path = !arg.text.starts_with('-')

@@ -1,8 +1,8 @@
 //! `kubectl`, `helm` and what stands beside them.
 
 use crate::model::effect::Effect::{
-    self, BackupChange, BulkData, ConfigChange, ConfigRollback, CredentialChange, DataRestore, DataWrite,
-    Deploy, InfraChange, OneWay, Protect, Read, SecurityConfig, ServiceRestart, Traffic, Unknown,
+    BackupChange, BulkData, ConfigChange, ConfigRollback, CredentialChange, DataRestore, DataWrite, Deploy,
+    InfraChange, OneWay, Protect, Read, SecurityConfig, ServiceRestart, Traffic, Unknown,
 };
 
 use crate::effects::eye::{Cmd, Eye};

@@ -3,14 +3,20 @@
 pub(super) mod http;
 pub(super) mod interpreters;
 
+mod backups;
+mod cloud;
 mod containers;
+mod credentials;
+mod databases;
 mod files;
 mod git;
 mod infra;
 mod kubernetes;
 mod postgres;
+mod projects;
 mod psql_text;
 mod reads;
+mod services;
 
 use super::eye::{Cmd, Eye};
 
@@ -59,6 +65,61 @@ const TOOLS: &[(&str, Detector)] = &[
     (
         "docker podman nerdctl docker-compose podman-compose",
         containers::docker,
+    ),
+    ("systemctl", services::systemctl),
+    ("service rc-service supervisorctl initctl", services::service),
+    ("kill pkill killall killall5 skill fuser", services::kill),
+    ("reboot shutdown halt poweroff init telinit", services::power),
+    ("crontab at batch atrm", services::schedule),
+    (
+        "iptables ip6tables iptables-save ip6tables-save iptables-restore nft ufw firewall-cmd ipset ebtables pfctl fail2ban-client",
+        services::firewall,
+    ),
+    ("ip tc bridge", services::network),
+    ("sysctl", services::sysctl),
+    (
+        "setenforce getenforce sestatus aa-status auditctl ausearch aureport aa-disable aa-complain semanage setsebool",
+        services::guard,
+    ),
+    ("restic", backups::restic),
+    ("borg", backups::borg),
+    ("pgbackrest wal-g wal-e barman", backups::database),
+    ("zfs zpool btrfs tmutil", backups::volumes),
+    ("rclone", backups::rclone),
+    (
+        "passwd chpasswd useradd usermod userdel adduser deluser groupadd groupmod groupdel gpasswd chage visudo vipw htpasswd kinit kdestroy klist newgrp gpg gpg2 ssh-add ssh-copy-id smbpasswd",
+        credentials::account,
+    ),
+    ("ssh-keygen", credentials::ssh_keygen),
+    ("vault bao", credentials::vault),
+    ("openssl", credentials::openssl),
+    ("mysql mariadb", databases::mysql),
+    ("mysqladmin mariadb-admin", databases::mysqladmin),
+    ("sqlite3", databases::sqlite),
+    ("redis-cli valkey-cli keydb-cli", databases::redis),
+    ("mongosh mongo mongorestore mongoimport", databases::mongo),
+    ("aws", cloud::aws),
+    (
+        "gcloud az doctl hcloud scw linode-cli oci ibmcloud openstack aliyun",
+        cloud::nouns_then_verb,
+    ),
+    ("gsutil bq mc s3cmd", cloud::objects),
+    (
+        "fly flyctl heroku vercel netlify railway wrangler render",
+        cloud::platform,
+    ),
+    (
+        "prisma drizzle-kit rails rake manage.py artisan sequelize sequelize-cli typeorm alembic flyway liquibase supabase knex hasura goose migrate dbmate sqitch atlas django-admin mix diesel sqlx",
+        projects::migrations,
+    ),
+    (
+        "npm pnpm yarn pip pip3 pipx apt apt-get apt-cache dnf yum apk brew cargo gem conda snap pacman zypper",
+        projects::packages,
+    ),
+    ("dpkg rpm dpkg-query", projects::package_query),
+    (
+        "claude codex gemini opencode copilot cursor-agent aider",
+        projects::agents,
     ),
     ("curl", http::curl),
     ("wget", http::wget),

@@ -1,0 +1,583 @@
+//! Command lines of clouds: the verb says read or write, the service says what kind.
+
+use crate::model::effect::Effect::{
+    self, BackupChange, BulkData, ConfigChange, ConfigRollback, CredentialChange, DataRestore, DataWrite,
+    Deploy, InfraChange, OneWay, Protect, Read, SchemaChange, SecurityConfig, ServiceRestart, Traffic,
+    Unknown,
+};
+
+use crate::effects::eye::{Cmd, Eye};
+use crate::effects::options::{Options, Verbs};
+use crate::effects::sql::{self, Dialect};
+
+use super::reads::acts;
+
+/// Services and operations of AWS that do not follow from their names.
+const AWS: Verbs = Verbs {
+    tool: "aws",
+    options: Options {
+        valued: "--profile --region --output --query --endpoint-url --cli-read-timeout --cli-connect-timeout --ca-bundle --color",
+        flags: "--no-cli-pager --no-paginate --debug --no-verify-ssl --no-sign-request",
+    },
+    rows: &[
+        ("s3 ls", &[Read]),
+        ("s3 cp", &[DataWrite]),
+        ("s3 sync", &[DataWrite]),
+        ("s3 mv", &[DataWrite, OneWay]),
+        ("s3 rm", &[DataWrite, OneWay]),
+        ("s3 mb", &[InfraChange]),
+        ("s3 rb", &[InfraChange, BulkData, OneWay]),
+        ("s3 presign", &[CredentialChange]),
+        ("s3api get-object", &[DataWrite]),
+        ("s3api put-object", &[DataWrite]),
+        ("s3api delete-object", &[DataWrite, OneWay]),
+        ("s3api delete-objects", &[BulkData, OneWay]),
+        ("s3api put-bucket-policy", &[SecurityConfig]),
+        ("s3api put-bucket-acl", &[SecurityConfig]),
+        ("s3api put-public-access-block", &[SecurityConfig]),
+        ("s3api put-object-legal-hold", &[BackupChange]),
+        ("sts get-caller-identity", &[Read]),
+        ("sts *", &[CredentialChange]),
+        ("sso *", &[CredentialChange]),
+        ("configure list", &[Read]),
+        ("configure get", &[Read]),
+        ("configure *", &[CredentialChange]),
+        ("ecr get-login-password", &[CredentialChange]),
+        ("ecr get-authorization-token", &[CredentialChange]),
+        ("ec2 get-password-data", &[CredentialChange]),
+        ("ec2 authorize-security-group-*", &[SecurityConfig]),
+        ("ec2 revoke-security-group-*", &[SecurityConfig]),
+        ("ec2 terminate-instances", &[InfraChange, BulkData, OneWay]),
+        ("ec2 delete-volume", &[InfraChange, BulkData, OneWay]),
+        (
+            "rds delete-db-instance",
+            &[InfraChange, BulkData, BackupChange, OneWay],
+        ),
+        (
+            "rds delete-db-cluster",
+            &[InfraChange, BulkData, BackupChange, OneWay],
+        ),
+        ("rds reboot-db-instance", &[ServiceRestart]),
+        ("dynamodb query", &[Read]),
+        ("dynamodb scan", &[Read]),
+        ("dynamodb put-item", &[DataWrite]),
+        ("dynamodb update-item", &[DataWrite]),
+        ("dynamodb delete-item", &[DataWrite, OneWay]),
+        ("dynamodb batch-write-item", &[BulkData]),
+        ("dynamodb delete-table", &[InfraChange, BulkData, OneWay]),
+        ("sqs purge-queue", &[BulkData, OneWay]),
+        ("sqs send-message", &[DataWrite]),
+        ("sqs receive-message", &[DataWrite]),
+        ("sns publish", &[DataWrite]),
+        ("kms schedule-key-deletion", &[CredentialChange, BulkData, OneWay]),
+        ("kms cancel-key-deletion", &[Protect]),
+        ("logs delete-log-*", &[BulkData, BackupChange, OneWay]),
+        ("logs put-retention-policy", &[BackupChange]),
+        ("logs tail", &[Read]),
+        ("cloudtrail stop-logging", &[SecurityConfig, OneWay]),
+        ("cloudtrail delete-trail", &[SecurityConfig, OneWay]),
+        ("ecs update-service", &[Deploy]),
+        ("ecs run-task", &[Unknown]),
+        ("ecs execute-command", &[Unknown]),
+        ("lambda invoke", &[Unknown]),
+        ("lambda update-function-code", &[Deploy]),
+        ("lambda update-function-configuration", &[ConfigChange]),
+        ("ssm put-parameter", &[ConfigChange]),
+        ("ssm send-command", &[Unknown]),
+        ("ssm start-session", &[Unknown]),
+        ("elbv2 modify-*", &[Traffic, InfraChange]),
+        ("elbv2 deregister-targets", &[Traffic]),
+        ("elbv2 register-targets", &[Traffic]),
+        ("autoscaling set-desired-capacity", &[Traffic, InfraChange]),
+        (
+            "cloudformation cancel-update-stack",
+            &[ConfigRollback, InfraChange],
+        ),
+        ("cloudfront create-invalidation", &[Traffic]),
+    ],
+};
+
+/// First words of an operation that reads.
+const READS: [&str; 15] = [
+    "describe-",
+    "get-",
+    "list-",
+    "head-",
+    "search-",
+    "lookup-",
+    "filter-",
+    "batch-get-",
+    "estimate-",
+    "validate-",
+    "simulate-",
+    "select-",
+    "wait",
+    "help",
+    "preview-",
+];
+
+/// What a service is about, where its operation does not say more.
+const SERVICES: &[(&str, Effect)] = &[
+    ("iam", CredentialChange),
+    ("secretsmanager", CredentialChange),
+    ("kms", CredentialChange),
+    ("acm", CredentialChange),
+    ("cognito-idp", CredentialChange),
+    ("identitystore", CredentialChange),
+    ("sso-admin", CredentialChange),
+    ("organizations", SecurityConfig),
+    ("cloudtrail", SecurityConfig),
+    ("guardduty", SecurityConfig),
+    ("wafv2", SecurityConfig),
+    ("configservice", SecurityConfig),
+    ("securityhub", SecurityConfig),
+    ("backup", BackupChange),
+    ("dlm", BackupChange),
+    ("lambda", Deploy),
+    ("codedeploy", Deploy),
+    ("codepipeline", Deploy),
+    ("amplify", Deploy),
+    ("ec2", InfraChange),
+    ("rds", InfraChange),
+    ("s3api", InfraChange),
+    ("ecs", InfraChange),
+    ("eks", InfraChange),
+    ("elb", InfraChange),
+    ("elbv2", InfraChange),
+    ("route53", InfraChange),
+    ("cloudformation", InfraChange),
+    ("cloudfront", InfraChange),
+    ("autoscaling", InfraChange),
+    ("efs", InfraChange),
+    ("elasticache", InfraChange),
+    ("dynamodb", InfraChange),
+    ("redshift", InfraChange),
+    ("events", ConfigChange),
+    ("scheduler", ConfigChange),
+    ("ssm", ConfigChange),
+];
+
+/// `aws`. `--dry-run` of EC2 and `--dryrun` of S3 change nothing, by contract.
+pub(super) fn aws(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    let line = cmd.text();
+    let (words, known) = AWS.words(cmd.args);
+    let service = words.first().copied().unwrap_or_default();
+    let op = words.get(1).copied().unwrap_or_default();
+    if known
+        && (service == "ec2" && cmd.has("--dry-run") && !cmd.has("--no-dry-run")
+            || service == "s3" && cmd.has("--dryrun"))
+    {
+        return eye.see(Read, &line, "aws.dry-run");
+    }
+    let has = |start: &str| cmd.args.iter().any(|arg| arg.text.starts_with(start));
+    if has("--cli-input") || has("--cli-auto-prompt") {
+        eye.unknown(&line, "aws.input-not-read");
+    }
+    if has("--skip-final-snapshot") || has("--delete-automated-backups") {
+        eye.see_all(&[BulkData, BackupChange, OneWay], &line, "aws.without-backup");
+    }
+    if has("--no-deletion-protection")
+        || has("--no-enable-deletion-protection")
+        || has("--backup-retention-period")
+    {
+        eye.see_all(&[SecurityConfig, BackupChange], &line, "aws.protection-off");
+    }
+    if service == "s3" && (has("--recursive") && matches!(op, "rm" | "mv") || has("--delete")) {
+        eye.see_all(&[BulkData, OneWay], &line, "aws.s3-recursive");
+    }
+    let special = words.len() >= 2
+        && AWS.rows.iter().any(|(row, _)| {
+            let (row_service, row_op) = row.split_once(' ').unwrap_or((row, ""));
+            row_service == service
+                && row_op
+                    .strip_suffix('*')
+                    .map_or(row_op == op, |start| op.starts_with(start))
+        });
+    if special {
+        AWS.look(eye, cmd);
+        return;
+    }
+    if !known {
+        eye.unknown(&line, "aws.option-not-known");
+    }
+    let family = SERVICES
+        .iter()
+        .find(|(name, _)| *name == service)
+        .map(|(_, effect)| *effect);
+    if READS.iter().any(|start| op.starts_with(start)) || op.is_empty() && service == "help" {
+        return eye.see(Read, &line, "aws.read");
+    }
+    let copies = ["snapshot", "backup", "image", "recovery-point"]
+        .iter()
+        .any(|word| op.contains(word));
+    if op.starts_with("restore-") || op == "start-restore-job" {
+        return eye.see(DataRestore, &line, "aws.restore");
+    }
+    if copies && (op.starts_with("create-") || op.starts_with("copy-") || op == "start-backup-job") {
+        return eye.see(Protect, &line, "aws.snapshot");
+    }
+    if copies
+        || [
+            "lifecycle",
+            "versioning",
+            "object-lock",
+            "retention",
+            "replication",
+        ]
+        .iter()
+        .any(|word| op.contains(word))
+    {
+        eye.see(BackupChange, &line, "aws.backup");
+    }
+    if op.contains("policy") || op.contains("permission") || op.contains("acl") {
+        eye.see(SecurityConfig, &line, "aws.policy");
+    }
+    let reboots = op.starts_with("reboot-");
+    let stops = op.starts_with("stop-");
+    if reboots || op.starts_with("start-") {
+        eye.see(ServiceRestart, &line, "aws.restart");
+    } else if stops {
+        eye.see_all(&[ServiceRestart, Traffic], &line, "aws.stop");
+    }
+    match family {
+        Some(effect) => eye.see(effect, &line, "aws.service"),
+        None => eye.unknown(&line, "aws.not-known"),
+    }
+    if [
+        "delete",
+        "terminate",
+        "purge",
+        "deregister",
+        "schedule",
+        "remove",
+        "release",
+    ]
+    .iter()
+    .any(|verb| op.starts_with(verb))
+    {
+        eye.see(OneWay, &line, "aws.delete");
+    }
+    let clear = [
+        "create",
+        "delete",
+        "update",
+        "put",
+        "modify",
+        "attach",
+        "detach",
+        "add",
+        "remove",
+        "set",
+        "start",
+        "stop",
+        "reboot",
+        "enable",
+        "disable",
+        "tag",
+        "untag",
+        "associate",
+        "disassociate",
+        "change",
+        "rotate",
+        "allocate",
+        "release",
+        "terminate",
+        "run",
+        "register",
+        "deregister",
+        "authorize",
+        "revoke",
+        "schedule",
+        "cancel",
+        "reset",
+        "promote",
+        "failover",
+        "suspend",
+        "resume",
+    ];
+    if !clear.iter().any(|verb| op.starts_with(verb)) {
+        eye.unknown(&line, "aws.operation-not-known");
+    }
+}
+
+/// Verbs of `gcloud`, `az` and their kind, which stand behind the nouns.
+const VERBS: &[(&str, &[Effect])] = &[
+    ("list", &[Read]),
+    ("describe", &[Read]),
+    ("show", &[Read]),
+    ("get", &[Read]),
+    ("info", &[Read]),
+    ("version", &[Read]),
+    ("read", &[Read]),
+    ("tail", &[Read]),
+    ("ls", &[Read]),
+    ("get-value", &[Read]),
+    ("get-iam-policy", &[Read]),
+    ("list-tags", &[Read]),
+    ("exists", &[Read]),
+    ("delete", &[InfraChange, OneWay]),
+    ("destroy", &[InfraChange, OneWay]),
+    ("purge", &[BulkData, OneWay]),
+    ("rm", &[BulkData, OneWay]),
+    ("remove", &[InfraChange, OneWay]),
+    ("create", &[InfraChange]),
+    ("update", &[InfraChange]),
+    ("set", &[ConfigChange]),
+    ("unset", &[ConfigChange]),
+    ("add", &[InfraChange]),
+    ("patch", &[InfraChange]),
+    ("resize", &[InfraChange]),
+    ("scale", &[Traffic, InfraChange]),
+    ("start", &[ServiceRestart]),
+    ("restart", &[ServiceRestart]),
+    ("reset", &[ServiceRestart]),
+    ("reboot", &[ServiceRestart]),
+    ("stop", &[ServiceRestart, Traffic]),
+    ("deallocate", &[ServiceRestart, Traffic]),
+    ("deploy", &[Deploy]),
+    ("rollback", &[ConfigRollback]),
+    ("restore", &[DataRestore]),
+    ("clone", &[DataRestore]),
+    ("snapshot", &[Protect]),
+    ("failover", &[InfraChange, OneWay]),
+    ("add-iam-policy-binding", &[CredentialChange]),
+    ("remove-iam-policy-binding", &[CredentialChange]),
+    ("set-iam-policy", &[CredentialChange, OneWay]),
+    ("import", &[BulkData]),
+    ("export", &[DataWrite]),
+    ("cp", &[DataWrite]),
+    ("rsync", &[BulkData]),
+    ("mv", &[DataWrite, OneWay]),
+    ("regenerate", &[CredentialChange, OneWay]),
+    ("renew", &[CredentialChange]),
+    ("invoke", &[Unknown]),
+    ("call", &[Unknown]),
+    ("run-command", &[Unknown]),
+    ("ssh", &[Unknown]),
+    ("execute", &[Unknown]),
+];
+
+/// Nouns in front of a verb that make a change one of another kind.
+const NOUNS: &[(&str, Effect)] = &[
+    ("backup", BackupChange),
+    ("snapshot", BackupChange),
+    ("iam", CredentialChange),
+    ("key", CredentialChange),
+    ("secret", CredentialChange),
+    ("service-account", CredentialChange),
+    ("credential", CredentialChange),
+    ("role", CredentialChange),
+    ("ad", CredentialChange),
+    ("user", CredentialChange),
+    ("firewall", SecurityConfig),
+    ("nsg", SecurityConfig),
+    ("polic", SecurityConfig),
+    ("lock", SecurityConfig),
+    ("config", ConfigChange),
+    ("database", BulkData),
+    ("project", BulkData),
+    ("group", BulkData),
+    ("bucket", BulkData),
+    ("disk", BulkData),
+    ("sql", BulkData),
+    ("storage", BulkData),
+];
+
+/// `gcloud`, `az`, `doctl`, `hcloud` and others whose verb follows its nouns.
+pub(super) fn nouns_then_verb(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    let line = cmd.text();
+    let options = Options {
+        valued: "--project --account --region --zone --format --filter --limit -g --resource-group -n --name --subscription -o --output --query --configuration --context -c",
+        flags: "--quiet -q --yes -y --verbose --debug --no-color",
+    };
+    let mut words = Vec::new();
+    let mut at = 0;
+    while let Some(arg) = cmd.args.get(at) {
+        if arg.text.starts_with('-') {
+            let mut known = true;
+            at += options.width(&arg.text, &mut known).max(1);
+            if !known && words.len() < 2 {
+                eye.unknown(&line, "cloud.option-not-known");
+            }
+        } else {
+            words.push(arg.text.as_str());
+            at += 1;
+        }
+    }
+    let rule = |word: &str| format!("cloud.{word}");
+    let Some((at, effects)) = words.iter().take(6).enumerate().find_map(|(at, word)| {
+        VERBS
+            .iter()
+            .find(|(verb, _)| verb == word)
+            .map(|(_, effects)| (at, *effects))
+    }) else {
+        eye.unknown(&line, "cloud.verb-not-known");
+        return noun_effects(eye, &words, &line);
+    };
+    let nouns = words.get(..at).unwrap_or_default();
+    let is = |word: &str| nouns.iter().any(|noun| noun.contains(word));
+    let verb = words.get(at).copied().unwrap_or_default();
+    if nouns.first() == Some(&"auth") && verb != "list" || is("credentials") && verb == "get" {
+        return eye.see(CredentialChange, &line, "cloud.auth");
+    }
+    if effects == [Read] {
+        return eye.see(Read, &line, &rule(verb));
+    }
+    if verb == "create" && (is("snapshot") || is("backup")) && !is("polic") && !is("schedule") {
+        return eye.see(Protect, &line, "cloud.snapshot");
+    }
+    eye.see_all(effects, &line, &rule(verb));
+    if effects != [DataRestore] && effects != [ServiceRestart] {
+        noun_effects(eye, nouns, &line);
+    }
+}
+
+fn noun_effects(eye: &mut Eye<'_>, nouns: &[&str], line: &str) {
+    for (noun, effect) in NOUNS {
+        if nouns.iter().any(|word| {
+            if noun.len() < 3 {
+                word == noun
+            } else {
+                word.contains(noun)
+            }
+        }) {
+            eye.see(*effect, line, &format!("cloud.noun-{noun}"));
+        }
+    }
+}
+
+const OBJECTS: Verbs = Verbs {
+    tool: "objects",
+    options: Options {
+        valued: "-o -h --project_id --dataset_id --format",
+        flags: "-m -q --quiet",
+    },
+    rows: &[
+        ("ls", &[Read]),
+        ("cat", &[Read]),
+        ("stat", &[Read]),
+        ("du", &[Read]),
+        ("hash", &[Read]),
+        ("show", &[Read]),
+        ("head", &[Read]),
+        ("tree", &[Read]),
+        ("find", &[Read]),
+        ("version", &[Read]),
+        ("cp", &[DataWrite]),
+        ("put", &[DataWrite]),
+        ("rsync", &[BulkData]),
+        ("mirror", &[BulkData]),
+        ("sync", &[BulkData]),
+        ("mv", &[DataWrite, OneWay]),
+        ("rm", &[BulkData, OneWay]),
+        ("del", &[DataWrite, OneWay]),
+        ("rb", &[InfraChange, BulkData, OneWay]),
+        ("mb", &[InfraChange]),
+        ("mk", &[InfraChange]),
+        ("load", &[BulkData]),
+        ("insert", &[DataWrite]),
+        ("acl", &[SecurityConfig]),
+        ("iam", &[CredentialChange]),
+        ("lifecycle", &[BackupChange]),
+        ("versioning", &[BackupChange]),
+        ("retention", &[BackupChange]),
+        ("query", &[]),
+    ],
+};
+
+/// `gsutil`, `bq`, `mc`, `s3cmd`.
+pub(super) fn objects(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    let line = cmd.text();
+    match OBJECTS.look(eye, cmd) {
+        Some("query") => {
+            if cmd.args.iter().any(|arg| {
+                acts(
+                    &arg.text,
+                    "--destination_table --replace --append_table --use_legacy_sql --flagfile",
+                )
+            }) {
+                eye.unknown(&line, "objects.query-option");
+            }
+            match cmd.args.last() {
+                Some(text) => sql::detect(eye, &text.text, Dialect::Generic),
+                None => eye.unknown(&line, "objects.query"),
+            }
+        }
+        Some("rsync") if cmd.has("-n") => {}
+        _ => {}
+    }
+}
+
+const PLATFORM: Verbs = Verbs {
+    tool: "platform",
+    options: Options {
+        valued: "-a --app -t --token --scope --org -o --site --environment -e --service -s --project -r --remote --team",
+        flags: "--json --yes -y --debug --prod --help --version",
+    },
+    rows: &[
+        ("status", &[Read]),
+        ("logs", &[Read]),
+        ("ps", &[Read]),
+        ("list", &[Read]),
+        ("ls", &[Read]),
+        ("info", &[Read]),
+        ("whoami", &[Read]),
+        ("apps", &[Read]),
+        ("apps list", &[Read]),
+        ("apps:info", &[Read]),
+        ("releases", &[Read]),
+        ("config", &[Read]),
+        ("config:get", &[Read]),
+        ("pg:info", &[Read]),
+        ("pg:backups", &[Read]),
+        ("pg:backups:capture", &[Protect]),
+        ("pg:backups:restore", &[DataRestore, BulkData, OneWay]),
+        ("pg:backups:delete", &[BackupChange, OneWay]),
+        ("pg:reset", &[BulkData, SchemaChange, OneWay]),
+        ("pg:*", &[InfraChange, Unknown]),
+        ("config:*", &[ConfigChange]),
+        ("apps:destroy", &[InfraChange, BulkData, OneWay]),
+        ("apps destroy", &[InfraChange, BulkData, OneWay]),
+        ("addons:destroy", &[InfraChange, BulkData, OneWay]),
+        ("sites:delete", &[InfraChange, BulkData, OneWay]),
+        ("volumes list", &[Read]),
+        ("volumes destroy", &[InfraChange, BulkData, BackupChange, OneWay]),
+        ("volume delete", &[InfraChange, BulkData, BackupChange, OneWay]),
+        ("volumes snapshots list", &[Read]),
+        ("volumes snapshots create", &[Protect]),
+        ("maintenance:*", &[Traffic]),
+        ("ps:restart", &[ServiceRestart]),
+        ("restart", &[ServiceRestart]),
+        ("apps restart", &[ServiceRestart]),
+        ("ps:scale", &[Traffic]),
+        ("scale", &[Traffic, InfraChange]),
+        ("rollback", &[ConfigRollback]),
+        ("releases:rollback", &[ConfigRollback]),
+        ("promote", &[Deploy]),
+        ("deploy", &[Deploy]),
+        ("up", &[Deploy]),
+        ("publish", &[Deploy]),
+        ("redeploy", &[Deploy]),
+        ("secrets list", &[Read]),
+        ("secrets", &[CredentialChange, ConfigChange]),
+        ("secret", &[CredentialChange, ConfigChange]),
+        ("env ls", &[Read]),
+        ("env", &[ConfigChange]),
+        ("variables", &[ConfigChange]),
+        ("rm", &[InfraChange, OneWay]),
+        ("remove", &[InfraChange, OneWay]),
+        ("delete", &[InfraChange, BulkData, OneWay]),
+        ("down", &[InfraChange, Traffic, OneWay]),
+        ("d1 execute", &[Unknown]),
+        ("tokens", &[CredentialChange]),
+        ("auth", &[CredentialChange]),
+        ("login", &[CredentialChange]),
+        ("access", &[CredentialChange]),
+        ("run", &[Unknown]),
+    ],
+};
+
+/// `fly`, `heroku`, `vercel`, `netlify`, `railway`, `wrangler`.
+pub(super) fn platform(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    PLATFORM.look(eye, cmd);
+}
