@@ -158,6 +158,8 @@ impl Tail {
 pub struct Locked<'c> {
     case: &'c Case,
     journal: File,
+    /// Why the journal is open for reading only, if it is: the system's error number.
+    read_only: Option<i32>,
     lock: File,
 }
 
@@ -170,9 +172,16 @@ impl Drop for Locked<'_> {
 
 impl<'c> Locked<'c> {
     pub(super) fn new(case: &'c Case, lock: File) -> Result<Self, StoreError> {
+        let (journal, read_only) = match case.open_journal(OFlags::RDWR | OFlags::APPEND) {
+            Err(StoreError::Io { source, .. }) if dir::is_read_only(&source) => {
+                (case.open_journal(OFlags::RDONLY)?, source.raw_os_error())
+            }
+            journal => (journal?, None),
+        };
         Ok(Locked {
             case,
-            journal: case.open_journal(OFlags::RDWR | OFlags::APPEND)?,
+            journal,
+            read_only,
             lock,
         })
     }
@@ -227,6 +236,9 @@ impl<'c> Locked<'c> {
         if let Some(why) = &tail.poisoned {
             return Err(StoreError::Poisoned { why: why.clone() });
         }
+        if let Some(code) = self.read_only {
+            return Err(io::Error::from_raw_os_error(code)).doing("append to", path);
+        }
         if self.journal.metadata().doing("look at", &path)?.len() != tail.len {
             return Err(StoreError::Unread);
         }
@@ -255,7 +267,9 @@ impl<'c> Locked<'c> {
             done => done.map(|()| false).doing("append to", &path)?,
         };
         if let Err(e) = self.journal.sync_data() {
-            // The kernel may have dropped the pages: a second sync would lie.
+            // The kernel may have dropped the pages: a second sync would lie. What is not believed is
+            // taken back, so that it is not found here as well as in a spool.
+            let _ = self.journal.set_len(tail.len);
             tail.poisoned = Some(format!("the last record could not be synced: {e}"));
             return Err(e).doing("sync", &path);
         }

@@ -144,10 +144,12 @@ impl Case {
     /// more (it is the one to wait a little), false ends in [`StoreError::Held`].
     pub fn lock(&self, mut again: impl FnMut(u32) -> bool) -> Result<Locked<'_>, StoreError> {
         let path = self.dir.join(LOCK);
-        let file = self
-            .dir
-            .open(LOCK, OFlags::RDWR | OFlags::CREATE)
-            .doing("open", &path)?;
+        // A disk that cannot be written can still be locked and read; `append` then says why not.
+        let file = match self.dir.open(LOCK, OFlags::RDWR | OFlags::CREATE) {
+            Err(e) if dir::is_read_only(&e) => self.dir.open(LOCK, OFlags::RDONLY),
+            file => file,
+        }
+        .doing("open", &path)?;
         let mut tries = 0;
         while !try_lock(&file).doing("lock", &path)? {
             tries += 1;

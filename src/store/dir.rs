@@ -191,6 +191,14 @@ pub(super) fn is_full(error: &io::Error) -> bool {
     )
 }
 
+/// True where nothing may be written, though it may be read.
+pub(super) fn is_read_only(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+    )
+}
+
 /// Checks a name the store gives to a file: `[a-z0-9._-]`, at most 100 bytes, no dot in front.
 pub(super) fn check_name(name: &str) -> Result<(), StoreError> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
