@@ -46,7 +46,7 @@ pub struct Receipt {
     pub fingerprint: String,
 }
 
-/// The nets, ready to use. Cheap to use often, costly to make (about a millisecond).
+/// The nets, ready to use. Make them once a run: that takes about ten milliseconds.
 pub struct Redactor {
     key: [u8; 32],
     shapes: shapes::Shapes,

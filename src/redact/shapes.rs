@@ -4,11 +4,12 @@
 //! there are; which of them it was is asked only of the few places found.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 use super::RedactError;
 use super::named;
@@ -244,13 +245,17 @@ pub struct Hit {
 
 struct Shape {
     name: &'static str,
-    regex: Regex,
+    pattern: String,
+    /// Built when first needed: most shapes never turn up.
+    regex: OnceLock<Option<Regex>>,
     check: Check,
 }
 
 /// All shapes, compiled.
 pub struct Shapes {
     any: Regex,
+    /// Which of them fit a place that `any` found, in one look.
+    which: RegexSet,
     each: Vec<Shape>,
     base64: GeneralPurpose,
 }
@@ -264,17 +269,23 @@ impl Shapes {
             SHAPES.iter().copied().chain([base64])
         };
         let any: Vec<String> = table().map(|(_, pattern, _)| format!("(?:{pattern})")).collect();
+        let each: Vec<Shape> = table()
+            .map(|(name, pattern, check)| Shape {
+                name,
+                pattern: format!(r"\A(?:{pattern})\z"),
+                regex: OnceLock::new(),
+                check,
+            })
+            .collect();
         Ok(Shapes {
             any: compile(&any.join("|"))?,
-            each: table()
-                .map(|(name, pattern, check)| {
-                    Ok(Shape {
-                        name,
-                        regex: compile(&format!(r"(?:{pattern})\z"))?,
-                        check,
-                    })
-                })
-                .collect::<Result<_, RedactError>>()?,
+            which: RegexSetBuilder::new(each.iter().map(|shape| &shape.pattern))
+                .unicode(false)
+                .size_limit(SIZE)
+                .dfa_size_limit(DFA)
+                .build()
+                .map_err(|why| RedactError(why.to_string()))?,
+            each,
             base64: GeneralPurpose::new(
                 &alphabet::STANDARD,
                 GeneralPurposeConfig::new()
@@ -311,15 +322,16 @@ impl Shapes {
         hit: Range<usize>,
         decoded_to: &mut usize,
     ) -> Option<(&Shape, Range<usize>)> {
-        let bounded = text.get(..hit.end)?;
-        for shape in &self.each {
-            let Some(groups) = shape.regex.captures_at(bounded, hit.start) else {
-                continue;
+        let found = text.get(hit.clone())?;
+        let shapes = self.which.matches(found);
+        for shape in shapes.iter().filter_map(|at| self.each.get(at)) {
+            let regex = shape.regex.get_or_init(|| compile(&shape.pattern).ok());
+            // A pattern that fits together with the others fits alone; were it not so, all of it goes.
+            let Some(groups) = regex.as_ref().and_then(|regex| regex.captures(found)) else {
+                return Some((shape, hit));
             };
-            if groups.get(0)?.start() != hit.start {
-                continue;
-            }
-            let whole = groups.get(1).map_or(hit.clone(), |g| g.range());
+            let group = |n| groups.get(n).map(|g| hit.start + g.start()..hit.start + g.end());
+            let whole = group(1).unwrap_or(hit.clone());
             let bytes = text.get(whole.clone())?;
             let has = |test: fn(&u8) -> bool| bytes.iter().any(test);
             let span = match shape.check {
@@ -331,19 +343,21 @@ impl Shapes {
                 }
                 Check::Value => (!named::is_placeholder(bytes)).then_some(whole),
                 Check::Flag => {
-                    let value = groups.get(2)?;
+                    let value = group(2)?;
                     let name = String::from_utf8_lossy(bytes);
                     let name = if name == "-pass" || name == "--pass" {
                         "the-pass".into()
                     } else {
                         name
                     };
-                    named::flag(&name, value.as_bytes()).then(|| value.range())
+                    named::flag(&name, text.get(value.clone())?).then_some(value)
                 }
                 Check::Named => named::secret(text, hit.clone()),
                 Check::Base64 => self.inside_base64(text, hit.clone(), decoded_to),
             };
-            return span.map(|span| (shape, span));
+            if let Some(span) = span {
+                return Some((shape, span));
+            }
         }
         None
     }
@@ -379,11 +393,15 @@ impl Shapes {
     }
 }
 
+/// Room for the compiled patterns and for their caches, in bytes.
+const SIZE: usize = 64 << 20;
+const DFA: usize = 16 << 20;
+
 fn compile(pattern: &str) -> Result<Regex, RedactError> {
     RegexBuilder::new(pattern)
         .unicode(false)
-        .size_limit(64 << 20)
-        .dfa_size_limit(16 << 20)
+        .size_limit(SIZE)
+        .dfa_size_limit(DFA)
         .build()
         .map_err(|why| RedactError(why.to_string()))
 }
