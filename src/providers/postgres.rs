@@ -139,7 +139,8 @@ impl<'a> Desk<'a> {
         let role = literal(self.role);
         let sql = format!(
             "SELECT gid, database, database = pg_catalog.current_database() FROM pg_catalog.pg_prepared_xacts \
-             WHERE owner = {role} OR owner NOT IN (SELECT rolname FROM pg_catalog.pg_roles)"
+             WHERE owner = {role} OR (owner IS NULL \
+             AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {role}))"
         );
         for row in self.ask(&sql).await? {
             let [Some(gid), Some(database), here] = row.as_slice() else {
