@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::fact::{Fact, Glance};
-use crate::model::grant::{Target, Tree, Trigger, TriggerKind};
+use crate::model::grant::{Target, Tree, TriggerKind};
 use crate::model::ids::TargetId;
 use crate::model::secret::Secret;
 use crate::world::host::Pid;
@@ -55,27 +55,12 @@ impl<'a> Local<'a> {
     /// Looks without harm, and saves: a tree is frozen and its volatile facts kept, a trigger's text is undo.
     pub fn glance<'s>(&'s self, target: &'s Target) -> Later<'s, Glance> {
         Box::pin(async move {
-            match target {
-                Target::Tree(tree) => self.glance_tree(tree).await,
-                Target::Trigger(trigger) => match &trigger.kind {
-                    TriggerKind::Cron { user, contains } => {
-                        cron::Tab::of_user(user, contains).glance(self.world).await
-                    }
-                    TriggerKind::CronFile { path, contains } => {
-                        cron::Tab::file(path, contains).glance(self.world).await
-                    }
-                    TriggerKind::Systemd { unit, root, user } => {
-                        systemd::Unit::new(unit, root.as_deref(), *user)
-                            .glance(self.world)
-                            .await
-                    }
-                    TriggerKind::Provider { .. } | TriggerKind::Manual { .. } => Glance {
-                        facts: elsewhere(trigger),
-                        undo: None,
-                    },
-                },
-                Target::Grant(_) => Glance {
-                    facts: not_local(),
+            match Switch::of(target) {
+                Switch::Tree(tree) => self.glance_tree(tree).await,
+                Switch::Cron(tab) => tab.glance(self.world).await,
+                Switch::Systemd(unit) => unit.glance(self.world).await,
+                Switch::Elsewhere(fact) => Glance {
+                    facts: vec![fact],
                     undo: None,
                 },
             }
@@ -85,32 +70,11 @@ impl<'a> Local<'a> {
     /// Cuts: kills the tree, switches the trigger off, then looks again. Safe to repeat.
     pub fn cut<'s>(&'s self, target: &'s Target) -> Later<'s, Vec<Fact>> {
         Box::pin(async move {
-            match target {
-                Target::Tree(tree) => {
-                    let mut met = self.met_of(tree);
-                    let facts = freeze::kill(self.world, tree, &mut met).await;
-                    self.remember(tree, met);
-                    facts
-                }
-                Target::Trigger(trigger) => match &trigger.kind {
-                    TriggerKind::Cron { user, contains } => {
-                        cron::Tab::of_user(user, contains)
-                            .cut(self.world, self.incident)
-                            .await
-                    }
-                    TriggerKind::CronFile { path, contains } => {
-                        cron::Tab::file(path, contains)
-                            .cut(self.world, self.incident)
-                            .await
-                    }
-                    TriggerKind::Systemd { unit, root, user } => {
-                        systemd::Unit::new(unit, root.as_deref(), *user)
-                            .cut(self.world, self.incident)
-                            .await
-                    }
-                    TriggerKind::Provider { .. } | TriggerKind::Manual { .. } => elsewhere(trigger),
-                },
-                Target::Grant(_) => not_local(),
+            match Switch::of(target) {
+                Switch::Tree(tree) => self.cut_tree(tree).await,
+                Switch::Cron(tab) => tab.cut(self.world, self.incident).await,
+                Switch::Systemd(unit) => unit.cut(self.world, self.incident).await,
+                Switch::Elsewhere(fact) => vec![fact],
             }
         })
     }
@@ -118,23 +82,25 @@ impl<'a> Local<'a> {
     /// Looks again, changing nothing.
     pub fn probe<'s>(&'s self, target: &'s Target) -> Later<'s, Vec<Fact>> {
         Box::pin(async move {
-            match target {
-                Target::Tree(tree) => freeze::look_again(self.world, tree, &self.met_of(tree)),
-                Target::Trigger(trigger) => match &trigger.kind {
-                    TriggerKind::Cron { user, contains } => {
-                        cron::Tab::of_user(user, contains).probe(self.world).await
-                    }
-                    TriggerKind::CronFile { path, contains } => {
-                        cron::Tab::file(path, contains).probe(self.world).await
-                    }
-                    TriggerKind::Systemd { unit, root, user } => {
-                        systemd::Unit::new(unit, root.as_deref(), *user)
-                            .probe(self.world, self.incident)
-                            .await
-                    }
-                    TriggerKind::Provider { .. } | TriggerKind::Manual { .. } => elsewhere(trigger),
-                },
-                Target::Grant(_) => not_local(),
+            match Switch::of(target) {
+                Switch::Tree(tree) => freeze::look_again(self.world, tree, &self.met_of(tree)),
+                Switch::Cron(tab) => tab.probe(self.world).await,
+                Switch::Systemd(unit) => unit.probe(self.world, self.incident).await,
+                Switch::Elsewhere(fact) => vec![fact],
+            }
+        })
+    }
+
+    /// Gives a trigger back from what `glance` saved. A killed tree has no way back.
+    pub fn restore<'s>(&'s self, target: &'s Target, undo: &'s [u8]) -> Later<'s, Vec<Fact>> {
+        Box::pin(async move {
+            match Switch::of(target) {
+                Switch::Tree(_) => vec![Fact::NotTried {
+                    why: "a killed process has no way back".to_owned(),
+                }],
+                Switch::Cron(tab) => tab.restore(self.world, self.incident, undo).await,
+                Switch::Systemd(unit) => unit.restore(self.world, self.incident, undo).await,
+                Switch::Elsewhere(fact) => vec![fact],
             }
         })
     }
@@ -144,41 +110,18 @@ impl<'a> Local<'a> {
         Box::pin(async move { freeze::watch(self.world, tree, &self.met_of(tree), span).await })
     }
 
-    /// Gives a trigger back from what `glance` saved. A killed tree has no way back.
-    pub fn restore<'s>(&'s self, target: &'s Target, undo: &'s [u8]) -> Later<'s, Vec<Fact>> {
-        Box::pin(async move {
-            match target {
-                Target::Trigger(trigger) => match &trigger.kind {
-                    TriggerKind::Cron { user, contains } => {
-                        cron::Tab::of_user(user, contains)
-                            .restore(self.world, self.incident, undo)
-                            .await
-                    }
-                    TriggerKind::CronFile { path, contains } => {
-                        cron::Tab::file(path, contains)
-                            .restore(self.world, self.incident, undo)
-                            .await
-                    }
-                    TriggerKind::Systemd { unit, root, user } => {
-                        systemd::Unit::new(unit, root.as_deref(), *user)
-                            .restore(self.world, self.incident, undo)
-                            .await
-                    }
-                    TriggerKind::Provider { .. } | TriggerKind::Manual { .. } => elsewhere(trigger),
-                },
-                Target::Tree(_) => vec![Fact::NotTried {
-                    why: "a killed process has no way back".to_owned(),
-                }],
-                Target::Grant(_) => not_local(),
-            }
-        })
-    }
-
     async fn glance_tree(&self, tree: &Tree) -> Glance {
         let mut met = self.met_of(tree);
         let facts = freeze::freeze_and_look(self.world, tree, &mut met, self.keeper).await;
         self.remember(tree, met);
         Glance { facts, undo: None }
+    }
+
+    async fn cut_tree(&self, tree: &Tree) -> Vec<Fact> {
+        let mut met = self.met_of(tree);
+        let facts = freeze::kill(self.world, tree, &mut met).await;
+        self.remember(tree, met);
+        facts
     }
 
     fn met_of(&self, tree: &Tree) -> BTreeSet<Pid> {
@@ -190,15 +133,34 @@ impl<'a> Local<'a> {
     }
 }
 
-fn elsewhere(trigger: &Trigger) -> Vec<Fact> {
-    match &trigger.kind {
-        TriggerKind::Manual { how } => vec![Fact::Manual { how: how.clone() }],
-        _ => not_local(),
-    }
+/// What a target is on this host.
+enum Switch<'t> {
+    Tree(&'t Tree),
+    Cron(cron::Tab<'t>),
+    Systemd(systemd::Unit<'t>),
+    /// Nothing here can cut it; the fact says who can.
+    Elsewhere(Fact),
 }
 
-fn not_local() -> Vec<Fact> {
-    vec![Fact::NotTried {
-        why: "it is not on this host: its provider's adapter cuts it".to_owned(),
-    }]
+impl<'t> Switch<'t> {
+    fn of(target: &'t Target) -> Self {
+        let provider = || {
+            Switch::Elsewhere(Fact::NotTried {
+                why: "it is not on this host: its provider's adapter cuts it".to_owned(),
+            })
+        };
+        match target {
+            Target::Tree(tree) => Switch::Tree(tree),
+            Target::Grant(_) => provider(),
+            Target::Trigger(trigger) => match &trigger.kind {
+                TriggerKind::Cron { user, contains } => Switch::Cron(cron::Tab::of_user(user, contains)),
+                TriggerKind::CronFile { path, contains } => Switch::Cron(cron::Tab::file(path, contains)),
+                TriggerKind::Systemd { unit, root, user } => {
+                    Switch::Systemd(systemd::Unit::new(unit, root.as_deref(), *user))
+                }
+                TriggerKind::Manual { how } => Switch::Elsewhere(Fact::Manual { how: how.clone() }),
+                TriggerKind::Provider { .. } => provider(),
+            },
+        }
+    }
 }

@@ -75,6 +75,7 @@ jailed!(inner:
     ctrl_c_ends_a_program_at_once,
     what_a_finished_program_left_running_is_counted_and_left_alone,
     signals_hit_exactly_the_process_that_was_meant,
+    a_lost_connection_is_not_a_ctrl_c,
 );
 jailed!(inner_trees:
     an_agents_tree_is_frozen_kept_killed_and_not_found_again,

@@ -139,3 +139,26 @@ fn signals_hit_exactly_the_process_that_was_meant() {
     assert_eq!(alive(&world, "sleep 1001").len(), 0);
     assert_eq!(world.host.signal(sleeper.id, Signal::Kill), Signalled::Gone);
 }
+
+#[test]
+#[ignore = "runs in a jail"]
+fn a_lost_connection_is_not_a_ctrl_c() {
+    use incident::world::interrupt::{Interrupt, RealInterrupt};
+    let presses = RealInterrupt::install().unwrap();
+    let send = |signal: &str| {
+        let us = std::process::id().to_string();
+        assert!(
+            std::process::Command::new("kill")
+                .args([signal, &us])
+                .status()
+                .unwrap()
+                .success()
+        );
+        yard::pause(100);
+        presses.count()
+    };
+    assert_eq!(
+        (send("-HUP"), send("-INT"), send("-TERM"), send("-HUP")),
+        (0, 1, 2, 2)
+    );
+}
