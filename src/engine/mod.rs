@@ -1,1 +1,507 @@
-//! The loop: advance, stop, capture, act, plan, record. Asks, never prints.
+//! The loop: open, stop, look, act, plan, ask, prove, close. Prints nothing, reads no flags.
+//!
+//! Every command of the program is one method here, and the walk is a loop over the same methods:
+//! [`Engine::next`] says what is due, a command does it. All state is the fold of the journal; the
+//! engine itself remembers only what it was handed.
+
+mod act;
+mod capture;
+mod close;
+mod discover;
+mod escalate;
+mod plan;
+mod recorder;
+mod resolve;
+mod stop;
+mod walk;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use zeroize::Zeroizing;
+
+use crate::boundary::Verdict;
+use crate::journal::Hash;
+use crate::model::act::Stage;
+use crate::model::diagnostic::Diagnostic;
+use crate::model::event::{DidElsewhere, Event, NoteAdded, Opened, StageEntered};
+use crate::model::ids::{IncidentId, StepId, TargetId};
+use crate::model::incident::{FoldError, Incident};
+use crate::model::inventory::Inventory;
+use crate::model::runbook::Runbook;
+use crate::providers::{Limits, Registry};
+use crate::redact::{RedactError, Redactor};
+use crate::signoff;
+use crate::store::{Pin, Store, StoreError};
+use crate::world::{World, WorldKind};
+
+pub use act::{Acted, DoubtAbout};
+pub use capture::Captured;
+pub use close::{CloseBlock, Unproved};
+pub use discover::Found;
+pub use escalate::{Issued, Pending};
+pub use plan::{PlanRow, ProbeRun};
+pub use recorder::{Listener, Recorder, Told, decode, fold_case};
+pub use stop::StopReport;
+pub use walk::Next;
+
+/// The plan that ships inside the program.
+pub const SHIPPED_RUNBOOK: &str = include_str!("../../runbooks/default.yaml");
+/// Its name on screen.
+pub const SHIPPED_RUNBOOK_NAME: &str = "the runbook that ships with incident";
+
+/// The files a team wrote in advance, as they are on disk.
+#[derive(Debug, Clone, Default)]
+pub struct Written {
+    /// Folder they were found in; `None` = nothing was written in advance.
+    pub folder: Option<PathBuf>,
+    /// `runbook.yaml`: name on screen and bytes.
+    pub runbook: Option<(String, Vec<u8>)>,
+    /// `access.yaml`.
+    pub access: Option<(String, Vec<u8>)>,
+    /// `allowed_signers`.
+    pub signers: Option<(String, Vec<u8>)>,
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The record could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The record says something that cannot be.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+    /// There is no open incident.
+    #[error("there is no open incident")]
+    NoIncident,
+    /// The boundary, the order of stages or the plan says no.
+    #[error("step `{step}` is blocked")]
+    Blocked {
+        /// Which step.
+        step: StepId,
+        /// Zone, reasons and the refusal.
+        verdict: Box<Verdict>,
+    },
+    /// No such step.
+    #[error("there is no step `{0}`")]
+    NoStep(StepId),
+    /// No such target.
+    #[error("there is no grant, process tree or trigger `{0}` in this incident")]
+    NoTarget(TargetId),
+    /// The command does not fit the step.
+    #[error("step `{step}` is not of that kind: {why}")]
+    WrongKind {
+        /// Which step.
+        step: StepId,
+        /// What would fit.
+        why: String,
+    },
+    /// What the step names cannot be found or read.
+    #[error("step `{step}` cannot be resolved: {why}")]
+    Unresolved {
+        /// Which step.
+        step: StepId,
+        /// What is missing.
+        why: String,
+    },
+    /// Another terminal is running an act.
+    #[error("another terminal is running an act of this incident right now")]
+    Running,
+    /// No durable journal line, no act.
+    #[error("the record cannot be written to disk, so nothing but stop may act")]
+    NotDurable,
+    /// A signed answer does not count.
+    #[error("this answer does not count: {0}")]
+    Signoff(#[from] signoff::Refusal),
+    /// A request cannot be made or used.
+    #[error("{0}")]
+    Escalation(String),
+    /// What remains unproved, so the incident stays open.
+    #[error("the incident cannot be closed yet")]
+    CannotClose(Vec<CloseBlock>),
+    /// It cannot be called recovered.
+    #[error("this cannot be called recovered: {0}")]
+    NotRecovered(String),
+    /// A pinned file is not what was pinned.
+    #[error("{file} in the case folder is not the file that was pinned when the incident opened")]
+    PinChanged {
+        /// Its name.
+        file: &'static str,
+    },
+    /// A file of the responder cannot be read.
+    #[error("cannot read {path}: {why}")]
+    File {
+        /// Which.
+        path: String,
+        /// What the system said.
+        why: String,
+    },
+    /// Nothing may be written without the patterns that take secrets out.
+    #[error(transparent)]
+    Redact(#[from] RedactError),
+    /// No random bytes.
+    #[error(transparent)]
+    Entropy(#[from] crate::world::entropy::NoEntropy),
+}
+
+/// One incident in the hands of one responder.
+pub struct Engine<'w> {
+    world: &'w World,
+    recorder: RefCell<Recorder<'w>>,
+    runbook: Runbook,
+    /// Where the plan came from, for the screen.
+    pub runbook_name: String,
+    inventory: Inventory,
+    registry: Registry,
+    limits: Limits,
+    /// Mistakes in the files written in advance.
+    pub mistakes: Vec<Diagnostic>,
+    /// Folder that relative paths of the runbook start from.
+    base: PathBuf,
+    signers: Vec<u8>,
+    /// Hashes of backups read in this run, by path, length and change time: they may be large.
+    backup_hashes: RefCell<BTreeMap<(PathBuf, u64, i64), String>>,
+    key: [u8; 32],
+    /// Knows every secret read so far; built anew when there are more.
+    redactor: RefCell<(usize, Rc<Redactor>)>,
+}
+
+/// What is needed to open or resume an incident.
+pub struct Desk<'w> {
+    /// The way out.
+    pub world: &'w World,
+    /// Where cases lie.
+    pub store: &'w Store,
+    /// Where the record goes when no case folder can be written.
+    pub spool_folders: Vec<PathBuf>,
+    /// Who is at the keyboard.
+    pub who: String,
+}
+
+impl<'w> Desk<'w> {
+    /// Opens a new incident. Works with nothing written in advance and without a writable disk.
+    pub fn open(&self, title: &str, written: &Written) -> Result<Engine<'w>, EngineError> {
+        let world = self.world;
+        let now = world.clock.now();
+        let drill = world.kind == WorldKind::Drill;
+        let mut random = [0_u8; 4];
+        world.entropy.fill(&mut random)?;
+        let id = IncidentId::made(drill, now.utc_ms, random);
+        let (mut nonce, mut key) = ([0_u8; 16], [0_u8; 32]);
+        world.entropy.fill(&mut nonce)?;
+        world.entropy.fill(&mut key)?;
+        let parsed = Parsed::of(written);
+        let made = self.store.create_case(&id, &key).and_then(|case| {
+            for (pin, bytes) in parsed.pins(written) {
+                case.pin(pin, bytes)?;
+            }
+            Ok(case)
+        });
+        let (case, trouble) = match made {
+            Ok(case) => (Some(case), None),
+            Err(e) => (None, Some(e.to_string())),
+        };
+        let mut recorder = Recorder::new(world, case, self.spool_folders.clone(), &self.who);
+        if let Some(why) = trouble {
+            recorder.open_spool(&id, why);
+        }
+        let identity = world.host.identity();
+        let base = written
+            .folder
+            .as_ref()
+            .and_then(|f| f.parent())
+            .map_or_else(|| world.host.cwd(), PathBuf::from);
+        let pins = parsed
+            .pins(written)
+            .into_iter()
+            .map(|(pin, bytes)| (pin.file_name().to_owned(), Hash::of(bytes).to_string()))
+            .collect();
+        recorder.record(Opened {
+            id,
+            drill,
+            title: title.to_owned(),
+            nonce: hex(&nonce),
+            tool: env!("CARGO_PKG_VERSION").to_owned(),
+            host: identity.host,
+            boot: identity.boot,
+            user: identity.user,
+            mono_us: now.mono_us,
+            pins,
+            base: base.display().to_string(),
+            policy: parsed.runbook.policy.clone(),
+            problems: parsed.mistakes.iter().map(ToString::to_string).collect(),
+        })?;
+        Engine::assembled(
+            world,
+            recorder,
+            parsed,
+            base,
+            written.signers.as_ref().map(|s| s.1.clone()),
+            key,
+        )
+    }
+
+    /// Takes up an incident that was opened before, from its own pinned files.
+    pub fn resume(&self, id: &IncidentId) -> Result<Engine<'w>, EngineError> {
+        const CAP: u64 = 2 << 20;
+        let case = self.store.open_case(id)?;
+        let key = *case.key()?;
+        let mut recorder = Recorder::new(self.world, Some(case), self.spool_folders.clone(), &self.who);
+        if recorder.absorb_spools()? > 0 {
+            recorder
+                .troubles
+                .push("records spooled elsewhere were taken into the case".into());
+        }
+        recorder.catch_up()?;
+        let incident = recorder.incident().ok_or(EngineError::NoIncident)?;
+        let mut written = Written::default();
+        for pin in [Pin::Runbook, Pin::Access, Pin::AllowedSigners] {
+            let name = pin.file_name();
+            let Some(expected) = incident.opened.pins.get(name) else {
+                continue;
+            };
+            let bytes = match recorder.case() {
+                Some(case) => case.read_file(std::path::Path::new(name), CAP)?,
+                None => continue,
+            };
+            if Hash::of(&bytes).to_string() != *expected {
+                return Err(EngineError::PinChanged { file: name });
+            }
+            let slot = match pin {
+                Pin::Runbook => &mut written.runbook,
+                Pin::Access => &mut written.access,
+                Pin::AllowedSigners => &mut written.signers,
+            };
+            *slot = Some((name.to_owned(), bytes));
+        }
+        let base = PathBuf::from(&incident.opened.base);
+        let parsed = Parsed::of(&written);
+        let signers = written.signers.map(|s| s.1);
+        Engine::assembled(self.world, recorder, parsed, base, signers, key)
+    }
+}
+
+/// The files written in advance, read; what cannot be read is replaced by what ships.
+struct Parsed {
+    runbook: Runbook,
+    runbook_name: String,
+    inventory: Inventory,
+    mistakes: Vec<Diagnostic>,
+}
+
+impl Parsed {
+    fn of(written: &Written) -> Self {
+        let mut mistakes = Vec::new();
+        let mut runbook = None;
+        let mut runbook_name = SHIPPED_RUNBOOK_NAME.to_owned();
+        if let Some((name, bytes)) = &written.runbook {
+            match Runbook::parse(name, &String::from_utf8_lossy(bytes)) {
+                Ok(read) => {
+                    runbook = Some(read);
+                    runbook_name = name.clone();
+                }
+                Err(found) => mistakes.extend(found),
+            }
+        }
+        let mut inventory = Inventory::default();
+        if let Some((name, bytes)) = &written.access {
+            let (read, found) = Inventory::parse(name, &String::from_utf8_lossy(bytes));
+            inventory = read;
+            mistakes.extend(found);
+        }
+        Parsed {
+            runbook: runbook.unwrap_or_else(shipped_runbook),
+            runbook_name,
+            inventory,
+            mistakes,
+        }
+    }
+
+    /// What is kept in the case: a broken runbook is pinned too, it is evidence of what was there.
+    fn pins<'a>(&self, written: &'a Written) -> Vec<(Pin, &'a [u8])> {
+        let mut all: Vec<(Pin, &[u8])> = Vec::new();
+        match &written.runbook {
+            Some((_, bytes)) => all.push((Pin::Runbook, bytes)),
+            None => all.push((Pin::Runbook, SHIPPED_RUNBOOK.as_bytes())),
+        }
+        if let Some((_, bytes)) = &written.access {
+            all.push((Pin::Access, bytes));
+        }
+        if let Some((_, bytes)) = &written.signers {
+            all.push((Pin::AllowedSigners, bytes));
+        }
+        all
+    }
+}
+
+/// The runbook that ships; a test parses it, so the fallback is never met.
+pub fn shipped_runbook() -> Runbook {
+    use crate::model::effect::Effects;
+    use crate::model::runbook::{Need, Policy};
+    Runbook::parse(SHIPPED_RUNBOOK_NAME, SHIPPED_RUNBOOK).unwrap_or_else(|_| {
+        // With no policy at all everything is outside and nobody can sign: the strictest reading.
+        let need = |people| Need {
+            people,
+            roles: BTreeSet::new(),
+        };
+        let policy = Policy {
+            inside: Effects::new(),
+            at: Effects::new(),
+            need_at: need(1),
+            need_outside: need(2),
+            valid_ms: 0,
+            people: BTreeMap::new(),
+        };
+        Runbook {
+            name: "none".into(),
+            policy,
+            backups: BTreeMap::new(),
+            steps: Vec::new(),
+            probes: Vec::new(),
+        }
+    })
+}
+
+impl<'w> Engine<'w> {
+    fn assembled(
+        world: &'w World,
+        recorder: Recorder<'w>,
+        parsed: Parsed,
+        base: PathBuf,
+        signers: Option<Vec<u8>>,
+        key: [u8; 32],
+    ) -> Result<Self, EngineError> {
+        let mut registry = Registry::shipped();
+        let mut mistakes = parsed.mistakes;
+        for (name, node) in &parsed.inventory.tables {
+            if let Err(found) = registry.add_node("access.yaml", name, node) {
+                mistakes.extend(found);
+            }
+        }
+        let redactor = Rc::new(Redactor::new(key, &[])?);
+        Ok(Engine {
+            world,
+            recorder: RefCell::new(recorder),
+            runbook: parsed.runbook,
+            runbook_name: parsed.runbook_name,
+            inventory: parsed.inventory,
+            registry,
+            limits: Limits::new(),
+            mistakes,
+            base,
+            signers: signers.unwrap_or_default(),
+            backup_hashes: RefCell::default(),
+            key,
+            redactor: RefCell::new((0, redactor)),
+        })
+    }
+
+    /// Lets somebody hear every event of this run.
+    pub fn listen(&self, listener: Listener<'w>) {
+        self.recorder.borrow_mut().listener = Some(listener);
+    }
+
+    /// The way out.
+    pub fn world(&self) -> &'w World {
+        self.world
+    }
+
+    /// The plan in force.
+    pub fn runbook(&self) -> &Runbook {
+        &self.runbook
+    }
+
+    /// The adapters.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Who is at the keyboard.
+    pub fn who(&self) -> String {
+        self.recorder.borrow().who.clone()
+    }
+
+    /// A copy of the newest state.
+    pub fn incident(&self) -> Result<Incident, EngineError> {
+        self.recorder
+            .borrow()
+            .incident()
+            .cloned()
+            .ok_or(EngineError::NoIncident)
+    }
+
+    /// The newest record: number and hash.
+    pub fn head(&self) -> Option<(u64, Hash)> {
+        self.recorder.borrow().head()
+    }
+
+    /// Folder of the case, where there is one.
+    pub fn case_path(&self) -> Option<PathBuf> {
+        self.recorder.borrow().case().map(|c| c.path().to_owned())
+    }
+
+    /// What went wrong with the record itself, once each.
+    pub fn troubles(&self) -> Vec<String> {
+        std::mem::take(&mut self.recorder.borrow_mut().troubles)
+    }
+
+    /// Reads what other terminals wrote.
+    pub fn catch_up(&self) -> Result<(), EngineError> {
+        self.recorder.borrow_mut().catch_up()
+    }
+
+    fn record(&self, event: impl Into<Event>) -> Result<u64, EngineError> {
+        self.recorder.borrow_mut().record(event)
+    }
+
+    /// The redactor that knows every secret read so far.
+    fn redactor(&self) -> Rc<Redactor> {
+        let mut known: Vec<Zeroizing<String>> = Vec::new();
+        self.world
+            .secrets
+            .known(&mut |value| known.push(Zeroizing::new(value.to_owned())));
+        let mut slot = self.redactor.borrow_mut();
+        if slot.0 != known.len() {
+            let values: Vec<&str> = known.iter().map(|v| v.as_str()).collect();
+            // The shapes were built once already; values alone cannot break the patterns.
+            if let Ok(redactor) = Redactor::new(self.key, &values) {
+                *slot = (known.len(), Rc::new(redactor));
+            }
+        }
+        Rc::clone(&slot.1)
+    }
+
+    /// Text without secrets, for the journal.
+    fn scrubbed(&self, text: &str) -> String {
+        self.redactor().scrub(text)
+    }
+
+    /// Adds words to the record.
+    pub fn note(&self, text: &str) -> Result<u64, EngineError> {
+        self.record(NoteAdded {
+            text: self.scrubbed(text),
+        })
+    }
+
+    /// Records something done outside the tool. Never refused.
+    pub fn did(&self, text: &str) -> Result<u64, EngineError> {
+        self.record(DidElsewhere {
+            text: self.scrubbed(text),
+        })
+    }
+
+    /// Moves the walk to the next stage.
+    pub fn enter(&self, stage: Stage) -> Result<u64, EngineError> {
+        self.record(StageEntered {
+            stage,
+            mono_us: self.world.clock.now().mono_us,
+        })
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

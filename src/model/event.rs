@@ -101,6 +101,8 @@ events! {
         mono_us: u64,
         /// SHA-256 of the pinned files, by name.
         pins: BTreeMap<String, String>,
+        /// Folder that relative paths of the runbook start from.
+        base: String,
         /// Boundary, quorums and people in force.
         policy: Policy,
         /// What was wrong with the files written in advance.
@@ -244,8 +246,10 @@ events! {
         capture: u64,
         /// Folder below `data/`.
         exhibit: String,
-        /// Each thing looked at, with what became of it.
+        /// Things looked at, with what became of each; the holes before all others.
         items: Vec<CaptureItem>,
+        /// Things that stand only in the exhibit's `items.json`.
+        more: u64,
         /// Milliseconds it took.
         ms: u64,
     }
@@ -326,8 +330,8 @@ events! {
         request: u64,
         /// The person, as in the roster.
         person: String,
-        /// SHA-256 fingerprint of the key.
-        fingerprint: String,
+        /// The key, and what it says about touch and PIN.
+        key: SignerKey,
         /// True = approve, false = refuse.
         approves: bool,
         /// Its file below `signoffs/`.
@@ -404,21 +408,25 @@ events! {
     /// This journal continues a damaged one.
     JournalContinued = "journal.continued" v 1 {
         /// The damaged file, below the case folder.
-        file: String,
-        /// SHA-256 of it.
+        damaged: String,
+        /// SHA-256 of the whole damaged file.
         sha256: String,
-        /// How many of its records are good.
+        /// Its length in bytes.
+        len: u64,
+        /// Good records before the damage, counted from the first of the case.
         good: u64,
-        /// Hash of the last good line.
-        head: String,
-        /// Where and how it breaks.
-        breaks: String,
+        /// Offset of the first bad line.
+        at: u64,
+        /// What is wrong there.
+        why: String,
     }
     /// Lines spooled elsewhere while the case folder could not be written.
     SpoolAbsorbed = "spool.absorbed" v 1 {
+        /// Newest hash of the spool's own chain.
+        head: String,
         /// Where they lay.
-        from: String,
-        /// How many records follow from it.
+        place: String,
+        /// How many records were taken over.
         records: u64,
     }
 }
@@ -433,6 +441,22 @@ pub struct Aim {
     pub window_ms: u64,
     /// Where it was found: `access.yaml`, `scan`, `responder`.
     pub found_by: String,
+}
+
+/// The key behind a signed answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignerKey {
+    /// `SHA256:…`, as OpenSSH prints it.
+    pub fingerprint: String,
+    /// Its type in OpenSSH's words.
+    pub algorithm: String,
+    /// FIDO: somebody touched the device. `None` for keys that cannot say.
+    pub user_presence: Option<bool>,
+    /// FIDO: the device asked for a PIN or a finger. `None` for keys that cannot say.
+    pub user_verified: Option<bool>,
+    /// FIDO: how often the device has signed. `None` for keys that cannot say.
+    pub counter: Option<u32>,
 }
 
 /// Who runs an act, so that another terminal can tell "running there" from "crashed".

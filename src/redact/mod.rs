@@ -91,16 +91,14 @@ impl Redactor {
 
     /// Takes the secrets out of a whole text.
     pub fn redact(&self, text: &[u8]) -> (Vec<u8>, Vec<Receipt>) {
-        let mut out = Vec::with_capacity(text.len());
-        let mut stream = self.stream(&mut out);
+        let mut stream = self.stream(Vec::with_capacity(text.len()));
         // Writing to a Vec cannot fail.
         let _ = std::io::Write::write_all(&mut stream, text);
-        let receipts = stream.finish().unwrap_or_default();
-        (out, receipts)
+        stream.finish().unwrap_or_default()
     }
 
     /// Takes the secrets out of what is written through it, wherever the chunks are cut.
-    pub fn stream<'a>(&'a self, inner: &'a mut dyn std::io::Write) -> Stream<'a> {
+    pub fn stream<W: std::io::Write>(&self, inner: W) -> Stream<'_, W> {
         Stream::new(self, inner)
     }
 

@@ -29,9 +29,9 @@ enum Spelling {
 
 /// A writer that takes secrets out on the way. [`Stream::finish`] writes what is still held back.
 #[must_use = "what is held back is written by `finish`"]
-pub struct Stream<'a> {
+pub struct Stream<'a, W: Write> {
     redactor: &'a Redactor,
-    inner: &'a mut dyn Write,
+    inner: W,
     spelling: Spelling,
     /// Input not yet spelt as bytes of text: before the spelling is known, or half a UTF-16 unit.
     raw: Vec<u8>,
@@ -43,8 +43,8 @@ pub struct Stream<'a> {
     receipts: Vec<Receipt>,
 }
 
-impl<'a> Stream<'a> {
-    pub(super) fn new(redactor: &'a Redactor, inner: &'a mut dyn Write) -> Self {
+impl<'a, W: Write> Stream<'a, W> {
+    pub(super) fn new(redactor: &'a Redactor, inner: W) -> Self {
         Stream {
             redactor,
             inner,
@@ -58,8 +58,8 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Writes what is held back and says what was taken out, in order.
-    pub fn finish(mut self) -> io::Result<Vec<Receipt>> {
+    /// Writes what is held back; hands the writer back with what was taken out, in order.
+    pub fn finish(mut self) -> io::Result<(W, Vec<Receipt>)> {
         if self.spelling == Spelling::Unknown {
             self.spelling = sniff(&self.raw);
         }
@@ -69,7 +69,7 @@ impl<'a> Stream<'a> {
         let rest = std::mem::take(&mut self.raw);
         self.inner.write_all(&rest)?;
         self.inner.flush()?;
-        Ok(self.receipts)
+        Ok((self.inner, self.receipts))
     }
 
     /// Adds input to the text.
@@ -177,7 +177,7 @@ impl<'a> Stream<'a> {
     }
 }
 
-impl Write for Stream<'_> {
+impl<W: Write> Write for Stream<'_, W> {
     fn write(&mut self, input: &[u8]) -> io::Result<usize> {
         if self.spelling == Spelling::Unknown {
             self.raw.extend_from_slice(input);

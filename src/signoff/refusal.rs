@@ -169,6 +169,36 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Its short name in the record.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Refusal::Unsigned(_) => "unsigned",
+            Refusal::BadSignature => "bad-signature",
+            Refusal::Namespace { .. } => "namespace",
+            Refusal::Drill { .. } => "drill",
+            Refusal::NotCounted(_) => "not-counted",
+            Refusal::NotAStatement(_) => "not-a-statement",
+            Refusal::NoDecision => "no-decision",
+            Refusal::OtherIncident { .. } => "other-incident",
+            Refusal::UnknownRequest { .. } => "unknown-request",
+            Refusal::Withdrawn { .. } => "withdrawn",
+            Refusal::Consumed { .. } => "consumed",
+            Refusal::AlreadyRefused { .. } => "already-refused",
+            Refusal::Differs(_) => "differs",
+            Refusal::Stale(_) => "stale",
+            Refusal::UnknownHead { .. } => "unknown-head",
+            Refusal::NonceReplayed => "nonce-replayed",
+            Refusal::Altered { .. } => "altered",
+            Refusal::OwnRequest { .. } => "own-request",
+            Refusal::Acted { .. } => "acted",
+            Refusal::SecondAnswer { .. } => "second-answer",
+            Refusal::Expired { .. } => "expired",
+            Refusal::NotTouched { .. } => "not-touched",
+            Refusal::NotVerified { .. } => "not-verified",
+            Refusal::CounterFell { .. } => "counter-fell",
+        }
+    }
+
     /// What to do now, one sentence.
     pub fn remedy(&self) -> &'static str {
         match self {

@@ -11,6 +11,11 @@ pub trait Clock {
     fn now(&self) -> Moment;
     /// Ready after `span`.
     fn sleep(&self, span: Duration) -> Later<'static, ()>;
+    /// Holds this thread for `span`, also inside a future: only for waiting on another process's lock.
+    /// A drill shares its record with nobody and returns at once.
+    fn pause(&self, span: Duration) {
+        let _ = span;
+    }
 }
 
 /// The clocks of this machine.

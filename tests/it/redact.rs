@@ -199,7 +199,7 @@ fn streamed(r: &Redactor, text: &[u8], chunk: usize) -> (Vec<u8>, Vec<Receipt>) 
     for part in text.chunks(chunk) {
         stream.write_all(part).unwrap();
     }
-    let receipts = stream.finish().unwrap();
+    let (_, receipts) = stream.finish().unwrap();
     (out, receipts)
 }
 

@@ -2,7 +2,9 @@
 
 use super::{At, Incident};
 use crate::model::effect::Zone;
-use crate::model::event::{EscalationRequested, EscalationWithdrawn, SignoffFiled, StatementIssued};
+use crate::model::event::{
+    EscalationRequested, EscalationWithdrawn, SignerKey, SignoffFiled, StatementIssued,
+};
 use crate::model::ids::StepId;
 use crate::model::runbook::Need;
 
@@ -32,8 +34,8 @@ pub struct SignoffState {
     pub seq: u64,
     /// The person.
     pub person: String,
-    /// Fingerprint of the key.
-    pub fingerprint: String,
+    /// The key.
+    pub key: SignerKey,
     /// True = approve.
     pub approves: bool,
     /// When it was filed, ms since the epoch.
@@ -125,14 +127,14 @@ impl Incident {
         if request
             .signoffs
             .iter()
-            .any(|s| s.person == e.person || s.fingerprint == e.fingerprint)
+            .any(|s| s.person == e.person || s.key.fingerprint == e.key.fingerprint)
         {
             return Err(format!("`{}` has answered request {}", e.person, e.request));
         }
         request.signoffs.push(SignoffState {
             seq,
             person: e.person,
-            fingerprint: e.fingerprint,
+            key: e.key,
             approves: e.approves,
             utc_ms: e.utc_ms,
             mono_us: e.mono_us,

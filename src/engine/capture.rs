@@ -1,0 +1,312 @@
+//! Looking, and keeping what was seen: captures, attachments, the baseline, the after-state.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+use std::rc::Rc;
+
+use super::{Engine, EngineError};
+use crate::collectors::{self, Ctx, Limits, Sink, Taken};
+use crate::model::act::{Act, CaptureSpec, Stage};
+use crate::model::event::{
+    BaselineSealed, CaptureEnded, CaptureItem, CaptureStarted, FileAttached, ItemStatus,
+};
+use crate::model::ids::StepId;
+use crate::redact::Redactor;
+use crate::store::{ExhibitFile, Staging, Stored};
+
+/// One capture that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Captured {
+    /// Number of its `capture.started`.
+    pub capture: u64,
+    /// Folder below `data/`.
+    pub exhibit: String,
+    /// Each thing looked at, with what became of it; holes first where there are very many.
+    pub items: Vec<CaptureItem>,
+    /// Things that stand only in the exhibit's `items.json`.
+    pub more: u64,
+}
+
+/// Items that one record holds; a line of the journal is at most 64 KiB.
+const ITEMS: usize = 100;
+
+impl Engine<'_> {
+    /// Takes the look that a step of the runbook names.
+    pub fn capture_step(&self, id: &StepId, purpose: &str) -> Result<Captured, EngineError> {
+        let act = self.resolve(id)?;
+        let Act::Capture(spec) = &act.act else {
+            let why = "it is no look".into();
+            return Err(EngineError::WrongKind {
+                step: id.clone(),
+                why,
+            });
+        };
+        if !act.only_reads() {
+            let verdict = Box::new(self.judged(&act, None)?);
+            return Err(EngineError::Blocked {
+                step: id.clone(),
+                verdict,
+            });
+        }
+        self.capture(spec, Some(id), purpose)
+    }
+
+    /// Takes a look: recorded, streamed through the redactor into an exhibit, recorded.
+    pub fn capture(
+        &self,
+        spec: &CaptureSpec,
+        step: Option<&StepId>,
+        purpose: &str,
+    ) -> Result<Captured, EngineError> {
+        let case = self.case()?;
+        let started = self.world.clock.now();
+        let name = match step {
+            Some(step) => super::act::file_name(step.as_str()),
+            None => short_name(spec).to_owned(),
+        };
+        let capture = self.record(CaptureStarted {
+            name: name.clone(),
+            spec: spec.clone(),
+            step: step.cloned(),
+            purpose: purpose.to_owned(),
+            mono_us: started.mono_us,
+        })?;
+        let redactor = self.redactor();
+        let staging = case.begin_capture(capture, &name)?;
+        let bench = Bench {
+            staging: &staging,
+            redactor: &redactor,
+            files: RefCell::default(),
+        };
+        let ctx = Ctx {
+            world: self.world,
+            limits: Limits::QUICK,
+            sink: &bench,
+            env: &|| self.plain_env(),
+            // A look changes nothing: what it started needs no settling after a crash.
+            started: &|_| {},
+        };
+        let looked = self.world.wait(collectors::run(ctx, spec)).unwrap_or_default();
+        let kept = bench.finish()?;
+        let items: Vec<CaptureItem> = looked.into_iter().map(|taken| self.item(taken, &kept)).collect();
+        let mut stored: Vec<Stored> = kept.into_values().map(|(s, _)| s).collect();
+        // What became of each thing stands beside the things themselves, for readers of the bundle.
+        let meta = serde_json::to_vec_pretty(&items).unwrap_or_default();
+        stored.push(staging.put("items.json", &meta)?);
+        staging.commit(stored)?;
+        let exhibit = format!("{capture:04}-{name}");
+        let ms = self.world.clock.now().mono_us.saturating_sub(started.mono_us) / 1000;
+        let (items, more) = first_of(items);
+        self.record(CaptureEnded {
+            capture,
+            exhibit: exhibit.clone(),
+            items: items.clone(),
+            more,
+            ms,
+        })?;
+        Ok(Captured {
+            capture,
+            exhibit,
+            items,
+            more,
+        })
+    }
+
+    fn item(&self, taken: Taken, kept: &BTreeMap<String, (Stored, u32)>) -> CaptureItem {
+        let (bytes, sha256, redactions) = match kept.get(&taken.name) {
+            Some((stored, redactions)) => (stored.len, stored.sha256.to_string(), *redactions),
+            None => (0, String::new(), 0),
+        };
+        CaptureItem {
+            name: taken.name,
+            source: self.scrubbed(&taken.source),
+            status: taken.status,
+            why: taken.why.map(|w| self.scrubbed(&w)),
+            bytes,
+            sha256,
+            redactions,
+        }
+    }
+
+    /// Keeps a file of the responder, as it is but for its secrets.
+    pub fn attach(&self, path: &Path) -> Result<Captured, EngineError> {
+        const CAP: u64 = 1 << 30;
+        let case = self.case()?;
+        let no = |e: io::Error| EngineError::File {
+            path: path.display().to_string(),
+            why: e.to_string(),
+        };
+        let stat = self.world.files.stat(path).map_err(no)?;
+        if !stat.is_file || stat.len > CAP {
+            let why = if stat.is_file {
+                "it is longer than 1 GiB"
+            } else {
+                "it is no regular file"
+            };
+            return Err(EngineError::File {
+                path: path.display().to_string(),
+                why: why.into(),
+            });
+        }
+        let mut source = self.world.files.open(path).map_err(no)?;
+        let redactor = self.redactor();
+        // The folder is numbered after the record that will name it.
+        let seq = self.incident()?.records;
+        let staging = case.begin_capture(seq, "attached")?;
+        let file_name = path
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let name = format!(
+            "file-{}",
+            super::act::file_name(&file_name)
+                .chars()
+                .take(60)
+                .collect::<String>()
+        );
+        let mut out = redactor.stream(staging.create(&name)?);
+        io::copy(&mut source, &mut out).map_err(no)?;
+        let (file, receipts) = out.finish().map_err(no)?;
+        let stored = staging.commit(vec![file.finish()?])?;
+        let items: Vec<CaptureItem> = stored
+            .iter()
+            .map(|s| CaptureItem {
+                name: name.clone(),
+                source: path.display().to_string(),
+                status: ItemStatus::Collected,
+                why: None,
+                bytes: s.len,
+                sha256: s.sha256.to_string(),
+                redactions: u32::try_from(receipts.len()).unwrap_or(u32::MAX),
+            })
+            .collect();
+        let exhibit = format!("{seq:04}-attached");
+        let event = FileAttached {
+            exhibit: exhibit.clone(),
+            from: path.display().to_string(),
+            items: items.clone(),
+        };
+        let capture = self.record(event)?;
+        Ok(Captured {
+            capture,
+            exhibit,
+            items,
+            more: 0,
+        })
+    }
+
+    /// Seals the baseline over every capture so far. From here on things may be changed.
+    pub fn seal_baseline(&self, unknown: Vec<String>) -> Result<u64, EngineError> {
+        let incident = self.incident()?;
+        let captures: Vec<u64> = incident
+            .captures
+            .iter()
+            .filter(|(_, c)| c.exhibit.is_some())
+            .map(|(seq, _)| *seq)
+            .collect();
+        let unknown = unknown.iter().map(|u| self.scrubbed(u)).collect();
+        self.record(BaselineSealed {
+            captures,
+            unknown,
+            mono_us: self.world.clock.now().mono_us,
+        })
+    }
+
+    /// Takes every look of the baseline again, for the state after recovery.
+    pub fn capture_after(&self) -> Result<Vec<Captured>, EngineError> {
+        let mut specs: Vec<CaptureSpec> = Vec::new();
+        for step in self.runbook.stage(Stage::Assess) {
+            if let Act::Capture(_) = &step.act {
+                if let Act::Capture(spec) = self.resolved(step)?.act {
+                    specs.push(spec);
+                }
+            }
+        }
+        if specs.is_empty() {
+            specs.push(CaptureSpec::Host);
+        }
+        specs
+            .iter()
+            .map(|spec| self.capture(spec, None, "after"))
+            .collect()
+    }
+}
+
+/// As many items as a record holds, the holes before all others, and how many are left out.
+fn first_of(mut items: Vec<CaptureItem>) -> (Vec<CaptureItem>, u64) {
+    if items.len() <= ITEMS {
+        return (items, 0);
+    }
+    items.sort_by_key(|i| i.status == ItemStatus::Collected);
+    let more = items.len() - ITEMS;
+    items.truncate(ITEMS);
+    (items, u64::try_from(more).unwrap_or(u64::MAX))
+}
+
+/// Where collectors put what they see: redacted and hashed on the way.
+struct Bench<'s, 'c> {
+    staging: &'s Staging<'c>,
+    redactor: &'s Redactor,
+    files: RefCell<BTreeMap<String, Rc<RefCell<Slot<'s>>>>>,
+}
+
+/// One file being written; empty once it is finished.
+struct Slot<'s> {
+    stream: Option<crate::redact::Stream<'s, ExhibitFile>>,
+}
+
+impl<'s> Sink for Bench<'s, '_> {
+    fn open<'o>(&'o self, name: &str) -> io::Result<Box<dyn Write + 'o>> {
+        let file = self.staging.create(name).map_err(io::Error::other)?;
+        let slot = Rc::new(RefCell::new(Slot {
+            stream: Some(self.redactor.stream(file)),
+        }));
+        self.files.borrow_mut().insert(name.to_owned(), Rc::clone(&slot));
+        Ok(Box::new(Pen(slot)))
+    }
+}
+
+struct Pen<'s>(Rc<RefCell<Slot<'s>>>);
+
+impl Write for Pen<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0.borrow_mut().stream {
+            Some(stream) => stream.write(bytes),
+            None => Err(io::Error::other("the file is finished")),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Bench<'_, '_> {
+    /// Makes every file durable and says what it is, with how many secrets were taken out.
+    fn finish(&self) -> Result<BTreeMap<String, (Stored, u32)>, EngineError> {
+        let mut kept = BTreeMap::new();
+        for (name, slot) in std::mem::take(&mut *self.files.borrow_mut()) {
+            let Some(stream) = slot.borrow_mut().stream.take() else {
+                continue;
+            };
+            let (file, receipts) = stream.finish().map_err(|e| EngineError::File {
+                path: name.clone(),
+                why: e.to_string(),
+            })?;
+            let count = u32::try_from(receipts.len()).unwrap_or(u32::MAX);
+            kept.insert(name, (file.finish()?, count));
+        }
+        Ok(kept)
+    }
+}
+
+fn short_name(spec: &CaptureSpec) -> &'static str {
+    match spec {
+        CaptureSpec::Host => "host",
+        CaptureSpec::Command { .. } => "command",
+        CaptureSpec::File { .. } => "file",
+        CaptureSpec::Git { .. } => "git",
+    }
+}

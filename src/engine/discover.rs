@@ -1,0 +1,173 @@
+//! What is there to stop: what was written in advance, and what two seconds of looking find here.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{Engine, EngineError};
+use crate::local::{cron, systemd, tree};
+use crate::model::event::Aim;
+use crate::model::grant::{Target, Tree};
+
+/// What would be stopped, and what could not be looked at.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Found {
+    /// What would be stopped, listed first, then found.
+    pub aims: Vec<Aim>,
+    /// What each found thing is, in words, in the order of `aims`.
+    pub words: Vec<String>,
+    /// What could not be used or looked at, and why.
+    pub problems: Vec<String>,
+}
+
+/// How long the look may take.
+const LOOK: Duration = Duration::from_secs(2);
+
+impl Engine<'_> {
+    /// Looks, changing nothing.
+    pub fn discover(&self) -> Result<Found, EngineError> {
+        let mut found = Found::default();
+        found
+            .problems
+            .extend(self.mistakes.iter().map(ToString::to_string));
+        for target in &self.inventory.targets {
+            let window = match self.registry.of(target) {
+                Some(Ok(adapter)) => {
+                    found.problems.extend(
+                        adapter
+                            .check(target)
+                            .iter()
+                            .map(|p| format!("{}: {p}", target.id())),
+                    );
+                    adapter.window()
+                }
+                Some(Err(e)) => {
+                    found.problems.push(format!("{}: {e}", target.id()));
+                    Duration::ZERO
+                }
+                None => Duration::ZERO,
+            };
+            found.add(target.clone(), window, "access.yaml", words_of(target));
+        }
+        self.look_here(&mut found);
+        Ok(found)
+    }
+
+    fn look_here(&self, found: &mut Found) {
+        let listed: Vec<Tree> = self
+            .inventory
+            .targets
+            .iter()
+            .filter_map(|t| match t {
+                Target::Tree(tree) => Some(tree.clone()),
+                _ => None,
+            })
+            .collect();
+        match tree::find(&*self.world.host, &listed) {
+            Err(e) => found.problems.push(e.to_string()),
+            Ok(trees) => {
+                for seen in trees {
+                    let words = tree_words(&seen);
+                    let id = seen.tree.id.clone();
+                    match found.aims.iter().position(|a| *a.target.id() == id) {
+                        Some(at) => {
+                            if let Some(slot) = found.words.get_mut(at) {
+                                *slot = words;
+                            }
+                        }
+                        None => found.add(Target::Tree(seen.tree), Duration::ZERO, "scan", words),
+                    }
+                }
+            }
+        }
+        let looks = self.world.wait(self.world.timeout(LOOK, cron::find(self.world)));
+        match looks.flatten() {
+            None => found
+                .problems
+                .push("looking through crontabs took longer than 2 s".into()),
+            Some((triggers, problems)) => {
+                for trigger in triggers {
+                    let target = Target::Trigger(trigger);
+                    let words = words_of(&target);
+                    found.add(target, Duration::ZERO, "scan", words);
+                }
+                found.problems.extend(problems);
+            }
+        }
+        for trigger in systemd::find(self.world, None) {
+            let target = Target::Trigger(trigger);
+            let words = words_of(&target);
+            found.add(target, Duration::ZERO, "scan", words);
+        }
+    }
+}
+
+impl Found {
+    fn add(&mut self, target: Target, window: Duration, found_by: &str, words: String) {
+        let names: BTreeSet<&str> = self.aims.iter().map(|a| a.target.id().as_str()).collect();
+        if names.contains(target.id().as_str()) || self.aims.iter().any(|a| same(&a.target, &target)) {
+            return;
+        }
+        let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+        self.aims.push(Aim {
+            target,
+            window_ms,
+            found_by: found_by.to_owned(),
+        });
+        self.words.push(words);
+    }
+}
+
+/// True where two targets are one thing under two names.
+fn same(a: &Target, b: &Target) -> bool {
+    match (a, b) {
+        (Target::Grant(a), Target::Grant(b)) => {
+            a.provider == b.provider && a.with == b.with && !a.with.is_empty()
+        }
+        (Target::Trigger(a), Target::Trigger(b)) => a.kind == b.kind,
+        (Target::Tree(a), Target::Tree(b)) => a.rule == b.rule,
+        _ => false,
+    }
+}
+
+fn tree_words(found: &tree::FoundTree) -> String {
+    let count = match found.look.members.len() {
+        0 => "nothing running here now".to_owned(),
+        1 => "1 process".to_owned(),
+        n => format!("{n} processes"),
+    };
+    let pids: Vec<String> = found
+        .look
+        .members
+        .iter()
+        .take(6)
+        .map(|m| m.process.id.pid.to_string())
+        .collect();
+    let spared = match found.look.spared.first() {
+        Some(member) => format!("; left alone: {} ({})", member.process.id.pid, member.why),
+        None => String::new(),
+    };
+    let list = if pids.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", pids.join(", "))
+    };
+    format!("{}: {count}{list}{spared}", found.tree.agent)
+}
+
+fn words_of(target: &Target) -> String {
+    use crate::model::grant::TriggerKind;
+    match target {
+        Target::Grant(g) => {
+            let with: Vec<String> = g.with.iter().map(|(k, v)| format!("{k} {v}")).collect();
+            format!("{} {}", g.provider, with.join(", "))
+        }
+        Target::Tree(t) => format!("processes of {}", t.agent),
+        Target::Trigger(t) => match &t.kind {
+            TriggerKind::Cron { user, contains } => format!("crontab of {user}, lines with `{contains}`"),
+            TriggerKind::CronFile { path, contains } => format!("{path}, lines with `{contains}`"),
+            TriggerKind::Systemd { unit, .. } => format!("systemd unit {unit}"),
+            TriggerKind::Provider { provider, .. } => format!("at {provider}"),
+            TriggerKind::Manual { how } => format!("by hand: {how}"),
+        },
+    }
+}

@@ -1,0 +1,401 @@
+//! The single writer: every event is folded, written, synced and then believed, in that order.
+//!
+//! An event that could not follow is refused before it reaches the disk. Where the case folder cannot
+//! be written, the record goes on in a spool and says so: stop never waits for a disk.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::EngineError;
+use crate::journal::Hash;
+use crate::model::event::{Event, JournalRecovered};
+use crate::model::ids::IncidentId;
+use crate::model::incident::Incident;
+use crate::model::time::Moment;
+use crate::store::{Appended, Case, Draft, Locked, Spool, StoreError};
+use crate::world::World;
+
+/// An event as the readers beside the journal (screen, `--json`) see it.
+pub struct Told<'a> {
+    /// Its number in the journal, or in the spool.
+    pub seq: u64,
+    /// When, RFC 3339.
+    pub ts: &'a str,
+    /// Who.
+    pub who: &'a str,
+    /// What.
+    pub event: &'a Event,
+}
+
+/// Hears every event of this run, once it is believed.
+pub type Listener<'w> = Box<dyn FnMut(&Told<'_>) + 'w>;
+
+/// Writes events and keeps the fold.
+pub struct Recorder<'w> {
+    world: &'w World,
+    case: Option<Rc<Case>>,
+    spool: Option<Spool>,
+    spool_folders: Vec<std::path::PathBuf>,
+    incident: Option<Incident>,
+    /// Hashes of the lines read or written, by number: a sign-off names the head it saw.
+    hashes: Vec<Hash>,
+    /// Who is at the keyboard.
+    pub who: String,
+    /// What went wrong with the record itself, in words, for the screen.
+    pub troubles: Vec<String>,
+    /// The reader beside the journal.
+    pub listener: Option<Listener<'w>>,
+}
+
+/// How long another terminal may hold the record before we give up, in milliseconds.
+const LOCK_WAIT_MS: u32 = 3_000;
+
+impl<'w> Recorder<'w> {
+    /// A recorder over a case; `None` where no folder could be made. `spool_folders` take over then.
+    pub fn new(
+        world: &'w World,
+        case: Option<Case>,
+        spool_folders: Vec<std::path::PathBuf>,
+        who: &str,
+    ) -> Self {
+        Recorder {
+            world,
+            case: case.map(Rc::new),
+            spool: None,
+            spool_folders,
+            incident: None,
+            hashes: Vec::new(),
+            who: who.to_owned(),
+            troubles: Vec::new(),
+            listener: None,
+        }
+    }
+
+    /// The case, where there is one on disk.
+    pub fn case(&self) -> Option<Rc<Case>> {
+        self.case.clone()
+    }
+
+    /// The incident as far as it is known.
+    pub fn incident(&self) -> Option<&Incident> {
+        self.incident.as_ref()
+    }
+
+    /// Number and hash of the newest record.
+    pub fn head(&self) -> Option<(u64, Hash)> {
+        let hash = self.hashes.last()?;
+        Some((u64::try_from(self.hashes.len()).ok()?.checked_sub(1)?, *hash))
+    }
+
+    /// Hash of the line of this record.
+    pub fn hash_of(&self, seq: u64) -> Option<Hash> {
+        self.hashes.get(usize::try_from(seq).ok()?).copied()
+    }
+
+    /// Both clocks.
+    pub fn now(&self) -> Moment {
+        self.world.clock.now()
+    }
+
+    /// Where the record goes instead of the case folder.
+    pub fn spooled_to(&self) -> Option<String> {
+        self.spool.as_ref().map(|s| s.place().to_string())
+    }
+
+    /// Reads what is new on disk.
+    pub fn catch_up(&mut self) -> Result<(), EngineError> {
+        let Some(case) = self.case.clone() else {
+            return Ok(());
+        };
+        self.locked(&case, |this, locked| this.read(locked))
+    }
+
+    /// Writes one event.
+    pub fn record(&mut self, event: impl Into<Event>) -> Result<u64, EngineError> {
+        let event = event.into();
+        self.decide(move |_| Ok((vec![event], ())))
+            .map(|(seqs, ())| seqs.first().copied().unwrap_or(0))
+    }
+
+    /// Writes a group of events with one sync.
+    pub fn record_all(&mut self, events: Vec<Event>) -> Result<Vec<u64>, EngineError> {
+        self.decide(move |_| Ok((events, ()))).map(|(seqs, ())| seqs)
+    }
+
+    /// Decides on the newest state and writes what was decided, with nobody in between.
+    pub fn decide<T>(
+        &mut self,
+        decide: impl FnOnce(Option<&Incident>) -> Result<(Vec<Event>, T), EngineError>,
+    ) -> Result<(Vec<u64>, T), EngineError> {
+        let case = match &self.case {
+            Some(case) if self.spool.is_none() => Rc::clone(case),
+            _ => {
+                let (events, value) = decide(self.incident.as_ref())?;
+                return Ok((self.write_spooled(events)?, value));
+            }
+        };
+        self.locked(&case, |this, locked| {
+            this.read(locked)?;
+            let (events, value) = decide(this.incident.as_ref())?;
+            Ok((this.write(locked, events)?, value))
+        })
+    }
+
+    fn locked<T>(
+        &mut self,
+        case: &Case,
+        run: impl FnOnce(&mut Self, &mut Locked<'_>) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        const PAUSE_MS: u32 = 5;
+        let world = self.world;
+        let mut locked = case.lock(|tries| {
+            world.clock.pause(Duration::from_millis(PAUSE_MS.into()));
+            tries < LOCK_WAIT_MS / PAUSE_MS
+        })?;
+        run(self, &mut locked)
+    }
+
+    fn read(&mut self, locked: &mut Locked<'_>) -> Result<(), EngineError> {
+        let mut fold = Fold {
+            incident: self.incident.take(),
+            hashes: &mut self.hashes,
+            broken: None,
+        };
+        let read = locked.read(|line| fold.line(line));
+        let Fold { incident, broken, .. } = fold;
+        self.incident = incident;
+        let caught_up = read?;
+        if let Some(error) = broken {
+            return Err(error);
+        }
+        if let Some(torn) = caught_up.torn {
+            let event = JournalRecovered {
+                bytes: torn.len,
+                sha256: torn.sha256.to_string(),
+                file: torn.path.display().to_string(),
+            };
+            self.write(locked, vec![event.into()])?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, locked: &mut Locked<'_>, events: Vec<Event>) -> Result<Vec<u64>, EngineError> {
+        let ts = self.now().rfc3339();
+        self.rehearse(&ts, &events)?;
+        let drafts = events.iter().map(|e| self.draft(&ts, e)).collect();
+        match locked.append_group(drafts) {
+            Ok(appended) => self.believe(&ts, events, &appended),
+            Err(e) if e.is_unwritable() => {
+                self.begin_spool(&e);
+                self.write_spooled(events)
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Folds on a copy first: what cannot follow never reaches the disk.
+    fn rehearse(&self, ts: &str, events: &[Event]) -> Result<(), EngineError> {
+        // Facts can always follow once their target is known, and there may be thousands of them.
+        if let (Some(incident), true) = (
+            &self.incident,
+            events.iter().all(|e| matches!(e, Event::StopFacts(_))),
+        ) {
+            let known = |e: &Event| match e {
+                Event::StopFacts(e) => incident.stop.targets.contains_key(&e.target),
+                _ => false,
+            };
+            if events.iter().all(known) {
+                return Ok(());
+            }
+        }
+        let mut next = u64::try_from(self.hashes.len()).unwrap_or(u64::MAX);
+        let mut copy = self.incident.clone();
+        for event in events {
+            copy = Some(Incident::apply(copy, next, ts, &self.who, "", event.clone())?);
+            next += 1;
+        }
+        Ok(())
+    }
+
+    fn believe(
+        &mut self,
+        ts: &str,
+        events: Vec<Event>,
+        appended: &[Appended],
+    ) -> Result<Vec<u64>, EngineError> {
+        let mut seqs = Vec::with_capacity(events.len());
+        for (event, at) in events.into_iter().zip(appended) {
+            if at.reserve_freed {
+                self.troubles
+                    .push("the disk is full: the journal's reserve was given up for the record".into());
+            }
+            let who = self.who.clone();
+            if let Some(listener) = &mut self.listener {
+                listener(&Told {
+                    seq: at.seq,
+                    ts,
+                    who: &who,
+                    event: &event,
+                });
+            }
+            let before = self.incident.take();
+            self.incident = Some(Incident::apply(
+                before,
+                at.seq,
+                ts,
+                &who,
+                &at.hash.to_string(),
+                event,
+            )?);
+            self.hashes.push(at.hash);
+            seqs.push(at.seq);
+        }
+        Ok(seqs)
+    }
+
+    fn draft(&self, ts: &str, event: &Event) -> Draft {
+        Draft {
+            ts: ts.to_owned(),
+            kind: event.kind().to_owned(),
+            v: event.version(),
+            what: event.fields(),
+            who: self.who.clone(),
+        }
+    }
+
+    fn begin_spool(&mut self, why: &StoreError) {
+        if self.spool.is_some() {
+            return;
+        }
+        let id = match &self.incident {
+            Some(incident) => incident.id().clone(),
+            None => return,
+        };
+        self.open_spool(&id, why.to_string());
+    }
+
+    /// Starts a spool for an incident whose folder could not be made at all.
+    pub fn open_spool(&mut self, id: &IncidentId, why: String) {
+        let spool = Spool::open(id, self.spool_folders.clone());
+        self.troubles.push(format!(
+            "the case folder cannot be written ({why}); the record goes on in {}",
+            spool.place()
+        ));
+        self.spool = Some(spool);
+    }
+
+    fn write_spooled(&mut self, events: Vec<Event>) -> Result<Vec<u64>, EngineError> {
+        if self.spool.is_none() {
+            // The first event names the incident.
+            let id = match (events.first(), &self.incident) {
+                (Some(Event::Opened(e)), _) => e.id.clone(),
+                (_, Some(incident)) => incident.id().clone(),
+                _ => return Err(EngineError::NoIncident),
+            };
+            self.open_spool(&id, "there is none".into());
+        }
+        let ts = self.now().rfc3339();
+        self.rehearse(&ts, &events)?;
+        let drafts: Vec<Draft> = events.iter().map(|e| self.draft(&ts, e)).collect();
+        let mut appended = Vec::with_capacity(drafts.len());
+        if let Some(spool) = &mut self.spool {
+            for draft in drafts {
+                appended.push(spool.append(draft)?);
+            }
+        }
+        // Numbers of spooled records run on from what is known; the spool has a chain of its own.
+        let base = u64::try_from(self.hashes.len()).unwrap_or(u64::MAX);
+        for (n, at) in (0..).zip(appended.iter_mut()) {
+            at.seq = base + n;
+        }
+        self.believe(&ts, events, &appended)
+    }
+
+    /// Takes a spool that an earlier run left into the case.
+    pub fn absorb_spools(&mut self) -> Result<u64, EngineError> {
+        let Some(case) = self.case.clone() else {
+            return Ok(0);
+        };
+        let folders = self.spool_folders.clone();
+        let outcome = self.locked(&case, |this, locked| {
+            this.read(locked)?;
+            let mut taken = 0;
+            for folder in Spool::find(case.id(), &folders) {
+                let spool = Spool::load(&folder)?;
+                let ts = this.now().rfc3339();
+                let who = this.who.clone();
+                taken += locked.absorb(&spool, &ts, &who)?.records;
+            }
+            Ok(taken)
+        });
+        if outcome.as_ref().is_ok_and(|n| *n > 0) {
+            // What was absorbed is folded by reading the record again from its start.
+            self.incident = None;
+            self.hashes.clear();
+        }
+        outcome
+    }
+}
+
+/// Folds lines as they are read.
+struct Fold<'h> {
+    incident: Option<Incident>,
+    hashes: &'h mut Vec<Hash>,
+    broken: Option<EngineError>,
+}
+
+impl Fold<'_> {
+    fn line(&mut self, line: &crate::journal::Line<'_>) {
+        self.hashes.push(line.hash);
+        if self.broken.is_some() {
+            return;
+        }
+        if let Err(e) = self.fold(line) {
+            self.broken = Some(e);
+        }
+    }
+
+    fn fold(&mut self, line: &crate::journal::Line<'_>) -> Result<(), EngineError> {
+        let event = decode(line)?;
+        let before = self.incident.take();
+        self.incident = Some(Incident::apply(
+            before,
+            line.seq,
+            &line.ts,
+            &line.who,
+            &line.hash.to_string(),
+            event,
+        )?);
+        Ok(())
+    }
+}
+
+/// Reads a line as an event.
+pub fn decode(line: &crate::journal::Line<'_>) -> Result<Event, EngineError> {
+    use crate::model::event::EventError;
+    use crate::model::incident::FoldError;
+    let wrong = |error| FoldError::Event { seq: line.seq, error };
+    let what = serde_json::from_str(&line.what).map_err(|e| {
+        wrong(EventError::Fields {
+            kind: line.kind.to_string(),
+            why: e.to_string(),
+        })
+    })?;
+    Ok(Event::decode(&line.kind, line.v, &what).map_err(wrong)?)
+}
+
+/// Folds a whole record that was read elsewhere (a bundle, another process's case), changing nothing.
+pub fn fold_case(case: &Case) -> Result<Option<(Incident, Vec<Hash>)>, EngineError> {
+    let mut hashes = Vec::new();
+    let mut fold = Fold {
+        incident: None,
+        hashes: &mut hashes,
+        broken: None,
+    };
+    case.read(|line| fold.line(line))?;
+    let Fold { incident, broken, .. } = fold;
+    match broken {
+        Some(error) => Err(error),
+        None => Ok(incident.map(|i| (i, hashes))),
+    }
+}
