@@ -137,6 +137,15 @@ fn child_process() {
                 locked.append(note(n)).unwrap();
             }
         }
+        "append-until-killed" => {
+            let case = store.open_case(&id()).unwrap();
+            let mut locked = case.lock(|_| false).unwrap();
+            locked.read(|_| {}).unwrap();
+            for n in 0.. {
+                let seq = locked.append(note(n)).unwrap().seq;
+                eprintln!("believed {seq}");
+            }
+        }
         "hold-act" => {
             let case = store.open_case(&id()).unwrap();
             let held = case.try_act_lock().unwrap();
@@ -292,5 +301,43 @@ fn a_cut_at_any_byte_of_the_last_three_records_goes_on() {
         assert_eq!(locked.append(note(9)).unwrap().seq, kept as u64);
         drop(locked);
         assert_eq!(desk.reopened().read(|_| {}).unwrap().chain.next, kept as u64 + 1);
+    }
+}
+
+#[test]
+fn what_was_believed_outlives_a_kill() {
+    let desk = Desk::new();
+    let mut at_least = 0;
+    for round in 1..=20 {
+        let mut writer = child(&[], "append-until-killed", desk.folder.path())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = std::io::BufReader::new(writer.stderr.take().unwrap());
+        let mut believed = std::io::BufRead::lines(said)
+            .map_while(Result::ok)
+            .filter_map(|line| {
+                line.strip_prefix("believed ")
+                    .and_then(|seq| seq.parse::<u64>().ok())
+            });
+        let seen: Vec<u64> = believed.by_ref().take(round).collect();
+        writer.kill().unwrap();
+        // What it said between the last look and its end counts as well.
+        let last = believed.last().or(seen.last().copied()).unwrap();
+        writer.wait().unwrap();
+        assert!(
+            last >= at_least,
+            "round {round} went on where the one before ended"
+        );
+
+        let case = desk.reopened();
+        let mut locked = case.lock(|_| false).unwrap();
+        let next = locked.read(|_| {}).unwrap().chain.next;
+        assert!(
+            next > last,
+            "round {round}: record {last} was believed, {next} are there"
+        );
+        at_least = next;
     }
 }
