@@ -9,7 +9,7 @@ use incident::model::secret::{Secret, SecretRef};
 use incident::world::clock::RealClock;
 use incident::world::entropy::RealEntropy;
 use incident::world::files::RealFiles;
-use incident::world::host::RealHost;
+use incident::world::host::{Host, RealHost};
 use incident::world::http::{Http, HttpRequest, HttpResponse};
 use incident::world::secrets::{SecretError, Secrets};
 use incident::world::spawn::{Command, RealSpawn};
@@ -127,4 +127,27 @@ pub fn start_agent(script: &str) {
         .status();
     assert!(started.unwrap().success());
     appears(Path::new(&up));
+    settle();
+}
+
+/// Waits until nobody starts or ends for a moment: programs between fork and exec still look like another.
+fn settle() {
+    let host = RealHost::new();
+    let names = || -> Vec<_> {
+        let all = host.processes().unwrap();
+        all.into_iter()
+            .filter(|p| p.state != 'Z')
+            .map(|p| (p.id, p.argv))
+            .collect()
+    };
+    let (mut before, mut quiet) = (names(), 0);
+    for _ in 0..40 {
+        pause(50);
+        let now = names();
+        quiet = if now == before { quiet + 1 } else { 0 };
+        before = now;
+        if quiet == 4 {
+            return;
+        }
+    }
 }
