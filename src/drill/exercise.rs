@@ -5,12 +5,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::clock::{Passing, SimClock};
-use super::colleague::Colleague;
+use super::colleague::{CannotSign, Colleague};
 use super::entropy::Seeded;
 use super::executor::SimExecutor;
 use super::ports::{NoInterrupt, Port, SimSecrets};
 use super::scenario::{Inject, Scenario, ScenarioError};
-use super::sim::{Shared, Sim, Truth};
+use super::sim::{KEY, Shared, Sim, Truth};
+use crate::engine::Written;
 use crate::world::{World, WorldKind};
 
 /// A drill at the moment the pager goes off.
@@ -22,16 +23,28 @@ pub struct Exercise {
     /// What was laid out.
     pub scenario: Scenario,
     /// The people who can sign, the responder first.
-    pub people: Vec<Colleague>,
+    pub people: Rc<[Colleague]>,
     port: Port,
+}
+
+/// An answer on its way.
+pub struct Reply {
+    /// Who answers.
+    pub who: String,
+    /// How long after the answer before it this one comes.
+    pub after: Duration,
+    /// The text that was signed.
+    pub statement: String,
+    /// Its signature.
+    pub signature: String,
 }
 
 impl Exercise {
     /// Sets up a shipped drill. The same name and seed give the same bytes.
     pub fn new(id: &str, seed: u64) -> Result<Self, ScenarioError> {
         let scenario = Scenario::shipped(id)?;
-        let people = Colleague::all(&scenario, seed);
         let sim = Sim::new(scenario.clone(), seed);
+        let people = Rc::clone(&sim.people);
         let (begin, page_us) = (sim.now, sim.page_us());
         let shared = Rc::new(Shared(RefCell::new(sim)));
         let clock = SimClock::new(begin);
@@ -63,6 +76,55 @@ impl Exercise {
             people,
             port,
         })
+    }
+
+    /// The files this team wrote in advance.
+    pub fn written(&self) -> Written {
+        let file = |name: &str, text: String| Some((format!("{name} of the drill"), text.into_bytes()));
+        let roster: String = self.people.iter().map(Colleague::roster_line).collect();
+        Written {
+            folder: None,
+            runbook: file(
+                "runbook.yaml",
+                self.scenario.runbook().unwrap_or_default().to_owned(),
+            ),
+            access: file(
+                "access.yaml",
+                self.scenario.access().unwrap_or_default().to_owned(),
+            ),
+            signers: file("allowed_signers", roster),
+        }
+    }
+
+    /// The made-up secret of a token, so that tests can look for it where it must not be.
+    pub fn secret_of(&self, token: &str) -> String {
+        self.sim(|sim| sim.harbor.secret_of(token).to_owned())
+    }
+
+    /// Where the responder's key lies on the simulated host.
+    pub fn key_path(&self) -> String {
+        let home = self.sim(|sim| sim.machine.home());
+        home.join(KEY).display().to_string()
+    }
+
+    /// What everybody but the responder sends back when asked to sign this, the quickest first.
+    pub fn answers(&self, statement: &str) -> Result<Vec<Reply>, CannotSign> {
+        let mut others: Vec<&Colleague> = self.people.iter().skip(1).collect();
+        others.sort_by_key(|person| person.answers_after);
+        let mut before = Duration::ZERO;
+        let mut replies = Vec::new();
+        for person in others {
+            if let Some(answer) = person.answer(statement)? {
+                replies.push(Reply {
+                    who: person.name.clone(),
+                    after: person.answers_after.saturating_sub(before),
+                    statement: answer.statement,
+                    signature: answer.signature,
+                });
+                before = person.answers_after;
+            }
+        }
+        Ok(replies)
     }
 
     /// News that reached the person since it was last asked for.

@@ -11,9 +11,16 @@ pub mod executor;
 pub mod exercise;
 pub mod harbor;
 pub mod host;
+pub mod player;
 pub mod ports;
 pub mod programs;
+pub mod run;
 pub mod scenario;
 pub mod score;
 pub mod sim;
 pub mod spawn;
+
+pub use exercise::Exercise;
+pub use player::Player;
+pub use run::{DrillError, Outcome, run};
+pub use score::Sheet;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::host::Machine;
 use super::ports::Port;
-use super::sim::What;
+use super::sim::{KEY, What};
 use crate::world::Later;
 
 /// What a program printed and how it ended.
@@ -40,6 +40,7 @@ pub const PROGRAMS: &[Program] = &[
     ("docker", |call| Box::pin(async move { docker(call) })),
     ("harborctl", |call| Box::pin(harborctl(call))),
     ("psql", |call| Box::pin(psql(call))),
+    ("ssh-keygen", |call| Box::pin(async move { ssh_keygen(call) })),
     ("systemctl", |_| {
         Box::pin(async { fail(4, "Unit could not be found: this host has none in the drill.") })
     }),
@@ -94,6 +95,29 @@ fn crontab(call: Call<'_>) -> Output {
         }
         _ => fail(1, "usage: crontab [-u user] -l | -"),
     })
+}
+
+/// `ssh-keygen -Y sign -f KEY -n NAMESPACE`, over standard input, with the responder's drill key.
+fn ssh_keygen(call: Call<'_>) -> Output {
+    let words: Vec<&str> = call.args.iter().map(String::as_str).collect();
+    let ["-Y", "sign", "-f", key, "-n", namespace] = words.as_slice() else {
+        return fail(1, "ssh-keygen: only `-Y sign` is known in this drill");
+    };
+    let text = call.stdin.unwrap_or_default().as_bytes();
+    let signed = call.port.with(|sim| {
+        let mine = Path::new(key) == sim.machine.home().join(KEY);
+        let person = sim.people.first().filter(|_| mine)?;
+        person.sign(namespace, text).ok()
+    });
+    signed.map_or_else(
+        || {
+            fail(
+                255,
+                format!("Couldn't load identity {key}: No such file or directory"),
+            )
+        },
+        ok,
+    )
 }
 
 /// `docker ps`, `docker pause NAME`, `docker unpause NAME`.

@@ -70,6 +70,8 @@ pub struct Scenario {
     pub claims: Vec<Claim>,
     /// Mistakes the scenario invites.
     pub traps: Vec<Trap>,
+    /// Steps of the runbook that nothing calls for.
+    pub bait: Vec<String>,
     /// Platform acts that need a sign-off on record.
     pub at_boundary: Vec<Action>,
     /// What a good end looks like.

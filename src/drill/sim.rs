@@ -1,11 +1,13 @@
 //! Everything that goes on in a drill by itself, in order of time, and the log of what really happened.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use serde::Serialize;
 
 use super::agent::Agent;
 use super::clock::{Passing, SimClock};
+use super::colleague::Colleague;
 use super::entropy::Seeded;
 use super::harbor::{Audit, Harbor, Holder, Service, Volume};
 use super::host::{Machine, Whose};
@@ -24,6 +26,8 @@ pub struct Sim {
     pub machine: Machine,
     /// The agent's mind; its processes are the machine's.
     pub agent: Agent,
+    /// The people who can sign, the responder first.
+    pub people: Rc<[Colleague]>,
     /// Randomness of latencies.
     pub weather: Seeded,
     /// What happened.
@@ -89,6 +93,9 @@ pub enum What {
     Told(Inject),
 }
 
+/// The responder's key, below the home folder.
+pub const KEY: &str = ".ssh/id_ed25519";
+
 const MINUTE_US: u64 = 60_000_000;
 
 impl Sim {
@@ -147,6 +154,7 @@ impl Sim {
             boot_utc_ms: now.utc_ms - i64::try_from(now.mono_us / 1_000).unwrap_or(0),
             page_us: place(scenario.page.0),
             cron_us: now.mono_us + MINUTE_US - past_ms * 1_000,
+            people: Colleague::all(&scenario, seed).into(),
             weather: Seeded::new(seed, "weather"),
             log: Vec::new(),
             told: 0,

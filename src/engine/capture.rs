@@ -115,12 +115,17 @@ impl Engine<'_> {
     }
 
     fn item(&self, taken: Taken, kept: &BTreeMap<String, (Stored, u32)>) -> CaptureItem {
-        let (bytes, sha256, redactions) = match kept.get(&taken.name) {
-            Some((stored, redactions)) => (stored.len, stored.sha256.to_string(), *redactions),
-            None => (0, String::new(), 0),
+        let (name, bytes, sha256, redactions) = match kept.get(&taken.name) {
+            Some((stored, redactions)) => (
+                stored.path.display().to_string(),
+                stored.len,
+                stored.sha256.to_string(),
+                *redactions,
+            ),
+            None => (taken.name, 0, String::new(), 0),
         };
         CaptureItem {
-            name: taken.name,
+            name,
             source: self.scrubbed(&taken.source),
             status: taken.status,
             why: taken.why.map(|w| self.scrubbed(&w)),
@@ -259,7 +264,8 @@ struct Slot<'s> {
 
 impl<'s> Sink for Bench<'s, '_> {
     fn open<'o>(&'o self, name: &str) -> io::Result<Box<dyn Write + 'o>> {
-        let file = self.staging.create(name).map_err(io::Error::other)?;
+        let kept_as = exhibit_name(name, self.files.borrow().len());
+        let file = self.staging.create(&kept_as).map_err(io::Error::other)?;
         let slot = Rc::new(RefCell::new(Slot {
             stream: Some(self.redactor.stream(file)),
         }));
@@ -302,11 +308,36 @@ impl Bench<'_, '_> {
     }
 }
 
+/// The name under which a case takes a file: as it is where it can be, else numbered and flat.
+fn exhibit_name(name: &str, number: usize) -> String {
+    const TAIL: usize = 90;
+    let flat = super::act::file_name(name);
+    if flat == name && flat.len() <= TAIL && !flat.starts_with('.') {
+        return flat;
+    }
+    let tail = flat.get(flat.len().saturating_sub(TAIL)..).unwrap_or("file");
+    format!("{number:04}-{tail}")
+}
+
 fn short_name(spec: &CaptureSpec) -> &'static str {
     match spec {
         CaptureSpec::Host => "host",
         CaptureSpec::Command { .. } => "command",
         CaptureSpec::File { .. } => "file",
         CaptureSpec::Git { .. } => "git",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::exhibit_name;
+
+    #[test]
+    fn every_name_becomes_one_that_a_case_takes() {
+        assert_eq!(exhibit_name("stdout", 3), "stdout");
+        assert_eq!(exhibit_name("a/B c.jsonl", 3), "0003-a-b-c.jsonl");
+        assert_eq!(exhibit_name(".env", 0), "0000-.env");
+        assert_eq!(exhibit_name("é/../x", 1), "0001---..-x");
+        assert_eq!(exhibit_name(&"x".repeat(300), 9).len(), 95);
     }
 }

@@ -8,10 +8,12 @@ use incident::drill::exercise::Exercise;
 use incident::drill::harbor::{Action, VolumeState};
 use incident::drill::scenario::Scenario;
 use incident::drill::sim::{Truth, What};
+use incident::drill::{Outcome, Player};
 use incident::model::fact::{Fact, Observed, Proof, TargetKind, proof};
 use incident::model::inventory::Inventory;
 use incident::model::secret::Secret;
 use incident::providers::{Ctx, Limits, Registry};
+use incident::store::Store;
 use incident::world::host::Signal;
 use incident::world::http::{HttpRequest, HttpResponse, TlsFiles};
 use incident::world::spawn::{Command, End};
@@ -439,4 +441,93 @@ fn the_shipped_engine_for_tables_cuts_the_platform_of_the_drill_and_proves_it() 
         VolumeState::Live,
         "its queued deletion was called off"
     );
+}
+
+fn played(player: Player, seed: u64) -> (Outcome, Vec<u8>) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().join("cases"));
+    let outcome = incident::drill::run("nine-seconds", player, seed, &store).unwrap();
+    let journal = std::fs::read(outcome.case.as_ref().unwrap().join("journal.jsonl")).unwrap();
+    (outcome, journal)
+}
+
+#[test]
+fn a_careful_player_follows_the_walk_and_loses_nothing() {
+    let (outcome, journal) = played(Player::Careful, 1);
+    let text = String::from_utf8_lossy(&journal);
+    assert!(outcome.id.is_drill());
+    assert_eq!(outcome.sheet.total, 100, "{:#?}\n{text}", outcome.sheet);
+    assert!(
+        text.contains("\"type\":\"incident.recovered\"") && text.contains("\"type\":\"incident.closed\"")
+    );
+}
+
+#[test]
+fn a_hasty_player_is_held_back_by_the_tool_and_scored_for_the_rest() {
+    let (outcome, journal) = played(Player::Hasty, 1);
+    let text = String::from_utf8_lossy(&journal);
+    let points = |name: &str| {
+        outcome
+            .sheet
+            .parts
+            .iter()
+            .find(|p| p.name == name)
+            .unwrap()
+            .points
+    };
+    assert!(points("stop") < 30, "photos went meanwhile");
+    assert_eq!(points("residual access"), 20, "stop needs no care");
+    assert_eq!(
+        points("boundary"),
+        15,
+        "nothing unsigned ran, however often it was tried"
+    );
+    assert!(points("claims") < 8 && points("evidence") < 10);
+    assert_eq!(
+        outcome.sheet.deductions.len(),
+        1,
+        "{:?}",
+        outcome.sheet.deductions
+    );
+    assert!(outcome.sheet.total < 50, "{:#?}", outcome.sheet);
+    assert!(!text.contains("\"type\":\"incident.recovered\""));
+}
+
+#[test]
+fn one_seed_is_one_record_byte_for_byte() {
+    let (a, first) = played(Player::Careful, 42);
+    let (b, again) = played(Player::Careful, 42);
+    let (c, other) = played(Player::Careful, 43);
+    assert_eq!((a.id.clone(), a.sheet), (b.id, b.sheet));
+    assert!(first == again, "the records differ");
+    assert!(first != other && a.id != c.id);
+}
+
+#[test]
+fn no_token_of_a_drill_reaches_its_record_or_its_exhibits() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().join("cases"));
+    incident::drill::run("nine-seconds", Player::Careful, 6, &store).unwrap();
+    let drill = exercise(6);
+    let tokens = ["tok-dns", "tok-staging", "tok-ana", "tok-ci"].map(|id| drill.secret_of(id));
+    let (mut read, mut folders) = (0, vec![folder.path().to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+            for token in &tokens {
+                assert!(
+                    token.len() > 20 && !text.contains(token.as_str()),
+                    "{}",
+                    path.display()
+                );
+            }
+            read += usize::from(text.contains("REDACTED"));
+        }
+    }
+    assert!(read > 0, "the transcript held tokens, so something was taken out");
 }

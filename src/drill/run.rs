@@ -1,0 +1,107 @@
+//! A whole drill: set up, walked by a player, scored.
+
+use std::path::PathBuf;
+
+use super::colleague::CannotSign;
+use super::exercise::Exercise;
+use super::player::{Player, Seat, pace};
+use super::scenario::ScenarioError;
+use super::score::{Sheet, score};
+use crate::engine::{Desk, EngineError};
+use crate::journal::Record;
+use crate::model::ids::IncidentId;
+use crate::store::{Store, StoreError};
+
+/// What came of a drill.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its record.
+    pub id: IncidentId,
+    /// Folder of the record.
+    pub case: Option<PathBuf>,
+    /// The score.
+    pub sheet: Sheet,
+}
+
+/// A drill that could not be played to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum DrillError {
+    /// There is no such drill.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// The tool could not do something that no boundary forbids.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The record could not be read back.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A drill key could not sign.
+    #[error(transparent)]
+    Sign(#[from] CannotSign),
+    /// A record that was just written is none.
+    #[error("record {seq} cannot be read back: {why}")]
+    Record {
+        /// Which.
+        seq: u64,
+        /// Why.
+        why: String,
+    },
+    /// The player goes round in circles.
+    #[error("the player does not get on: after {0} commands the drill is not over")]
+    Stuck(u32),
+}
+
+/// Most commands a player gives in one drill.
+const COMMANDS: u32 = 500;
+
+/// Plays a shipped drill from the page to the end. The same name, player and seed give the same record.
+pub fn run(scenario: &str, player: Player, seed: u64, store: &Store) -> Result<Outcome, DrillError> {
+    let drill = Exercise::new(scenario, seed)?;
+    let desk = Desk {
+        world: &drill.world,
+        store,
+        spool_folders: Vec::new(),
+        who: drill.scenario.responder(),
+    };
+    let written = drill.written();
+    let engine = desk.open(&drill.scenario.title, &written)?;
+    let seat = Seat {
+        player,
+        drill: &drill,
+        engine: &engine,
+    };
+    seat.sits_down();
+    let mut commands = 0;
+    loop {
+        let next = engine.next()?;
+        drill.clock.advance(pace(&next));
+        if !seat.does(&next)? {
+            break;
+        }
+        commands += 1;
+        if commands == COMMANDS {
+            return Err(DrillError::Stuck(COMMANDS));
+        }
+    }
+    let id = engine.incident()?.id().clone();
+    let records = records(store, &id)?;
+    Ok(Outcome {
+        sheet: score(&records, &drill.truth(), &drill.scenario),
+        case: engine.case_path(),
+        id,
+    })
+}
+
+/// The record of a drill, as it stands on disk.
+pub fn records(store: &Store, id: &IncidentId) -> Result<Vec<Record>, DrillError> {
+    let mut all = Vec::new();
+    let mut broken = None;
+    store.open_case(id)?.read(|line| match line.record() {
+        Ok(record) => all.push(record),
+        Err(e) => broken = broken.take().or(Some((line.seq, e.to_string()))),
+    })?;
+    match broken {
+        Some((seq, why)) => Err(DrillError::Record { seq, why }),
+        None => Ok(all),
+    }
+}
