@@ -166,7 +166,7 @@ impl<'a> Eye<'a> {
             self.unknown(&text, "shell.command-not-fixed");
         }
         let known = wrappers::is_wrapper(&name) || tools::is_known(&name);
-        if !usual(first) {
+        if !usual(&first.text) {
             match self.script(&first.text) {
                 Some(bytes) => return self.deeper(&text, |eye| shell::script_file(eye, &cmd, bytes)),
                 None if known => self.unknown(&text, "program.unusual-place"),
@@ -213,7 +213,7 @@ impl<'a> Eye<'a> {
 /// Whether a program stands where programs stand: a lower-case name, alone or in a system folder.
 ///
 /// `/tmp/x/ls` may be anything, and `/BIN/RM` runs on a file system that ignores case.
-fn usual(first: &Word) -> bool {
+pub(super) fn usual(path: &str) -> bool {
     const FOLDERS: [&str; 9] = [
         "/bin/",
         "/sbin/",
@@ -225,7 +225,6 @@ fn usual(first: &Word) -> bool {
         "/snap/bin/",
         "/usr/lib/postgresql/",
     ];
-    let path = first.text.as_str();
     let named = !path.contains('/');
     let placed = FOLDERS.iter().any(|folder| path.starts_with(folder))
         && !path.contains("/../")

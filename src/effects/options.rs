@@ -71,6 +71,30 @@ impl Options {
     }
 }
 
+/// Whether a flag such as `--dry-run` stands there as a flag, and is not taken back.
+///
+/// Behind an option that is not one of `flags` it could be that option's value, and promise nothing.
+pub(super) fn promises(args: &[Word], names: &[&str], flags: &'static str) -> bool {
+    const TAKEN_BACK: [&str; 4] = ["--no-dry-run", "--no-dryrun", "--dry-run=none", "--dry-run=false"];
+    let end = args.iter().position(|arg| arg.text == "--").unwrap_or(args.len());
+    let own = args.get(..end).unwrap_or_default();
+    let options = Options { valued: "", flags };
+    let is_flag = |at: usize| {
+        at.checked_sub(1)
+            .and_then(|before| own.get(before))
+            .is_none_or(|before| {
+                let mut known = true;
+                options.width(&before.text, &mut known);
+                !before.text.starts_with('-') || before.text.contains('=') || known
+            })
+    };
+    let promised = own
+        .iter()
+        .enumerate()
+        .any(|(at, arg)| names.contains(&arg.as_str()) && is_flag(at));
+    promised && !own.iter().any(|arg| TAKEN_BACK.contains(&arg.as_str()))
+}
+
 fn could_be_option(word: &Word) -> bool {
     word.text.starts_with(['$', '{', '[', '*', '?', '-'])
 }
@@ -85,24 +109,42 @@ pub(super) struct Verbs {
     pub rows: &'static [Row],
 }
 
-/// The words of a verb, such as `state rm`, and its effects. A trailing `*` matches any ending.
+/// The words of a verb, such as `state rm`, and its effects. A trailing `*` matches any ending, a
+/// last `$` that no further word follows.
 pub(super) type Row = (&'static str, &'static [Effect]);
 
 impl Verbs {
     /// The verb words of a command: those that are no options, and whether the options were known.
     pub fn words<'c>(&self, args: &'c [Word]) -> (Vec<&'c str>, bool) {
-        let (start, known) = self.options.skip(args);
-        let mut words = Vec::new();
+        let (start, mut known) = self.options.skip(args);
+        let mut words: Vec<&str> = Vec::new();
         let mut at = start;
+        let mut strange = false;
         while let Some(arg) = args.get(at).filter(|_| words.len() < 4) {
             if arg.text.starts_with('-') {
-                at += self.options.width(&arg.text, &mut true).max(1);
+                let mut plain = true;
+                at += self.options.width(&arg.text, &mut plain).max(1);
+                strange |= !plain;
             } else {
+                // An option that is not known may have taken this word as its value, and the verb
+                // goes on behind it: `rollout --field-manager status restart`.
+                known &= !strange || words.len() >= self.longest(words.first().copied());
                 words.push(arg.text.as_str());
                 at += 1;
             }
         }
         (words, known)
+    }
+
+    /// How many words the longest verb has that begins with `first`.
+    fn longest(&self, first: Option<&str>) -> usize {
+        let begins = |pattern: &str| Some(pattern.split(' ').next().unwrap_or_default()) == first;
+        let lengths = self
+            .rows
+            .iter()
+            .filter(|(pattern, _)| begins(pattern))
+            .map(|(pattern, _)| pattern.split(' ').count());
+        lengths.max().unwrap_or(1)
     }
 
     /// Notes the effects of the command's verb; the verb's words where a row matched.
@@ -121,7 +163,7 @@ impl Verbs {
             eye.unknown(&text, &format!("{}.verb-not-known", self.tool));
             return None;
         };
-        let rule: String = pattern.replace(' ', "-").replace('*', "");
+        let rule: String = pattern.replace(' ', "-").replace(['*', '$'], "");
         eye.see_all(
             effects,
             &text,
@@ -134,6 +176,9 @@ impl Verbs {
 fn matches(pattern: &str, words: &[&str]) -> bool {
     let mut words = words.iter();
     pattern.split(' ').all(|wanted| {
+        if wanted == "$" {
+            return words.next().is_none();
+        }
         words.next().is_some_and(|word| match wanted.strip_suffix('*') {
             Some(start) => word.starts_with(start),
             None => *word == wanted,

@@ -5,12 +5,12 @@
 
 use crate::model::effect::Effect;
 
-use super::eye::{Cmd, Eye, Stdin};
+use super::eye::{Cmd, Eye, Stdin, usual};
 use super::words::{Lexed, Piece, Word, lex};
 use super::{paths, tools};
 
 /// Variables that may be set in front of a command without changing what it does, only where or how.
-const HARMLESS: [&str; 38] = [
+const HARMLESS: [&str; 37] = [
     "LANG",
     "LANGUAGE",
     "TZ",
@@ -18,7 +18,6 @@ const HARMLESS: [&str; 38] = [
     "NO_COLOR",
     "COLUMNS",
     "LINES",
-    "HOME",
     "USER",
     "PGUSER",
     "PGHOST",
@@ -95,7 +94,7 @@ pub(super) fn script_file(eye: &mut Eye<'_>, cmd: &Cmd<'_>, bytes: &[u8]) {
         .first()
         .and_then(|program| program.rsplit('/').next())
         .unwrap_or_default();
-    if is_shell(program) {
+    if is_shell(program) && words.first().is_some_and(|path| usual(path)) {
         text(eye, script);
     } else if matches!(program, "psql" | "make" | "awk" | "sed") {
         eye.unknown(&line, "script.interpreter");
@@ -114,7 +113,7 @@ pub(super) fn is_shell(name: &str) -> bool {
 
 fn commands(eye: &mut Eye<'_>, lexed: &Lexed) {
     let mut words: Vec<Word> = Vec::new();
-    let mut here: Option<&(String, bool)> = None;
+    let mut here: Vec<&(String, bool)> = Vec::new();
     let mut piped: Option<Vec<u8>> = None;
     let mut redirects: Vec<(&'static str, Word)> = Vec::new();
     let mut pieces = lexed.pieces.iter().peekable();
@@ -122,7 +121,7 @@ fn commands(eye: &mut Eye<'_>, lexed: &Lexed) {
         let piece = pieces.next();
         match piece {
             Some(Piece::Word(word)) => words.push(word.clone()),
-            Some(Piece::Here(number)) => here = lexed.bodies.get(*number),
+            Some(Piece::Here(number)) => here.extend(lexed.bodies.get(*number)),
             Some(Piece::Redirect(op)) => match pieces.next_if(|next| matches!(next, Piece::Word(_))) {
                 Some(Piece::Word(target)) => redirects.push((op, target.clone())),
                 _ => eye.unknown(op, "shell.unfinished"),
@@ -136,13 +135,8 @@ fn commands(eye: &mut Eye<'_>, lexed: &Lexed) {
             }
             Some(Piece::End(_)) | None => {
                 let pipe = matches!(piece, Some(Piece::End("|" | "|&")));
-                let bytes = here_bytes(eye, here.take()).or(piped.take());
-                let string = redirects.iter().find(|(op, word)| *op == "<<<" && word.fixed);
-                let stdin = match (&bytes, string) {
-                    (_, Some((_, word))) => Stdin::Bytes(word.text.as_bytes()),
-                    (Some(bytes), None) => Stdin::Bytes(bytes),
-                    (None, None) => Stdin::Unseen,
-                };
+                let bytes = fed(eye, std::mem::take(&mut here), piped.take(), &redirects);
+                let stdin = bytes.as_deref().map_or(Stdin::Unseen, Stdin::Bytes);
                 let said = if pipe { echoed(&words, &stdin) } else { None };
                 files(eye, &redirects, &words);
                 simple(eye, &words, &stdin);
@@ -157,13 +151,26 @@ fn commands(eye: &mut Eye<'_>, lexed: &Lexed) {
     }
 }
 
-fn here_bytes(eye: &mut Eye<'_>, here: Option<&(String, bool)>) -> Option<Vec<u8>> {
-    let (body, fixed) = here?;
-    if *fixed {
-        return Some(body.clone().into_bytes());
+/// What a command reads on standard input, where exactly one source feeds it and that was seen.
+fn fed(
+    eye: &mut Eye<'_>,
+    here: Vec<&(String, bool)>,
+    piped: Option<Vec<u8>>,
+    redirects: &[(&'static str, Word)],
+) -> Option<Vec<u8>> {
+    for (body, fixed) in &here {
+        if !fixed {
+            eye.unknown(body, "shell.here-document-expands");
+        }
     }
-    eye.unknown(body, "shell.here-document-expands");
-    Some(body.clone().into_bytes())
+    let inputs: Vec<_> = redirects.iter().filter(|(op, _)| op.starts_with('<')).collect();
+    match (here.as_slice(), inputs.as_slice()) {
+        ([], []) => piped,
+        ([(body, _)], []) => Some(body.clone().into_bytes()),
+        ([], [("<<<", word)]) if word.fixed => Some(word.text.clone().into_bytes()),
+        ([], [("<", word)]) if word.fixed => eye.script(&word.text).map(<[u8]>::to_vec),
+        _ => None,
+    }
 }
 
 /// What `echo` or `cat` hand to the next command of a pipe, where that can be known.
@@ -233,6 +240,17 @@ fn simple(eye: &mut Eye<'_>, words: &[Word], stdin: &Stdin<'_>) {
     let Some((first, args)) = rest.split_first() else {
         return;
     };
+    // Shells evaluate the index in `x[$(…)]` even where it was quoted, in these commands.
+    let evaluates = [
+        "[[", "[", "test", "printf", "unset", "read", "export", "declare", "local", "readonly", "typeset",
+    ];
+    if evaluates.contains(&first.as_str())
+        && args
+            .iter()
+            .any(|arg| arg.text.contains(['`', '$']) && arg.text.contains('['))
+    {
+        eye.unknown(&join(rest), "shell.index-may-run");
+    }
     if !first.bare && !first.fixed {
         return eye.command(rest, stdin);
     }
@@ -320,7 +338,9 @@ pub(super) fn environment(eye: &mut Eye<'_>, name: &str) {
         eye.see(Effect::SecurityConfig, &text, "shell.safety-variable");
         return eye.unknown(&text, "shell.environment");
     }
-    let own = name.chars().any(|c| c.is_ascii_lowercase()) && !name.ends_with("_proxy");
+    // zsh ties the lower-case names to `PATH` and its kind.
+    let tied = ["path", "fpath", "cdpath", "module_path"].contains(&name);
+    let own = name.chars().any(|c| c.is_ascii_lowercase()) && !name.ends_with("_proxy") && !tied;
     if own || HARMLESS.contains(&name) || name.starts_with("LC_") || name.starts_with("TF_VAR_") {
         eye.see(Effect::Read, &text, "shell.assignment");
     } else {

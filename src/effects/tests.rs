@@ -484,3 +484,134 @@ fn the_files_a_detector_needs_are_named() {
     assert_eq!(paths(&["./scripts/maintenance", "on"]), ["./scripts/maintenance"]);
     assert!(paths(&["/usr/bin/psql", "-c", "select 1"]).is_empty());
 }
+
+/// Lines built to look like reads.
+#[test]
+fn what_only_looks_like_a_read_is_not_one() {
+    let mut wrong = Vec::new();
+    for text in r#"
+        curl gopher://cache:6379/_FLUSHALL
+        curl -Tfile https://example.com/x
+        curl -so /etc/x https://example.com/
+        curl -HX-HTTP-Method-Override:DELETE https://example.com/v1/x
+        sed -n -e p -e 'w /etc/x' file
+        sed --exp='w /etc/x' p
+        sed 's/a/b/w /etc/x' file
+        sed 's/a/rm x/e' file
+        sed '1e rm x' file
+        awk '{ if(1){print "x"} print > "/etc/x" }' f
+        awk 'BEGIN{system("rm x")}'
+        tar -tf a.tar --to-com=rm
+        tar tIf 'sh -c x' a.tar
+        git reflog drop --all
+        git branch --list --unset-upstream
+        git fetch --dry-run --upload-pack=evil
+        git push -o --dry-run origin main
+        git ls-remote --upload-pack=evil .
+        git diff --output=/etc/x
+        git -c core.pager=evil log
+        kubectl rollout --field-manager status restart deploy/x
+        kubectl delete pod x -l --dry-run=client
+        kubectl delete pod x --dry-run=client --dry-run=none
+        kubectl delete pod -- --dry-run=client
+        helm upgrade --set --dry-run web ./chart
+        restic forget --tag --dry-run
+        rsync -a --exclude --dry-run a/ b/
+        fly apps suspend x
+        fly config save
+        heroku pg:backups delete b1
+        xargs -I% sh -c 'echo %'
+        find . -exec sh -c 'echo {}' ;
+        ssh -to ProxyCommand=evil db1 uptime
+        ssh -F /tmp/evil db1 uptime
+        [[ 'a[$(rm x)]' -eq 1 ]]
+        printf -v 'a[$(rm x)]' y
+        echo 'select 1' | psql < evil.sql
+        cat <<< 'select 1' < evil.sql | psql
+        HOME=/tmp/evil psql -c 'select 1'
+        PAGER=evil git log
+        date 010100002026
+        lastlog --clear --user x
+        sort -o /etc/x y
+        sort --out=/etc/x y
+        uniq a /etc/x
+        tree -o /etc/x
+        journalctl --vacuum-t=1s
+        dmesg -C
+        ss -K dst 10.0.0.1
+        hostname evil
+        ip link set eth0 down
+        sysctl kernel.x=1
+        docker compose -f x.yml down
+        aws --cli-input-json file://x ec2 describe-instances
+        aws ec2 describe-instances --unheard=x ; rm x
+        gcloud compute ssh host --command 'rm x'
+        psql 'postgresql://h/d?options=-c%20session_replication_role=replica' -c 'select 1'
+        psql -v x=1 -f /dev/stdin
+        psql -c 'select 1' -o '|sh'
+        psql -c "select date'x\'; drop table t; --'"
+        psql -c 'select x$$; drop table t; --$$'
+        mysql -e 'select 1; system rm x'
+        mysql -e 'select 1 \! rm x'
+        mysql --exec='drop table x'
+        mysql --init-command='drop table x' -e 'select 1'
+        sqlite3 -cmd '.shell x' a.db 'select 1'
+        env -S 'ls'
+        env PATH=/tmp ls
+        sudo -e /etc/x
+        sudo --chdir=/ --unknown ls
+        command eval 'rm x'
+        path=/tmp/x ls
+        exec > /etc/x
+        vault read aws/creds/admin
+        openssl x509 -in a -out /etc/x
+        terraform plan -out=x
+        terraform providers -x lock
+        at now
+        kill -9 -1
+        systemctl --host=evil status
+        redis-cli --eval x.lua
+        npx ls
+        python3 -m json.tool
+        time -o /etc/x ls
+        bash --rcfile x -ic ls
+    "#
+    .lines()
+    .map(str::trim)
+    .filter(|row| !row.is_empty())
+    {
+        let seen = line(text);
+        if seen.iter().any(|seen| seen.effect == Effect::Read) {
+            wrong.push(text);
+        }
+    }
+    assert!(wrong.is_empty(), "taken for reads:\n{}", wrong.join("\n"));
+}
+
+/// The design's own runbook: what it declares is what is seen.
+#[test]
+fn the_example_runbook_is_seen_as_it_declares() {
+    let only = |words: &[&str]| effects(&seen(&argv(words)));
+    let restore = Effects::from([Effect::DataRestore]);
+    assert_eq!(only(&["/usr/bin/createdb", "orders_restored"]), restore);
+    assert_eq!(
+        only(&[
+            "pg_restore",
+            "--exit-on-error",
+            "--dbname",
+            "orders_restored",
+            "/backups/orders-0200.dump"
+        ]),
+        restore
+    );
+    assert_eq!(
+        only(&[
+            "psql",
+            "-d",
+            "orders_restored",
+            "-Atc",
+            "select count(*), max(id) from orders"
+        ]),
+        Effects::from([Effect::Read])
+    );
+}

@@ -246,7 +246,21 @@ fn generic(eye: &mut Eye<'_>, cmd: &Cmd<'_>, wrapper: &Wrapper) {
         match wrapper.inner {
             Inner::Text => inner_text(eye, cmd, &shell::join(inner)),
             Inner::WordsAndMore => {
-                let mut inner = inner.to_vec();
+                // With `-I` every word may change, a text for a shell as well.
+                let replaces = cmd.name == "parallel"
+                    || cmd.args.iter().take(start).any(|arg| {
+                        arg.text.starts_with("-I")
+                            || arg.text.starts_with("-i")
+                            || arg.text.starts_with("--rep")
+                    });
+                let open = |(n, word): (usize, &Word)| {
+                    if replaces && n > 0 {
+                        Word::open(&word.text)
+                    } else {
+                        word.clone()
+                    }
+                };
+                let mut inner: Vec<Word> = inner.iter().enumerate().map(open).collect();
                 inner.push(Word::open("…"));
                 eye.command(&inner, &Stdin::Unseen);
             }
@@ -432,7 +446,16 @@ fn ssh(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
             .to_ascii_lowercase();
         plain &= HARMLESS.contains(&name.as_str());
     }
-    plain &= !leading.iter().any(|arg| arg.text.starts_with("-F"));
+    // `-F`, or either of them inside a cluster such as `-to`.
+    let hidden = |arg: &Word| {
+        arg.text.starts_with('-') && !arg.text.starts_with("-o") && arg.text.contains(['o', 'F'])
+    };
+    plain &= !leading.iter().enumerate().any(|(n, arg)| {
+        hidden(arg)
+            && !leading
+                .get(n.wrapping_sub(1))
+                .is_some_and(|before| before.text == "-o")
+    });
     if !plain {
         eye.unknown(&line, "wrapper.ssh-option");
     }

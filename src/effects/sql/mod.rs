@@ -66,6 +66,10 @@ pub(super) fn detect(eye: &mut Eye<'_>, sql: &str, dialect: Dialect) {
     if hidden {
         eye.unknown(sql, "sql.comment-may-run");
     }
+    // A lone carriage return ends a comment in one dialect and not in another; so may a NUL a text.
+    if sql.contains('\0') || sql.replace("\r\n", "\n").contains('\r') {
+        eye.unknown(sql, "sql.odd-characters");
+    }
     let tokens = match Tokenizer::new(dialect.grammar(), sql).tokenize() {
         Ok(tokens) => tokens,
         Err(_) => {
@@ -202,6 +206,11 @@ fn explain(eye: &mut Eye<'_>, one: &One<'_>, dialect: Dialect) {
         );
     } else if runs {
         eye.unknown(&one.text, "sql.not-understood");
+    } else if has_word(
+        one.tokens.get(..one.tokens.len().min(10)).unwrap_or_default(),
+        &["ANALYZE", "ANALYSE"],
+    ) {
+        eye.unknown(&one.text, "sql.explain-may-run");
     } else {
         eye.see(Effect::Read, &one.text, "sql.explain");
     }

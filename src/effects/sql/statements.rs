@@ -208,7 +208,19 @@ fn rows(eye: &mut Eye<'_>, one: &One<'_>, first: &str) {
     };
     let rule = format!("sql.{}", pattern.to_ascii_lowercase().replace(' ', "-"));
     eye.see_all(effects, text, &rule);
-    if *effects == [Read] && one.tokens.len() > 40 {
+    // `BEGIN NOT ATOMIC DELETE …` and `SET NAMES x, GLOBAL …` begin like something harmless.
+    const WRITES: [&str; 12] = [
+        "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "DROP", "ALTER", "GRANT", "REVOKE", "CALL", "DO",
+        "EXECUTE",
+    ];
+    let odd = has_word(one.tokens, &WRITES)
+        || first == "SET" && one.tokens.contains(&Token::Comma)
+        || matches!(*pattern, "SET NAMES" | "SET CLIENT_ENCODING")
+            && !text.to_ascii_lowercase().contains("utf");
+    if *effects == [Read] && (odd || one.tokens.len() > 40)
+        || first == "ANALYZE" && one.tokens.len() > 12
+        || first == "ANALYZE" && has_word(one.tokens, &WRITES)
+    {
         eye.unknown(text, "sql.not-understood");
     }
     match first {

@@ -146,6 +146,9 @@ fn statements_that_change_are_seen() {
         config-change | select pg_reload_conf()
         protect | select pg_create_restore_point('before')
         backup-change one-way | select pg_drop_replication_slot('x')
+        unknown | begin not atomic delete from x
+        unknown | set names utf8, global read_only = 0
+        unknown | analyze delete from x
         unknown | this is not sql
         unknown | select 'open
         unknown | select 1 \gexec
@@ -173,6 +176,12 @@ fn statements_that_change_are_seen() {
             "select * from t into outfile '/tmp/x'",
             Dialect::MySql,
             Effect::DataWrite,
+        ),
+        ("select 1; -- x\rdrop table x", Dialect::Generic, Effect::Unknown),
+        (
+            "explain format=tree analyze delete from x",
+            Dialect::MySql,
+            Effect::Unknown,
         ),
         ("kill 5", Dialect::MySql, Effect::Traffic),
         (

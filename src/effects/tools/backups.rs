@@ -6,7 +6,7 @@ use crate::model::effect::Effect::{
 };
 
 use crate::effects::eye::{Cmd, Eye};
-use crate::effects::options::{Options, Verbs};
+use crate::effects::options::{Options, Verbs, promises};
 
 const LOSE: &[Effect] = &[BackupChange, OneWay];
 
@@ -46,7 +46,12 @@ const RESTIC: Verbs = Verbs {
 /// `restic`; `--dry-run` only shows what would be forgotten or stored.
 pub(super) fn restic(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let (words, known) = RESTIC.words(cmd.args);
-    let dry = cmd.has("--dry-run") || words.first() == Some(&"forget") && cmd.has("-n");
+    let names: &[&str] = if words.first() == Some(&"prune") {
+        &["--dry-run"]
+    } else {
+        &["--dry-run", "-n"]
+    };
+    let dry = promises(cmd.args, names, "--prune -v --verbose --json -q");
     if dry
         && known
         && words
@@ -99,8 +104,11 @@ const BORG: Verbs = Verbs {
 pub(super) fn borg(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let (words, known) = BORG.words(cmd.args);
     let verb = words.first().copied().unwrap_or_default();
-    if (cmd.has("--dry-run") || cmd.has("-n"))
-        && known
+    if promises(
+        cmd.args,
+        &["--dry-run", "-n"],
+        "-v --verbose -P --progress --list --stats -s --force -i",
+    ) && known
         && matches!(verb, "delete" | "prune" | "create" | "extract")
     {
         return eye.see(Read, &cmd.text(), "borg.dry-run");
@@ -278,8 +286,11 @@ const RCLONE: Verbs = Verbs {
 pub(super) fn rclone(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let (words, known) = RCLONE.words(cmd.args);
     let verb = words.first().copied().unwrap_or_default();
-    if (cmd.has("--dry-run") || cmd.has("-n"))
-        && known
+    if promises(
+        cmd.args,
+        &["--dry-run", "-n"],
+        "-v --verbose -P --progress --list --stats -s --force -i",
+    ) && known
         && matches!(verb, "copy" | "sync" | "move" | "delete" | "purge")
     {
         return eye.see(Read, &cmd.text(), "rclone.dry-run");

@@ -7,7 +7,7 @@ use crate::model::effect::Effect::{
 };
 
 use crate::effects::eye::{Cmd, Eye};
-use crate::effects::options::{Options, Verbs};
+use crate::effects::options::{Options, Verbs, promises};
 use crate::effects::sql::{self, Dialect};
 
 use super::reads::acts;
@@ -84,7 +84,7 @@ const AWS: Verbs = Verbs {
         ("lambda update-function-configuration", &[ConfigChange]),
         ("ssm put-parameter", &[ConfigChange]),
         ("ssm send-command", &[Unknown]),
-        ("ssm start-session", &[Unknown]),
+        ("ssm start-*", &[Unknown]),
         ("elbv2 modify-*", &[Traffic, InfraChange]),
         ("elbv2 deregister-targets", &[Traffic]),
         ("elbv2 register-targets", &[Traffic]),
@@ -163,10 +163,9 @@ pub(super) fn aws(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let (words, known) = AWS.words(cmd.args);
     let service = words.first().copied().unwrap_or_default();
     let op = words.get(1).copied().unwrap_or_default();
-    if known
-        && (service == "ec2" && cmd.has("--dry-run") && !cmd.has("--no-dry-run")
-            || service == "s3" && cmd.has("--dryrun"))
-    {
+    let dry = service == "ec2" && promises(cmd.args, &["--dry-run"], "")
+        || service == "s3" && promises(cmd.args, &["--dryrun"], "--recursive --delete --force --quiet");
+    if known && dry {
         return eye.see(Read, &line, "aws.dry-run");
     }
     let has = |start: &str| cmd.args.iter().any(|arg| arg.text.starts_with(start));
@@ -517,19 +516,19 @@ const PLATFORM: Verbs = Verbs {
     rows: &[
         ("status", &[Read]),
         ("logs", &[Read]),
-        ("ps", &[Read]),
+        ("ps $", &[Read]),
         ("list", &[Read]),
         ("ls", &[Read]),
         ("info", &[Read]),
         ("whoami", &[Read]),
-        ("apps", &[Read]),
+        ("apps $", &[Read]),
         ("apps list", &[Read]),
         ("apps:info", &[Read]),
-        ("releases", &[Read]),
-        ("config", &[Read]),
+        ("releases $", &[Read]),
+        ("config $", &[Read]),
         ("config:get", &[Read]),
         ("pg:info", &[Read]),
-        ("pg:backups", &[Read]),
+        ("pg:backups $", &[Read]),
         ("pg:backups:capture", &[Protect]),
         ("pg:backups:restore", &[DataRestore, BulkData, OneWay]),
         ("pg:backups:delete", &[BackupChange, OneWay]),

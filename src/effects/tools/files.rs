@@ -6,6 +6,7 @@ use crate::model::effect::Effect::{
 };
 
 use crate::effects::eye::{Cmd, Eye};
+use crate::effects::options::promises;
 use crate::effects::paths;
 use crate::effects::words::Word;
 
@@ -156,28 +157,36 @@ pub(super) fn sed(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     }
     // The commands `w`, `W` and `e`, and the flags of `s` with the same letters, write and run. A
     // plain print, delete or substitution is recognised; anything else is not understood.
-    let scripts: Vec<&str> = words(cmd)
-        .take(1)
-        .map(Word::as_str)
-        .chain(expressions(cmd))
+    const FLAGS: [&str; 9] = [
+        "-n",
+        "-E",
+        "-r",
+        "-nE",
+        "-nr",
+        "--quiet",
+        "--silent",
+        "--regexp-extended",
+        "--null-data",
+    ];
+    let known = |arg: &Word| !arg.text.starts_with('-') || arg.text == "-e" || FLAGS.contains(&arg.as_str());
+    let expressions: Vec<&str> = cmd
+        .args
+        .windows(2)
+        .filter_map(|pair| match pair {
+            [option, script] if option.text == "-e" => Some(script.as_str()),
+            _ => None,
+        })
         .collect();
-    if from_file || !scripts.iter().all(|script| plain_sed(script)) {
+    let scripts = if expressions.is_empty() {
+        words(cmd).take(1).map(Word::as_str).collect()
+    } else {
+        expressions
+    };
+    if from_file || !cmd.args.iter().all(known) || !scripts.iter().all(|script| plain_sed(script)) {
         eye.unknown(&line, "files.sed-script");
     } else {
         eye.see(Read, &line, "files.sed");
     }
-}
-
-fn expressions<'c>(cmd: &Cmd<'c>) -> impl Iterator<Item = &'c str> {
-    let short = |arg: &'c Word| {
-        arg.text
-            .strip_prefix("-e")
-            .or_else(|| arg.text.strip_prefix("--expression="))
-    };
-    cmd.args
-        .iter()
-        .filter_map(short)
-        .filter(|script| !script.is_empty())
 }
 
 fn plain_sed(script: &str) -> bool {
@@ -209,14 +218,11 @@ pub(super) fn awk(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
             "-f --file -i --include -l --load -E --exec -o -p -d --dump-variables",
         ) || ACTS.iter().any(|word| arg.text.contains(word))
     });
-    // `>` is a comparison in a condition and a file in an action.
+    // `>` is a comparison in a condition and a file in an action; no attempt to tell them apart there.
     let writes = cmd.args.iter().any(|arg| {
-        arg.text.split('{').skip(1).any(|action| {
-            action
-                .split('}')
-                .next()
-                .is_some_and(|action| action.contains('>'))
-        })
+        arg.text
+            .split_once('{')
+            .is_some_and(|(_, action)| action.contains('>'))
     });
     if odd || writes {
         eye.unknown(&line, "files.awk-program");
@@ -247,8 +253,12 @@ pub(super) fn rsync(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     {
         eye.unknown(&line, "files.rsync-program");
     }
-    let plain = |names: &[&str]| cmd.args.iter().any(|arg| names.contains(&arg.text.as_str()));
-    if plain(&["--dry-run", "--list-only", "-n"]) {
+    const FLAGS: &str = "-a -v -r -z -h -P -i -t -l -u -x -H --archive --verbose --delete --itemize-changes --stats --human-readable --progress --checksum";
+    if promises(
+        cmd.args,
+        &["--dry-run", "--list-only", "-n", "-avn", "-an", "-nav"],
+        FLAGS,
+    ) {
         return eye.see(Read, &line, "files.rsync-dry-run");
     }
     if let Some(to) = words(cmd).last() {
@@ -312,22 +322,13 @@ pub(super) fn find(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
 /// `tar`: listing reads; unpacking writes over what stands there.
 pub(super) fn tar(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let line = cmd.text();
-    if cmd.args.iter().any(|arg| {
-        [
-            "--to-command",
-            "--checkpoint-action",
-            "--use-compress",
-            "--info-script",
-            "--new-volume",
-            "--rsh",
-            "--rmt",
-            "--remove-files",
-            "-I",
-            "-F",
-        ]
-        .iter()
-        .any(|start| arg.text.starts_with(start))
-    }) {
+    const ACTS: &str = "--to-command --checkpoint-action --use-compress-program --info-script --new-volume-script --rsh-command --rmt-command --remove-files -I -F";
+    if cmd.args.iter().any(|arg| acts(&arg.text, ACTS))
+        || cmd
+            .args
+            .first()
+            .is_some_and(|arg| arg.text.contains(['I', 'F']) && !arg.text.starts_with("--"))
+    {
         eye.unknown(&line, "files.tar-program");
     }
     let first = cmd.args.first().map_or("", |arg| arg.text.as_str());

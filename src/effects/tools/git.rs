@@ -6,7 +6,7 @@ use crate::model::effect::Effect::{
 };
 
 use crate::effects::eye::{Cmd, Eye};
-use crate::effects::options::{Options, Verbs};
+use crate::effects::options::{Options, Verbs, promises};
 use crate::effects::words::Word;
 
 use super::reads::acts;
@@ -46,7 +46,7 @@ const GIT: Verbs = Verbs {
         ("verify-tag", &[Read]),
         ("grep", &[Read]),
         ("version", &[Read]),
-        ("reflog", &[Read]),
+        ("reflog $", &[Read]),
         ("reflog show", &[Read]),
         ("reflog expire", &[BulkData, OneWay]),
         ("reflog delete", &[BulkData, OneWay]),
@@ -118,22 +118,29 @@ pub(super) fn git(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
             bare && !option(
                 "-d -D -m -M -c -C -f -u --delete --move --copy --force --set-upstream-to --unset-upstream --edit-description",
             ) || option("--list --contains --merged --no-merged --show-current")
-                && !option("-d -D -m -M -f --delete --force")
+                && !option(
+                    "-d -D -m -M -c -C -f -u --delete --move --copy --force --set-upstream-to --unset-upstream --edit-description",
+                )
         }
-        "tag" => bare && !option("-d --delete") || option("-l --list"),
+        "tag" => (bare || option("-l --list")) && !option("-d --delete -f --force -a -s -u -m -F -e"),
         "remote" => bare && !option("-u"),
         "config" => {
             option("--get --list -l --get-all --get-regexp")
                 && !option("--unset --add --replace-all --edit -e")
         }
         "push" | "clean" | "fetch" | "add" | "commit" | "prune" => {
-            option("-n --dry-run")
-                && args
-                    .iter()
-                    .any(|arg| matches!(arg.text.as_str(), "-n" | "--dry-run" | "-nd" | "-ndx" | "-nfd"))
-                && rest
-                    .first()
-                    .is_some_and(|verb| verb.text != "commit" || !cmd.has("-n"))
+            // `git commit -n` skips hooks; everywhere else `-n` promises to change nothing.
+            let commit = rest.first().is_some_and(|verb| verb.text == "commit");
+            let names: &[&str] = if commit {
+                &["--dry-run"]
+            } else {
+                &["--dry-run", "-n", "-nd", "-ndx", "-nfd"]
+            };
+            promises(
+                args,
+                names,
+                "-u --all --tags --force -f --verbose -v --porcelain --prune -d -x --follow-tags",
+            ) && !option("--upload-pack --receive-pack --exec")
         }
         _ => false,
     };

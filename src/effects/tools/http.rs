@@ -86,7 +86,10 @@ pub(in crate::effects) fn request(eye: &mut Eye<'_>, method: &str, url: &str) {
                 .any(|word| asks(word) || path.split(['/', '-', '_', '.']).any(|part| part == *word));
             if acts {
                 eye.unknown(&text, "http.get-may-act");
-            } else if address.starts_with("file:") || url.contains('\0') {
+            } else if address.split_once("://").is_some_and(|(scheme, _)| !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https")) ||
+                // `gopher://redis/…` and `dict://` say anything to any server.
+                address.starts_with("file:") || url.contains('\0')
+            {
                 eye.unknown(&text, "http.not-understood");
             } else {
                 eye.see(Read, &text, "http.get");

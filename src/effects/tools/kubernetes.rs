@@ -6,7 +6,7 @@ use crate::model::effect::Effect::{
 };
 
 use crate::effects::eye::{Cmd, Eye};
-use crate::effects::options::{Options, Verbs};
+use crate::effects::options::{Options, Verbs, promises};
 use crate::effects::wrappers;
 
 const KUBECTL: Verbs = Verbs {
@@ -88,12 +88,11 @@ pub(super) fn kubectl(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         .unwrap_or(cmd.args.len());
     let own = cmd.args.get(..dashes).unwrap_or_default();
     let (words, known) = KUBECTL.words(own);
-    let dry = own
-        .iter()
-        .any(|arg| matches!(arg.text.as_str(), "--dry-run=client" | "--dry-run=server"))
-        && !own
-            .iter()
-            .any(|arg| arg.text == "--dry-run=none" || arg.text == "--dry-run=false");
+    let dry = promises(
+        own,
+        &["--dry-run=client", "--dry-run=server"],
+        "-A --all --force --now --wait --ignore-not-found -R",
+    );
     let verb = words.first().copied().unwrap_or_default();
     if dry
         && known
@@ -222,9 +221,9 @@ pub(super) fn kubectl(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         "patch" if cmd.args.iter().any(|arg| arg.text.contains("finalizers")) => {
             eye.see(OneWay, &line, "kubectl.finalizers")
         }
-        "get" if cmd.args.iter().any(|arg| arg.text.starts_with("--raw")) => {}
-        "config view" if cmd.args.iter().any(|arg| arg.text.starts_with("--raw")) => {}
-        "diff" if cmd.args.iter().any(|arg| arg.text.starts_with("--prune")) => {}
+        "kustomize" if cmd.args.iter().any(|arg| arg.text.starts_with("--enable")) => {
+            eye.unknown(&line, "kubectl.kustomize-may-run");
+        }
         "cluster-info" if cmd.has("dump") => eye.see(DataWrite, &line, "kubectl.dump"),
         _ => {}
     }
@@ -264,12 +263,11 @@ const HELM: Verbs = Verbs {
 pub(super) fn helm(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let line = cmd.text();
     let (words, known) = HELM.words(cmd.args);
-    let dry = cmd.args.iter().any(|arg| {
-        matches!(
-            arg.text.as_str(),
-            "--dry-run" | "--dry-run=client" | "--dry-run=server"
-        )
-    });
+    let dry = promises(
+        cmd.args,
+        &["--dry-run", "--dry-run=client", "--dry-run=server"],
+        "-i --install --atomic --wait --debug --reuse-values",
+    );
     if dry
         && known
         && words

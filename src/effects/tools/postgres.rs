@@ -18,7 +18,7 @@ const PSQL: Options = Options {
 };
 
 /// Backslash commands that show or format and cannot write, run or read other files.
-const SHOWS: &str = " d dt di dv dm ds df dn du dg dp ddp dx dy db dc dC dd dD dE des det deu dew dF dFd dFp dFt dL dl dO do dP drds dRp dRs dT dA dAc dAf dAo dAp dconfig l list conninfo timing x pset echo qecho warn encoding a t f H C q sf sv z errverbose h ? if else elif endif restrict unrestrict unset sv p r gset_ ";
+const SHOWS: &str = " d dt di dv dm ds df dn du dg dp ddp dx dy db dc dC dd dD dE des det deu dew dF dFd dFp dFt dL dl dO do dP drds dRp dRs dT dA dAc dAf dAo dAp dconfig l list conninfo timing x pset echo qecho warn a t f H C q sf sv z errverbose h ? if else elif endif restrict unrestrict unset sv p r ";
 
 /// `psql`: every `-c`, `-f` and, without either, what it reads on standard input.
 pub(super) fn psql(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {

@@ -17,15 +17,16 @@ pub(super) struct Parts {
 pub(super) fn split(script: &str) -> Parts {
     let mut parts = Parts::default();
     let mut rest = script;
-    let mut before = ' ';
+    let (mut before, mut earlier) = (' ', ' ');
     while let Some(c) = rest.chars().next() {
         let taken = match c {
             '\'' => {
-                let escapes = matches!(before, 'e' | 'E');
+                // `date'…'` ends in an `e` as well, and is no escape string.
+                let escapes = matches!(before, 'e' | 'E') && !earlier.is_alphanumeric() && earlier != '_';
                 closed(rest, |text| quote_end(text, '\'', escapes), &mut parts.broken)
             }
             '"' => closed(rest, |text| quote_end(text, '"', false), &mut parts.broken),
-            '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
+            '-' if rest.starts_with("--") => rest.find(['\n', '\r']).unwrap_or(rest.len()),
             '/' if rest.starts_with("/*") => closed(rest, comment_end, &mut parts.broken),
             '$' if !before.is_alphanumeric() && before != '_' => match dollar_tag(rest) {
                 Some(tag) => {
@@ -71,6 +72,7 @@ pub(super) fn split(script: &str) -> Parts {
         };
         let text = rest.get(..taken).unwrap_or(rest);
         parts.sql.push_str(text);
+        earlier = before;
         before = text.chars().next_back().unwrap_or(' ');
         rest = rest.get(taken..).unwrap_or_default();
     }
