@@ -11,6 +11,7 @@
 //! manifest   lists of names and hashes                seal       what the signature vouches for
 //! chain      the journal, read as a stream            plan       a case made into a list of members
 //! write      the members made into a file             read       a hostile bundle made into a list of members
+//! signoffs   witnesses of the journal                 report     what was found, as data
 //! verify     three answers: unchanged? vouched for? complete?
 //! ```
 //!
@@ -25,6 +26,7 @@ mod plan;
 mod read;
 mod report;
 mod seal;
+mod signoffs;
 mod ustar;
 mod verify;
 mod write;

@@ -598,9 +598,10 @@ fn a_live_case_is_verified_too() {
     )
     .unwrap();
     let report = verified_at(&case.path, true);
-    assert_eq!(
-        report.words()[0],
-        "unchanged: NO: journal.jsonl, line 2: record 1: it does not follow from the record before it"
+    let words = report.words();
+    assert!(
+        words[0].starts_with("unchanged: NO: journal.jsonl, line 2: record 1: it does not follow"),
+        "{words:?}"
     );
     assert!(matches!(
         plan(&case.path, &case.meta()),
