@@ -8,10 +8,11 @@ use super::clock::{Passing, SimClock};
 use super::colleague::{CannotSign, Colleague};
 use super::entropy::Seeded;
 use super::executor::SimExecutor;
+use super::player::pace;
 use super::ports::{NoInterrupt, Port, SimSecrets};
 use super::scenario::{Inject, Scenario, ScenarioError};
 use super::sim::{KEY, Shared, Sim, Truth};
-use crate::engine::Written;
+use crate::engine::{Next, Written};
 use crate::world::{World, WorldKind};
 
 /// A drill at the moment the pager goes off.
@@ -42,7 +43,11 @@ pub struct Reply {
 impl Exercise {
     /// Sets up a shipped drill. The same name and seed give the same bytes.
     pub fn new(id: &str, seed: u64) -> Result<Self, ScenarioError> {
-        let scenario = Scenario::shipped(id)?;
+        Ok(Exercise::of(Scenario::shipped(id)?, seed))
+    }
+
+    /// Sets up any scenario.
+    pub fn of(scenario: Scenario, seed: u64) -> Self {
         let sim = Sim::new(scenario.clone(), seed);
         let people = Rc::clone(&sim.people);
         let (begin, page_us) = (sim.now, sim.page_us());
@@ -69,13 +74,13 @@ impl Exercise {
             interrupt: Box::new(NoInterrupt),
             executor: Box::new(SimExecutor::new(clock.clone())),
         };
-        Ok(Exercise {
+        Exercise {
             world,
             clock,
             scenario,
             people,
             port,
-        })
+        }
     }
 
     /// The files this team wrote in advance.
@@ -125,6 +130,12 @@ impl Exercise {
             }
         }
         Ok(replies)
+    }
+
+    /// Lets the time pass that a person needs at this point of the walk, and gives the news of it.
+    pub fn thinks(&self, next: &Next) -> Vec<Inject> {
+        self.clock.advance(pace(next));
+        self.news()
     }
 
     /// News that reached the person since it was last asked for.

@@ -71,8 +71,9 @@ impl Machine {
         };
         for (name, _) in PROGRAMS {
             let path = Path::new(FOLDER).join(name);
-            let text = format!("simulated program {name}\n");
-            machine.write(&path, text.into_bytes(), "root", 0o755, now);
+            // Read as what they stand for: programs, not scripts.
+            let bytes = format!("\x7fELF\0 simulated program {name}\n").into_bytes();
+            machine.write(&path, bytes, "root", 0o755, now);
         }
         let early = Moment {
             mono_us: 1_000_000,

@@ -21,6 +21,6 @@ pub mod sim;
 pub mod spawn;
 
 pub use exercise::Exercise;
-pub use player::Player;
-pub use run::{DrillError, Outcome, run};
+pub use player::{Player, pace};
+pub use run::{DrillError, Outcome, play, run, sheet};
 pub use score::Sheet;

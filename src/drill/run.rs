@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::colleague::CannotSign;
 use super::exercise::Exercise;
-use super::player::{Player, Seat, pace};
+use super::player::{Player, Seat};
 use super::scenario::ScenarioError;
 use super::score::{Sheet, score};
 use crate::engine::{Desk, EngineError};
@@ -56,7 +56,11 @@ const COMMANDS: u32 = 500;
 
 /// Plays a shipped drill from the page to the end. The same name, player and seed give the same record.
 pub fn run(scenario: &str, player: Player, seed: u64, store: &Store) -> Result<Outcome, DrillError> {
-    let drill = Exercise::new(scenario, seed)?;
+    play(&Exercise::new(scenario, seed)?, player, store)
+}
+
+/// Plays a drill that is set up.
+pub fn play(drill: &Exercise, player: Player, store: &Store) -> Result<Outcome, DrillError> {
     let desk = Desk {
         world: &drill.world,
         store,
@@ -67,14 +71,14 @@ pub fn run(scenario: &str, player: Player, seed: u64, store: &Store) -> Result<O
     let engine = desk.open(&drill.scenario.title, &written)?;
     let seat = Seat {
         player,
-        drill: &drill,
+        drill,
         engine: &engine,
     };
     seat.sits_down();
     let mut commands = 0;
     loop {
         let next = engine.next()?;
-        drill.clock.advance(pace(&next));
+        drill.thinks(&next);
         if !seat.does(&next)? {
             break;
         }
@@ -84,16 +88,20 @@ pub fn run(scenario: &str, player: Player, seed: u64, store: &Store) -> Result<O
         }
     }
     let id = engine.incident()?.id().clone();
-    let records = records(store, &id)?;
     Ok(Outcome {
-        sheet: score(&records, &drill.truth(), &drill.scenario),
+        sheet: sheet(drill, store, &id)?,
         case: engine.case_path(),
         id,
     })
 }
 
+/// The score of a drill as far as it has gone.
+pub fn sheet(drill: &Exercise, store: &Store, id: &IncidentId) -> Result<Sheet, DrillError> {
+    Ok(score(&records(store, id)?, &drill.truth(), &drill.scenario))
+}
+
 /// The record of a drill, as it stands on disk.
-pub fn records(store: &Store, id: &IncidentId) -> Result<Vec<Record>, DrillError> {
+fn records(store: &Store, id: &IncidentId) -> Result<Vec<Record>, DrillError> {
     let mut all = Vec::new();
     let mut broken = None;
     store.open_case(id)?.read(|line| match line.record() {
