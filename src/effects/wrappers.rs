@@ -450,12 +450,11 @@ fn ssh(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let hidden = |arg: &Word| {
         arg.text.starts_with('-') && !arg.text.starts_with("-o") && arg.text.contains(['o', 'F'])
     };
-    plain &= !leading.iter().enumerate().any(|(n, arg)| {
-        hidden(arg)
-            && !leading
-                .get(n.wrapping_sub(1))
-                .is_some_and(|before| before.text == "-o")
-    });
+    let value_of_o = |n: usize| n > 0 && leading.get(n - 1).is_some_and(|before| before.text == "-o");
+    plain &= leading
+        .iter()
+        .enumerate()
+        .all(|(n, arg)| !hidden(arg) || value_of_o(n));
     if !plain {
         eye.unknown(&line, "wrapper.ssh-option");
     }

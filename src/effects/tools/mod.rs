@@ -12,6 +12,7 @@ mod files;
 mod git;
 mod infra;
 mod kubernetes;
+mod platform;
 mod postgres;
 mod projects;
 mod psql_text;
@@ -103,10 +104,10 @@ const TOOLS: &[(&str, Detector)] = &[
         "gcloud az doctl hcloud scw linode-cli oci ibmcloud openstack aliyun",
         cloud::nouns_then_verb,
     ),
-    ("gsutil bq mc s3cmd", cloud::objects),
+    ("gsutil bq mc s3cmd", platform::objects),
     (
         "fly flyctl heroku vercel netlify railway wrangler render",
-        cloud::platform,
+        platform::platform,
     ),
     (
         "prisma drizzle-kit rails rake manage.py artisan sequelize sequelize-cli typeorm alembic flyway liquibase supabase knex hasura goose migrate dbmate sqitch atlas django-admin mix diesel sqlx",
