@@ -1,5 +1,10 @@
 //! A simulated world, its scenarios and players, and the score read from the record.
 //!
+//! [`run()`] plays a drill with a scripted [`Player`]. A person plays the same way: set up an [`Exercise`],
+//! hand its `world` and [`Exercise::written`] to the engine, call [`Exercise::thinks`] with what is due
+//! before doing it (time passes by a fixed amount a kind of step, and the news that came is shown),
+//! [`Exercise::answers`] when somebody is asked to sign, and [`sheet`] at the end.
+//!
 //! Absent from this room: every way out of the process. No sockets, programs, signals or files: the
 //! ports below are the program's own data structures, and a test looks for anything else.
 

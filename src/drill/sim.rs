@@ -9,7 +9,7 @@ use super::agent::Agent;
 use super::clock::{Passing, SimClock};
 use super::colleague::Colleague;
 use super::entropy::Seeded;
-use super::harbor::{Audit, Harbor, Holder, Service, Volume};
+use super::harbor::{Audit, Harbor, Holder, Volume};
 use super::host::{Machine, Whose};
 use super::scenario::{Inject, Scenario};
 use crate::model::time::Moment;
@@ -272,7 +272,6 @@ impl Sim {
             trigger_armed: self.trigger_armed(),
             volumes: self.harbor.volumes().values().cloned().collect(),
             unhealthy: self.unhealthy(),
-            services: self.harbor.services().values().cloned().collect(),
         }
     }
 
@@ -317,8 +316,6 @@ pub struct Truth {
     pub volumes: Vec<Volume>,
     /// Services and containers of the goal that do not work.
     pub unhealthy: Vec<String>,
-    /// Services as they ended.
-    pub services: Vec<Service>,
 }
 
 /// The world in the one place all its ports share.

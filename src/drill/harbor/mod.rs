@@ -276,16 +276,6 @@ impl Harbor {
         &self.volumes
     }
 
-    /// Every service, by name.
-    pub fn services(&self) -> &BTreeMap<String, Service> {
-        &self.services
-    }
-
-    /// Every operation ever asked for.
-    pub fn operations(&self) -> &[Operation] {
-        &self.operations
-    }
-
     /// The audit log.
     pub fn audit(&self) -> &[Audit] {
         &self.audit
