@@ -1,3 +1,7 @@
 //! Parses, runs, prints the error, exits.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    incident::cli::run()
+}

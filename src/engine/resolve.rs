@@ -114,7 +114,14 @@ impl Engine<'_> {
         let filled = |argv: &[String]| -> Result<Vec<String>, EngineError> {
             let mut out = Vec::with_capacity(argv.len());
             for arg in argv {
-                out.push(fill(arg, &self.runbook.backups, incident.id().as_str()).map_err(unresolved)?);
+                let arg = fill(arg, &self.runbook.backups, incident.id().as_str()).map_err(unresolved)?;
+                // The act is written down verbatim and shown to signers.
+                if !self.redactor().redact(arg.as_bytes()).1.is_empty() {
+                    let why =
+                        "an argument looks like a secret; hand it over as `env: {NAME: {env: …}}` or a file";
+                    return Err(unresolved(why.into()));
+                }
+                out.push(arg);
             }
             if let Some(program) = out.first_mut() {
                 *program = self.program(program, &cwd).ok_or_else(|| {

@@ -1,0 +1,135 @@
+//! `run`, `done`, `skip`, `undo`, `do`, `settle`: one act at a time.
+
+use crate::cli::view::verdict;
+use crate::cli::{App, CliError, Exit, walk};
+use crate::model::ids::StepId;
+
+/// Arguments of `run`.
+#[derive(clap::Args)]
+pub struct RunArgs {
+    /// Which step
+    step: StepId,
+    /// Why it runs now (needed before the baseline)
+    #[arg(long)]
+    why: Option<String>,
+}
+
+/// Arguments of `done`.
+#[derive(clap::Args)]
+pub struct DoneArgs {
+    /// Which step
+    step: StepId,
+    /// What you did, and what you see
+    words: String,
+}
+
+/// Arguments of `skip`.
+#[derive(clap::Args)]
+pub struct SkipArgs {
+    /// Which step
+    step: StepId,
+    /// Why
+    why: String,
+}
+
+/// Arguments of `undo`.
+#[derive(clap::Args)]
+pub struct UndoArgs {
+    /// Which step
+    step: StepId,
+    /// Why
+    #[arg(long)]
+    why: Option<String>,
+}
+
+/// Arguments of `do`.
+#[derive(clap::Args)]
+pub struct DoArgs {
+    /// Why
+    #[arg(long)]
+    why: Option<String>,
+    /// Only say how it would be judged
+    #[arg(long)]
+    dry_run: bool,
+    /// Program and arguments, after `--`
+    #[arg(last = true, required = true)]
+    argv: Vec<String>,
+}
+
+/// Arguments of `settle`.
+#[derive(clap::Args)]
+#[group(id = "seen", required = true, multiple = false)]
+pub struct SettleArgs {
+    /// Number of the act
+    act: u64,
+    /// It happened
+    #[arg(long, group = "seen")]
+    happened: bool,
+    /// It did not happen
+    #[arg(long, group = "seen")]
+    did_not: bool,
+    /// How you know
+    words: String,
+}
+
+/// Runs a step.
+pub fn run(app: &App, args: &RunArgs) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    let act = engine.resolve(&args.step)?;
+    verdict::act(&app.ui, &act);
+    let acted = engine.run(&args.step, args.why.as_deref())?;
+    walk::acted(&app.ui, &acted);
+    Ok(app.finish(&engine, walk::exit_of(&acted)))
+}
+
+/// Records a step done by hand.
+pub fn done(app: &App, args: &DoneArgs) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    let acted = engine.done(&args.step, &args.words)?;
+    walk::acted(&app.ui, &acted);
+    Ok(app.finish(&engine, Exit::Done))
+}
+
+/// Records that a step will not be done.
+pub fn skip(app: &App, args: &SkipArgs) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    engine.skip(&args.step, &args.why)?;
+    app.ui
+        .line(&format!("`{}` is skipped; it satisfies no gate.", args.step));
+    Ok(app.finish(&engine, Exit::Done))
+}
+
+/// Takes a step back.
+pub fn undo(app: &App, args: &UndoArgs) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    let acted = engine.undo(&args.step, args.why.as_deref())?;
+    walk::acted(&app.ui, &acted);
+    Ok(app.finish(&engine, walk::exit_of(&acted)))
+}
+
+/// Runs an act nobody foresaw.
+pub fn ad_hoc(app: &App, args: &DoArgs) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    let act = engine.resolve_ad_hoc(&args.argv)?;
+    verdict::act(&app.ui, &act);
+    if args.dry_run {
+        verdict::show(&app.ui, &engine.judged(&act, args.why.as_deref())?);
+        return Ok(Exit::Done);
+    }
+    let acted = engine.perform(&act, args.why.as_deref())?;
+    walk::acted(&app.ui, &acted);
+    Ok(app.finish(&engine, walk::exit_of(&acted)))
+}
+
+/// Settles an act in doubt.
+pub fn settle(app: &App, args: &SettleArgs) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    engine.settle(args.act, args.happened, &args.words)?;
+    let word = if args.happened {
+        "happened"
+    } else {
+        "did not happen"
+    };
+    app.ui.line(&format!("Act {} is settled: it {word}.", args.act));
+    Ok(app.finish(&engine, Exit::Done))
+}

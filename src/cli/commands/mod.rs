@@ -1,0 +1,113 @@
+//! One file a command: its arguments, its help, its run. Small ones that only add words share one.
+
+mod acts;
+mod escalate;
+mod plan;
+mod start;
+mod words;
+
+use clap::Subcommand;
+
+use super::{App, CliError, Exit};
+
+/// Every command.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Open an incident: shows what will be cut, one Enter, stop at once, then the walk
+    Start(start::StartArgs),
+    /// The panic button: cut everything listed and found, no question asked
+    Stop(start::StopArgs),
+    /// Go on after Ctrl-C, a crash or a change of shift
+    Resume,
+    /// Everything before it runs: each step, exactly what and where, and the rule that says so
+    Plan(plan::PlanArgs),
+    /// Run a step of the runbook
+    Run(acts::RunArgs),
+    /// Record that a step done by hand is done
+    Done(acts::DoneArgs),
+    /// Record that a step will not be done
+    Skip(acts::SkipArgs),
+    /// Take a step back
+    Undo(acts::UndoArgs),
+    /// Run an act the runbook did not foresee, judged like any other
+    Do(acts::DoArgs),
+    /// Say of an act in doubt whether it happened
+    Settle(acts::SettleArgs),
+    /// Ask another person to sign: writes exactly what they sign
+    Escalate(escalate::EscalateArgs),
+    /// File or withdraw signed answers
+    Signoff(escalate::SignoffArgs),
+    /// Take a look and keep it: a step of the runbook, or host, file, git, command
+    Capture(words::CaptureArgs),
+    /// Answer a question of the runbook, or for a target that cannot be proved dead
+    Answer(words::AnswerArgs),
+    /// Seal the baseline: from here on things may be changed
+    Seal(words::SealArgs),
+    /// Move the walk to the next stage
+    Enter(words::EnterArgs),
+    /// Add words to the record
+    Note(words::NoteArgs),
+    /// Record something done outside the tool; never refused
+    Did(words::DidArgs),
+    /// Keep a file as evidence
+    Attach(words::AttachArgs),
+    /// Ask every service probe and capture the after-state
+    Prove,
+    /// End the incident; what is unproved is named and answered for
+    Close(words::CloseArgs),
+}
+
+impl Command {
+    pub(super) fn run(self, app: &App) -> Result<Exit, CliError> {
+        match self {
+            Command::Start(args) => start::start(app, &args),
+            Command::Stop(args) => start::stop(app, &args),
+            Command::Resume => start::resume(app),
+            Command::Plan(args) => plan::run(app, &args),
+            Command::Run(args) => acts::run(app, &args),
+            Command::Done(args) => acts::done(app, &args),
+            Command::Skip(args) => acts::skip(app, &args),
+            Command::Undo(args) => acts::undo(app, &args),
+            Command::Do(args) => acts::ad_hoc(app, &args),
+            Command::Settle(args) => acts::settle(app, &args),
+            Command::Escalate(args) => escalate::run(app, &args),
+            Command::Signoff(args) => escalate::signoff(app, &args),
+            Command::Capture(args) => words::capture(app, &args),
+            Command::Answer(args) => words::answer(app, &args),
+            Command::Seal(args) => words::seal(app, &args),
+            Command::Enter(args) => words::enter(app, &args),
+            Command::Note(args) => words::note(app, &args),
+            Command::Did(args) => words::did(app, &args),
+            Command::Attach(args) => words::attach(app, &args),
+            Command::Prove => words::prove(app),
+            Command::Close(args) => words::close(app, &args),
+        }
+    }
+}
+
+/// `incident` alone: where you are, or how to start.
+pub(super) fn bare(app: &App) -> Result<Exit, CliError> {
+    let open = app
+        .store
+        .find_open(false)
+        .map_err(crate::engine::EngineError::from)?;
+    if open.is_empty() {
+        app.ui.line("No incident is open.");
+        app.ui.line(
+            "  incident start    an agent has broken something: stop it, then be walked through the rest",
+        );
+        app.ui.line("  incident stop     only stop it, no question asked");
+        app.ui
+            .line("  incident drill    practise, on a simulated platform");
+        app.ui.line("  incident init     write the plan in advance");
+        return Ok(Exit::Done);
+    }
+    for case in &open {
+        let engine = app.desk().resume(&case.id)?;
+        let incident = engine.incident()?;
+        app.ui
+            .line(&crate::cli::view::truth::line(&incident, app.world.clock.now()));
+    }
+    app.ui.line("  next: incident resume");
+    Ok(Exit::Waiting)
+}

@@ -1,0 +1,119 @@
+//! `start`, `stop`, `resume`: into the incident, and back into it.
+
+use crate::cli::ui::Tone;
+use crate::cli::view::found;
+use crate::cli::{App, CliError, Exit, walk, wire};
+use crate::engine::Engine;
+use crate::model::ids::TargetId;
+
+/// Arguments of `start`.
+#[derive(clap::Args)]
+pub struct StartArgs {
+    /// What happened, in a few words
+    #[arg(long)]
+    title: Option<String>,
+    /// Cut without asking; the walk still asks where a person is needed
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Arguments of `stop`.
+#[derive(clap::Args)]
+pub struct StopArgs {
+    /// Cut this grant whole although production uses it too
+    #[arg(long, value_name = "GRANT")]
+    full: Vec<TargetId>,
+}
+
+/// Opens an incident and walks.
+pub fn start(app: &App, args: &StartArgs) -> Result<Exit, CliError> {
+    if !args.yes && !app.prompt.borrow().attended() {
+        return Err(CliError::new(
+            Exit::Waiting,
+            "there is no terminal to ask at, so nothing was opened",
+        )
+        .hint("`incident start --yes` cuts without asking; `incident stop` only stops"));
+    }
+    let open = app.store.find_open(false).unwrap_or_default();
+    if let Some(case) = open.first() {
+        app.ui.tone(
+            Tone::Warn,
+            &format!(
+                "{} is open already; `incident resume` goes on with it. This opens another.",
+                case.id
+            ),
+        );
+    }
+    let written = wire::written(&app.world, app.config.as_deref())?;
+    let title = args
+        .title
+        .as_deref()
+        .unwrap_or("an AI agent has broken something");
+    let engine = app.desk().open(title, &written)?;
+    app.tell(&engine);
+    walk::opened(&app.ui, &engine)?;
+    let found = engine.discover()?;
+    found::show(&app.ui, &found);
+    if !args.yes {
+        app.prompt
+            .borrow_mut()
+            .enter("Enter cuts it now; Ctrl-C leaves", "--yes")?;
+    }
+    if !app.ui.json {
+        walk::show_live(&engine);
+    }
+    go_on(app, &engine)
+}
+
+/// The panic button: joins the open incident or opens one, cuts, and says what is proved.
+pub fn stop(app: &App, args: &StopArgs) -> Result<Exit, CliError> {
+    let engine = match joined(app) {
+        Some(engine) => engine,
+        None => {
+            // Nothing written in advance may keep stop from stopping.
+            let written = wire::written(&app.world, app.config.as_deref()).unwrap_or_default();
+            app.desk().open("stop", &written)?
+        }
+    };
+    app.tell(&engine);
+    walk::opened(&app.ui, &engine)?;
+    if !app.ui.json {
+        walk::show_live(&engine);
+    }
+    let exit = walk::stop(&app.ui, &engine, &args.full)?;
+    app.ui.line("  next: incident resume");
+    Ok(app.finish(&engine, exit))
+}
+
+/// The open incident, where it can be taken up at all.
+fn joined(app: &App) -> Option<Engine<'_>> {
+    let id = app.which().ok()?;
+    if id.is_drill() {
+        return None;
+    }
+    match app.desk().resume(&id) {
+        Ok(engine) => Some(engine),
+        Err(e) => {
+            app.ui.tone(
+                Tone::Bad,
+                &format!("{id} cannot be taken up ({e}); stop goes on in a new one."),
+            );
+            None
+        }
+    }
+}
+
+/// Takes the walk up where it was left.
+pub fn resume(app: &App) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    if !app.ui.json {
+        walk::show_live(&engine);
+    }
+    go_on(app, &engine)
+}
+
+fn go_on(app: &App, engine: &Engine<'_>) -> Result<Exit, CliError> {
+    let mut prompt = app.prompt.borrow_mut();
+    let exit = walk::walk(&app.ui, &mut **prompt, engine)?;
+    Ok(app.finish(engine, exit))
+}

@@ -1,0 +1,183 @@
+//! Commands that look, or only add to the record: capture, answer, seal, enter, note, did, attach, prove, close.
+
+use std::path::PathBuf;
+
+use crate::cli::ui::Tone;
+use crate::cli::{App, CliError, Exit, walk};
+use crate::model::act::{CaptureSpec, Stage};
+use crate::model::ids::{StepId, TargetId};
+
+/// Arguments of `capture`.
+#[derive(clap::Args)]
+#[group(id = "what", required = true, multiple = false)]
+pub struct CaptureArgs {
+    /// A step of the runbook
+    #[arg(group = "what")]
+    step: Option<StepId>,
+    /// This host
+    #[arg(long, group = "what")]
+    host: bool,
+    /// A file or a folder
+    #[arg(long, group = "what", value_name = "PATH")]
+    file: Option<PathBuf>,
+    /// A git repository
+    #[arg(long, group = "what", value_name = "PATH")]
+    git: Option<PathBuf>,
+}
+
+/// Arguments of `answer`.
+#[derive(clap::Args)]
+pub struct AnswerArgs {
+    /// A question of the runbook, or a target of the stop stage
+    about: String,
+    /// The answer
+    text: String,
+}
+
+/// Arguments of `seal`.
+#[derive(clap::Args)]
+pub struct SealArgs {
+    /// What is not known yet; may be given several times
+    #[arg(long, value_name = "WORDS")]
+    unknown: Vec<String>,
+}
+
+/// Arguments of `enter`.
+#[derive(clap::Args)]
+pub struct EnterArgs {
+    /// assess, contain or recover
+    #[arg(value_parser = stage)]
+    stage: Stage,
+}
+
+/// Arguments of `note`.
+#[derive(clap::Args)]
+pub struct NoteArgs {
+    /// The words
+    text: String,
+}
+
+/// Arguments of `did`.
+#[derive(clap::Args)]
+pub struct DidArgs {
+    /// What was done, by whom, where
+    text: String,
+}
+
+/// Arguments of `attach`.
+#[derive(clap::Args)]
+pub struct AttachArgs {
+    /// The file
+    file: PathBuf,
+}
+
+/// Arguments of `close`.
+#[derive(clap::Args)]
+pub struct CloseArgs {
+    /// Last words for the record
+    words: String,
+}
+
+fn stage(word: &str) -> Result<Stage, String> {
+    let known = Stage::ALL.into_iter().skip(1).find(|s| s.word() == word);
+    known.ok_or_else(|| "it is one of assess, contain, recover".to_owned())
+}
+
+/// Takes a look.
+pub fn capture(app: &App, args: &CaptureArgs) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    let purpose = if engine.incident()?.baseline.is_some() {
+        "addendum"
+    } else {
+        "baseline"
+    };
+    let cwd = app.world.host.cwd();
+    let captured = match (&args.step, &args.file, &args.git) {
+        (Some(step), _, _) => engine.capture_step(step, purpose)?,
+        (_, Some(path), _) => engine.capture(&CaptureSpec::File { path: cwd.join(path) }, None, purpose)?,
+        (_, _, Some(path)) => engine.capture(&CaptureSpec::Git { repo: cwd.join(path) }, None, purpose)?,
+        _ => engine.capture(&CaptureSpec::Host, None, purpose)?,
+    };
+    walk::captured(&app.ui, &captured);
+    Ok(app.finish(&engine, Exit::Done))
+}
+
+/// Answers a question, or for a target.
+pub fn answer(app: &App, args: &AnswerArgs) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    let target = TargetId::new(&args.about)
+        .ok()
+        .filter(|t| engine.incident().is_ok_and(|i| i.stop.targets.contains_key(t)));
+    match (target, StepId::new(&args.about)) {
+        (Some(target), _) => {
+            engine.answer_for(&target, &args.text)?;
+        }
+        (None, Ok(step)) => {
+            engine.answer(&step, &args.text)?;
+        }
+        (None, Err(e)) => return Err(CliError::new(Exit::Usage, e.to_string())),
+    }
+    app.ui.line("It is on record.");
+    Ok(app.finish(&engine, Exit::Done))
+}
+
+/// Seals the baseline.
+pub fn seal(app: &App, args: &SealArgs) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    engine.seal_baseline(args.unknown.clone())?;
+    app.ui.tone(Tone::Good, "The baseline is sealed.");
+    Ok(app.finish(&engine, Exit::Done))
+}
+
+/// Moves on.
+pub fn enter(app: &App, args: &EnterArgs) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    walk::enter(&app.ui, &engine, args.stage)?;
+    Ok(app.finish(&engine, Exit::Done))
+}
+
+/// Adds words.
+pub fn note(app: &App, args: &NoteArgs) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    engine.note(&args.text)?;
+    app.ui.line("It is on record.");
+    Ok(app.finish(&engine, Exit::Done))
+}
+
+/// Records what was done elsewhere.
+pub fn did(app: &App, args: &DidArgs) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    engine.did(&args.text)?;
+    app.ui.line("It is on record, as done outside the tool.");
+    Ok(app.finish(&engine, Exit::Done))
+}
+
+/// Keeps a file.
+pub fn attach(app: &App, args: &AttachArgs) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    let captured = engine.attach(&app.world.host.cwd().join(&args.file))?;
+    walk::captured(&app.ui, &captured);
+    Ok(app.finish(&engine, Exit::Done))
+}
+
+/// Proves recovery.
+pub fn prove(app: &App) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    let exit = walk::prove(&app.ui, &engine)?;
+    Ok(app.finish(&engine, exit))
+}
+
+/// Ends the incident.
+pub fn close(app: &App, args: &CloseArgs) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    engine.close(&args.words)?;
+    app.ui.tone(Tone::Good, "The incident is closed.");
+    app.ui.line("  next: incident bundle -o FILE, incident report");
+    let unproved = engine
+        .incident()?
+        .stop
+        .targets
+        .values()
+        .any(|t| !t.proof().is_dead());
+    Ok(app.finish(&engine, if unproved { Exit::Unproved } else { Exit::Done }))
+}

@@ -1,0 +1,157 @@
+//! One place that turns an error into what happened, why, what stands, and the next command.
+
+use super::exit::Exit;
+use crate::boundary::Refusal;
+use crate::engine::EngineError;
+use crate::model::diagnostic::Diagnostic;
+
+/// An error for people.
+#[derive(Debug)]
+pub struct CliError {
+    /// What happened, one sentence without a full stop.
+    pub message: String,
+    /// Why, one line each.
+    pub causes: Vec<String>,
+    /// What to do next.
+    pub hints: Vec<String>,
+    /// The exit code.
+    pub exit: Exit,
+}
+
+impl CliError {
+    /// An error with nothing but a message.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        CliError {
+            message: message.into(),
+            causes: Vec::new(),
+            hints: Vec::new(),
+            exit,
+        }
+    }
+
+    /// Adds a cause.
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
+    /// Adds a hint.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Mistakes in a file.
+    pub fn mistakes(file: &str, found: &[Diagnostic]) -> Self {
+        let count = match found.len() {
+            1 => "1 mistake".to_owned(),
+            n => format!("{n} mistakes"),
+        };
+        let mut error = CliError::new(Exit::Usage, format!("{file} has {count}"));
+        error.causes.extend(found.iter().map(ToString::to_string));
+        error
+    }
+}
+
+impl From<EngineError> for CliError {
+    fn from(error: EngineError) -> Self {
+        let message = error.to_string();
+        match error {
+            EngineError::Store(e) if e.is_integrity() => CliError::new(Exit::Broken, message).hint(
+                "Nothing was changed. `incident repair` goes on in a new journal that names the damaged one",
+            ),
+            EngineError::Fold(_) => CliError::new(Exit::Broken, "the record says something that cannot be")
+                .because(message)
+                .hint("Nothing was changed. `incident verify` on the case folder names the line"),
+            EngineError::PinChanged { .. } => CliError::new(Exit::Broken, message)
+                .hint("Put the file back as it was, or open a new incident; stop works all the same"),
+            EngineError::NoIncident => CliError::new(Exit::Usage, message)
+                .hint("Run `incident start`; `incident list` shows what there is"),
+            EngineError::Blocked { step, verdict } => blocked(step.as_str(), &verdict),
+            EngineError::NoStep(_) => {
+                CliError::new(Exit::Usage, message).hint("`incident plan` lists every step")
+            }
+            EngineError::NoTarget(_) => {
+                CliError::new(Exit::Usage, message).hint("`incident status` lists them")
+            }
+            EngineError::WrongKind { .. } => CliError::new(Exit::Usage, message),
+            EngineError::Running => CliError::new(Exit::Waiting, message)
+                .hint("Wait for it, or look with `incident status`; two terminals cannot run one act twice"),
+            EngineError::NotDurable => CliError::new(Exit::Failed, message)
+                .hint("Free some space or name another place with --store, then `incident resume`"),
+            EngineError::Signoff(refusal) => {
+                CliError::new(Exit::Refused, message).hint(refusal.remedy().trim_end_matches('.'))
+            }
+            EngineError::CannotClose(blocks) => {
+                let mut error = CliError::new(Exit::Unproved, message);
+                error.causes.extend(blocks.iter().map(ToString::to_string));
+                error.hint("A named person answers for a target with `incident answer TARGET \"WORDS\"`")
+            }
+            EngineError::NotRecovered(_) => CliError::new(Exit::Unproved, message)
+                .hint("`incident prove` asks every probe and captures the after-state"),
+            _ => CliError::new(Exit::Failed, message),
+        }
+    }
+}
+
+/// A step that may not run, with the way on.
+fn blocked(step: &str, verdict: &crate::boundary::Verdict) -> CliError {
+    let crate::boundary::Answer::Refused(refusal) = &verdict.answer else {
+        return CliError::new(Exit::Refused, format!("step `{step}` is blocked"));
+    };
+    let mut error = CliError::new(Exit::Refused, format!("step `{step}` is blocked: {refusal}"));
+    if let Refusal::NeedsSignoff {
+        have,
+        expired,
+        refused_by,
+        ..
+    } = refusal
+    {
+        for because in verdict.because.iter().filter(|b| b.zone == verdict.zone) {
+            error
+                .causes
+                .push(format!("{}: {} ({})", because.effect, because.text, because.rule));
+        }
+        if !have.is_empty() {
+            error.causes.push(format!("signed so far: {}", have.join(", ")));
+        }
+        if *expired {
+            error.causes.push("an earlier sign-off has run out".into());
+        }
+        if let Some(person) = refused_by {
+            error.causes.push(format!("{person} refused this act"));
+        }
+    }
+    let hint = match refusal {
+        Refusal::Closed => "`incident start` opens a new one".to_owned(),
+        Refusal::InDoubt { act, .. } => {
+            format!("Look whether it happened, then `incident settle {act} --happened` or `--did-not` with your words")
+        }
+        Refusal::BeforeBaseline => {
+            "Seal a baseline first: `incident seal`. Only `lane: protect` and `lane: first` steps run before it".to_owned()
+        }
+        Refusal::NotItsStage { belongs, .. } => format!("`incident resume` walks on to {belongs}"),
+        Refusal::NoCaptureBefore | Refusal::NoReason => format!("`incident run {step} --why \"…\"`"),
+        Refusal::NotForThisLane { .. } => "Seal a baseline first: `incident seal`".to_owned(),
+        Refusal::NoPlan => "`incident plan --freeze` shows the plan and fixes it".to_owned(),
+        Refusal::NotInPlan | Refusal::ChangedSincePlan => {
+            "`incident plan --drop \"WHY\"`, then `incident plan --freeze`".to_owned()
+        }
+        Refusal::NotNext { next } => format!("`incident run {next}`, or `incident skip {next} \"WHY\"` and freeze again"),
+        Refusal::Done => "`incident plan` shows what is left".to_owned(),
+        Refusal::TriesUsed { .. } => {
+            format!("`incident undo {step}`, or `incident skip {step} \"WHY\"`; `tries:` in the runbook allows more")
+        }
+        Refusal::NothingToUndo => "`incident status` shows what was done".to_owned(),
+        Refusal::StillLive { targets } => {
+            let first = targets.first().cloned().unwrap_or_default();
+            format!("`incident stop` again, or a named person answers for it: `incident answer {first} \"WORDS\"`")
+        }
+        Refusal::NeedsSignoff { request: Some(request), .. } => {
+            error.exit = Exit::Waiting;
+            format!("Request {request} waits for signatures; file them with `incident signoff add FILE`")
+        }
+        Refusal::NeedsSignoff { request: None, .. } => format!("`incident escalate {step}` writes what the other person signs"),
+    };
+    error.hint(hint)
+}

@@ -1,0 +1,116 @@
+//! Questions to the person at the keyboard. No terminal, no prompt: what is missing is named.
+
+use std::io::IsTerminal;
+
+use super::error::CliError;
+use super::exit::Exit;
+
+/// Asks.
+pub trait Prompter {
+    /// True where somebody can answer.
+    fn attended(&self) -> bool;
+    /// Yes or no; there is no default. `flag` answers it where nobody can.
+    fn confirm(&mut self, question: &str, flag: &str) -> Result<bool, CliError>;
+    /// A line of text; may be empty.
+    fn line(&mut self, question: &str, flag: &str) -> Result<String, CliError>;
+    /// One of several.
+    fn select(&mut self, question: &str, choices: &[String], flag: &str) -> Result<usize, CliError>;
+    /// Just Enter.
+    fn enter(&mut self, invitation: &str, flag: &str) -> Result<(), CliError>;
+}
+
+/// The one for where we are.
+pub fn here() -> Box<dyn Prompter> {
+    // dialoguer draws on standard error and reads the terminal: both must be one.
+    if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+        Box::new(Terminal)
+    } else {
+        Box::new(Nobody)
+    }
+}
+
+/// A person at a terminal.
+struct Terminal;
+
+/// Nobody: every question is an error that names the flag.
+struct Nobody;
+
+fn interrupted(e: dialoguer::Error) -> CliError {
+    // Ctrl-C reaches us as an error because a handler is installed; the cursor must not stay hidden.
+    let _ = console::Term::stderr().show_cursor();
+    let dialoguer::Error::IO(e) = e;
+    match e.kind() {
+        std::io::ErrorKind::Interrupted => CliError::new(Exit::Interrupted, "interrupted at a question")
+            .hint("Everything so far is on record; `incident resume` goes on here"),
+        _ => CliError::new(Exit::Failed, format!("the terminal does not answer: {e}")),
+    }
+}
+
+impl Prompter for Terminal {
+    fn attended(&self) -> bool {
+        true
+    }
+
+    fn confirm(&mut self, question: &str, _flag: &str) -> Result<bool, CliError> {
+        dialoguer::Confirm::new()
+            .with_prompt(question)
+            .interact()
+            .map_err(interrupted)
+    }
+
+    fn line(&mut self, question: &str, _flag: &str) -> Result<String, CliError> {
+        dialoguer::Input::<String>::new()
+            .with_prompt(question)
+            .allow_empty(true)
+            .interact_text()
+            .map_err(interrupted)
+    }
+
+    fn select(&mut self, question: &str, choices: &[String], _flag: &str) -> Result<usize, CliError> {
+        dialoguer::Select::new()
+            .with_prompt(question)
+            .items(choices)
+            .default(0)
+            .interact()
+            .map_err(interrupted)
+    }
+
+    fn enter(&mut self, invitation: &str, _flag: &str) -> Result<(), CliError> {
+        dialoguer::Input::<String>::new()
+            .with_prompt(invitation)
+            .allow_empty(true)
+            .interact_text()
+            .map(|_| ())
+            .map_err(interrupted)
+    }
+}
+
+impl Nobody {
+    fn missing<T>(question: &str, flag: &str) -> Result<T, CliError> {
+        Err(CliError::new(Exit::Waiting, "there is no terminal to ask at")
+            .because(format!("the question is: {question}"))
+            .hint(format!("Answer it with {flag}")))
+    }
+}
+
+impl Prompter for Nobody {
+    fn attended(&self) -> bool {
+        false
+    }
+
+    fn confirm(&mut self, question: &str, flag: &str) -> Result<bool, CliError> {
+        Nobody::missing(question, flag)
+    }
+
+    fn line(&mut self, question: &str, flag: &str) -> Result<String, CliError> {
+        Nobody::missing(question, flag)
+    }
+
+    fn select(&mut self, question: &str, _choices: &[String], flag: &str) -> Result<usize, CliError> {
+        Nobody::missing(question, flag)
+    }
+
+    fn enter(&mut self, invitation: &str, flag: &str) -> Result<(), CliError> {
+        Nobody::missing(invitation, flag)
+    }
+}

@@ -1,0 +1,156 @@
+//! Everything that reaches the terminal goes through here: one place for colour, width and broken pipes.
+
+use std::io::{IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use super::error::CliError;
+use crate::evidence::escape;
+
+/// What a word means; colours follow from it, in this one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Nothing special.
+    Plain,
+    /// A heading.
+    Head,
+    /// Proved.
+    Good,
+    /// Open, waiting, unproved.
+    Warn,
+    /// Still dangerous, refused, failed.
+    Bad,
+    /// Beside the point.
+    Dim,
+}
+
+impl Tone {
+    fn style(self) -> Style {
+        match self {
+            Tone::Plain => Style::new(),
+            Tone::Head => Style::new().bold(),
+            Tone::Good => AnsiColor::Green.on_default(),
+            Tone::Warn => AnsiColor::Yellow.on_default(),
+            Tone::Bad => AnsiColor::Red.on_default().bold(),
+            Tone::Dim => Style::new().dimmed(),
+        }
+    }
+}
+
+/// The screen, or what stands for it.
+pub struct Ui {
+    /// True where standard output carries JSON and nothing else.
+    pub json: bool,
+    /// Columns to write into.
+    pub width: usize,
+}
+
+impl Ui {
+    /// Looks at the terminal once.
+    pub fn new(json: bool) -> Self {
+        let (_, columns) = console::Term::stderr().size();
+        let width = usize::from(columns).clamp(40, 120);
+        let attended = std::io::stdout().is_terminal() || std::io::stderr().is_terminal();
+        Ui {
+            json,
+            width: if attended { width } else { 100 },
+        }
+    }
+
+    /// A line of the answer: standard output, or standard error beside JSON.
+    pub fn line(&self, text: &str) {
+        if self.json {
+            self.aside(text);
+        } else {
+            quiet(writeln!(anstream::stdout().lock(), "{text}"));
+        }
+    }
+
+    /// A line of the answer in a tone.
+    pub fn tone(&self, tone: Tone, text: &str) {
+        self.line(&styled(tone, text));
+    }
+
+    /// A line beside the answer: standard error.
+    pub fn aside(&self, text: &str) {
+        quiet(writeln!(anstream::stderr().lock(), "{text}"));
+    }
+
+    /// Bytes of the answer as they are (a report, a script).
+    pub fn raw(&self, bytes: &[u8]) {
+        let mut out = std::io::stdout().lock();
+        quiet(out.write_all(bytes).and_then(|()| out.flush()));
+    }
+
+    /// One JSON value on a line of its own.
+    pub fn value(&self, value: &impl Serialize) {
+        if let Ok(text) = serde_json::to_string(value) {
+            quiet(writeln!(std::io::stdout().lock(), "{text}"));
+        }
+    }
+
+    /// Long text, wrapped at words and indented.
+    pub fn wrapped(&self, indent: usize, text: &str) {
+        for line in wrap(text, self.width.saturating_sub(indent)) {
+            self.line(&format!("{:indent$}{line}", ""));
+        }
+    }
+
+    /// An error: what happened, why, what stands, what to do next.
+    pub fn error(&self, error: &CliError) {
+        if self.json {
+            let value = serde_json::json!({
+                "error": error.message, "because": error.causes, "hint": error.hints, "exit": error.exit.code(),
+            });
+            self.value(&value);
+        }
+        self.aside(&format!(
+            "{} {}",
+            styled(Tone::Bad, "Error:"),
+            escape(&error.message)
+        ));
+        for cause in &error.causes {
+            self.aside(&format!("  {} {}", styled(Tone::Dim, "because"), escape(cause)));
+        }
+        for hint in &error.hints {
+            self.aside(&format!("  {} {}", styled(Tone::Head, "next:"), escape(hint)));
+        }
+    }
+}
+
+/// Text in a tone. Escape codes are taken out again where the stream shows none.
+pub fn styled(tone: Tone, text: &str) -> String {
+    let style = tone.style();
+    format!("{style}{text}{style:#}")
+}
+
+/// Breaks text at words so that no line is wider than `width` columns.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(20);
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split_whitespace() {
+            let needed = console::measure_text_width(&line) + 1 + console::measure_text_width(word);
+            if !line.is_empty() && needed > width {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// A reader that went away (`incident list | head`) is no error of ours.
+fn quiet(written: std::io::Result<()>) {
+    if let Err(e) = written {
+        if e.kind() == std::io::ErrorKind::BrokenPipe {
+            super::leave_quietly();
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! One file a screen.
+
+pub mod found;
+pub mod plan;
+pub mod proofs;
+pub mod truth;
+pub mod verdict;

@@ -1,0 +1,93 @@
+//! What was cut and by what proof, most dangerous first.
+
+use comfy_table::{ContentArrangement, Table};
+
+use crate::cli::ui::{Tone, Ui, styled};
+use crate::evidence::escape;
+use crate::model::fact::{Fact, Proof};
+use crate::model::incident::{Incident, TargetState};
+
+/// The tone of a proof word.
+pub fn tone(proof: Proof) -> Tone {
+    match proof {
+        _ if proof.is_dead() => Tone::Good,
+        Proof::StillLive | Proof::Failed => Tone::Bad,
+        _ => Tone::Warn,
+    }
+}
+
+/// The table of targets, and the row that is always there.
+pub fn show(ui: &Ui, incident: &Incident) {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(u16::try_from(ui.width).unwrap_or(100));
+    for (id, target) in incident.targets() {
+        let proof = target.proof();
+        let answered = match &target.answered {
+            Some((who, words)) => format!("; {} answers for it: {}", escape(who), escape(words)),
+            None => String::new(),
+        };
+        table.add_row([
+            styled(tone(proof), proof.word()),
+            escape(id.as_str()),
+            format!("{}{answered}", escape(&because(target))),
+        ]);
+    }
+    table.add_row([
+        styled(Tone::Warn, "unknown"),
+        "access nobody listed".into(),
+        "nothing can prove that there is none".into(),
+    ]);
+    for line in table.to_string().lines() {
+        ui.line(line.trim_end());
+    }
+    for (_, target) in incident.targets() {
+        for (deadline, what) in target.residue() {
+            let until = deadline
+                .map(|ms| format!(" until {}", crate::model::time::rfc3339(ms)))
+                .unwrap_or_default();
+            ui.tone(Tone::Warn, &format!("still dangerous{until}: {}", escape(&what)));
+        }
+    }
+}
+
+/// The newest fact worth reading, in words.
+fn because(target: &TargetState) -> String {
+    let telling = target.facts.iter().rev().find_map(|o| words(&o.fact));
+    telling.unwrap_or_else(|| "nothing was observed".into())
+}
+
+/// A fact in words; `None` for what says nothing about life or death.
+pub fn words(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::Accepted { status: 0 } => "the request was taken".into(),
+        Fact::Accepted { status } => format!("the request was taken ({status})"),
+        Fact::AlreadyDone { .. } => "it was cut before".into(),
+        Fact::ReadBack { dead: true } => "the record of its issuer says dead".into(),
+        Fact::ReadBack { dead: false } => "the record of its issuer says alive".into(),
+        Fact::TriedNew { refused: true } => "tried and refused".into(),
+        Fact::TriedNew { refused: false } => "tried, and it still works".into(),
+        Fact::TriedOpen { refused: true } => "a session opened before was tried and refused".into(),
+        Fact::TriedOpen { refused: false } => "a session opened before still works".into(),
+        Fact::Listed { live: 0 } => return None,
+        Fact::Listed { live } => format!("{live} derived sessions are alive"),
+        Fact::Silent { after_ms } => format!("no answer in {}", crate::model::time::span(*after_ms)),
+        Fact::Error { text, .. } => text.clone(),
+        Fact::Manual { how } => format!("by hand: {how}"),
+        Fact::Spared { why } => why.clone(),
+        Fact::LookedFor { found: 0, scope, .. } => format!("looked for and not found ({scope})"),
+        Fact::LookedFor { found, scope, .. } => format!("{found} found alive ({scope})"),
+        Fact::Frozen { count } => format!("{count} frozen"),
+        Fact::Killed { count } => format!("{count} killed"),
+        Fact::NotTried { why } => why.clone(),
+        Fact::NoSessions
+        | Fact::Ended { .. }
+        | Fact::Residual { .. }
+        | Fact::InFlight { .. }
+        | Fact::Window { .. }
+        | Fact::Noted { .. } => {
+            return None;
+        }
+    })
+}

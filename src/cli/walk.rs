@@ -1,0 +1,687 @@
+//! The walk: asks the engine what is due, shows it, asks the person, and calls the same operations as
+//! the single commands. Everything it does can be done without it.
+
+use std::path::Path;
+
+use super::error::CliError;
+use super::exit::Exit;
+use super::prompt::Prompter;
+use super::ui::{Tone, Ui, styled};
+use super::view::{proofs, verdict};
+use crate::boundary::{Answer, Refusal, Verdict};
+use crate::engine::{Acted, Captured, DoubtAbout, Engine, EngineError, Next, Unproved};
+use crate::evidence::escape;
+use crate::model::act::Stage;
+use crate::model::event::{Event, ItemStatus, Outcome};
+use crate::model::ids::StepId;
+
+/// Lets the person see facts as they are recorded.
+pub fn show_live(engine: &Engine<'_>) {
+    let start = engine.world().clock.now().mono_us;
+    engine.listen(Box::new(move |told| {
+        let Event::StopFacts(e) = told.event else { return };
+        let ui = Ui {
+            json: false,
+            width: 100,
+        };
+        for observed in &e.facts {
+            let Some(words) = proofs::words(&observed.fact) else {
+                continue;
+            };
+            let ms = observed.at_us.saturating_sub(start) / 1000;
+            let row = format!(
+                "  {:>8}  {:<18} {:<9} {}",
+                crate::model::time::span(ms),
+                e.target,
+                e.phase,
+                escape(&words)
+            );
+            ui.aside(&styled(Tone::Dim, &row));
+        }
+    }));
+}
+
+/// The sweep, shown while it runs and after.
+pub fn stop(ui: &Ui, engine: &Engine<'_>, full: &[crate::model::ids::TargetId]) -> Result<Exit, CliError> {
+    let report = engine.stop(full)?;
+    let incident = engine.incident()?;
+    let first = match report.first_cut_ms {
+        Some(ms) => format!("first cut after {}", crate::model::time::span(ms)),
+        None => "there was nothing to cut".into(),
+    };
+    ui.tone(
+        Tone::Head,
+        &format!("Stop took {}; {first}.", crate::model::time::span(report.ms)),
+    );
+    proofs::show(ui, &incident);
+    Ok(if report.interrupted {
+        Exit::Interrupted
+    } else {
+        standing(engine)?
+    })
+}
+
+/// How things stand, as an exit code: nothing is better than what is proved.
+pub fn standing(engine: &Engine<'_>) -> Result<Exit, CliError> {
+    let incident = engine.incident()?;
+    let none = incident.stop.targets.is_empty();
+    let alive = incident
+        .stop
+        .targets
+        .values()
+        .any(|t| !t.proof().is_dead() && t.answered.is_none());
+    let doubt = incident.in_doubt().next().is_some();
+    if none || alive || doubt {
+        return Ok(Exit::Unproved);
+    }
+    Ok(if incident.closed_ts.is_some() {
+        Exit::Done
+    } else {
+        Exit::Waiting
+    })
+}
+
+/// Walks on until the incident is closed or the person leaves.
+pub fn walk(ui: &Ui, prompt: &mut dyn Prompter, engine: &Engine<'_>) -> Result<Exit, CliError> {
+    loop {
+        engine.due_probes()?;
+        let next = engine.next()?;
+        if !prompt.attended() && needs_a_person(&next) {
+            ui.line("");
+            ui.line(&missing(&next));
+            return Ok(standing(engine)?.worst(Exit::Waiting));
+        }
+        if engine.world().interrupt.count() > 0 {
+            return Err(
+                CliError::new(Exit::Interrupted, "interrupted").hint("`incident resume` goes on here")
+            );
+        }
+        truth(ui, engine)?;
+        match step(ui, prompt, engine, next) {
+            Ok(Some(exit)) => return Ok(exit),
+            Ok(None) => {}
+            // The walk goes on after a refusal: the person chooses what else to do.
+            Err(e) if prompt.attended() && e.exit != Exit::Interrupted && e.exit != Exit::Broken => {
+                ui.error(&e);
+                let choices = ["Go on".to_owned(), "Leave here (incident resume)".to_owned()];
+                if prompt.select("What now?", &choices, "incident resume")? == 1 {
+                    return Ok(standing(engine)?.worst(e.exit));
+                }
+            }
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// The line of truth: where we are, and what is not proved.
+fn truth(ui: &Ui, engine: &Engine<'_>) -> Result<(), CliError> {
+    let incident = engine.incident()?;
+    let line = super::view::truth::line(&incident, engine.world().clock.now());
+    ui.line("");
+    ui.tone(Tone::Head, &line);
+    Ok(())
+}
+
+fn needs_a_person(next: &Next) -> bool {
+    !matches!(
+        next,
+        Next::Stop | Next::Capture { .. } | Next::Closed | Next::Enter(Stage::Assess)
+    )
+}
+
+/// What a script would have to call where nobody can be asked.
+fn missing(next: &Next) -> String {
+    match next {
+        Next::Settle(d) => format!(
+            "Act {} is in doubt: `incident settle {} --happened|--did-not \"WORDS\"`",
+            d.act, d.act
+        ),
+        Next::Ask { step, question } => {
+            format!("A question waits: {question}\n  next: incident answer {step} \"…\"")
+        }
+        Next::Seal => "The baseline can be sealed.\n  next: incident seal".into(),
+        Next::Enter(stage) => format!("{stage} can begin.\n  next: incident enter {stage}"),
+        Next::Run { step, .. } => format!("Step `{step}` is next.\n  next: incident run {step}"),
+        Next::Manual { step, .. } => {
+            format!("Step `{step}` is done by hand.\n  next: incident done {step} \"WHAT YOU SAW\"")
+        }
+        Next::Broken { step, why } => {
+            format!("Step `{step}` cannot run: {why}\n  next: incident skip {step} \"WHY\"")
+        }
+        Next::Failed { step, why } => {
+            format!("Step `{step}` failed: {why}\n  next: incident undo {step}, or skip")
+        }
+        Next::Freeze(_) => "The recovery plan is to be fixed.\n  next: incident plan --freeze".into(),
+        Next::Prove => "Recovery is to be proved.\n  next: incident prove".into(),
+        Next::AnswerFor(u) => format!(
+            "{} is {}.\n  next: incident answer {} \"WORDS\"",
+            u.target, u.proof, u.target
+        ),
+        Next::Close => "Nothing keeps the incident open.\n  next: incident close \"WORDS\"".into(),
+        Next::Stop | Next::Capture { .. } | Next::Closed => String::new(),
+    }
+}
+
+/// One turn of the walk; `Some` ends it.
+fn step(
+    ui: &Ui,
+    prompt: &mut dyn Prompter,
+    engine: &Engine<'_>,
+    next: Next,
+) -> Result<Option<Exit>, CliError> {
+    match next {
+        Next::Stop => {
+            if stop(ui, engine, &[])? == Exit::Interrupted {
+                return Ok(Some(Exit::Interrupted));
+            }
+        }
+        Next::Enter(stage) => enter(ui, engine, stage)?,
+        Next::Settle(doubt) => return settle(ui, prompt, engine, &doubt),
+        Next::Ask { step, question } => ask(ui, prompt, engine, &step, &question)?,
+        Next::Capture { step } => {
+            let purpose = purpose(engine)?;
+            captured(ui, &engine.capture_step(&step, purpose)?);
+        }
+        Next::Seal => return seal(ui, prompt, engine),
+        Next::Run { step, verdict } => return run(ui, prompt, engine, &step, &verdict, false),
+        Next::Manual { step, verdict } => return run(ui, prompt, engine, &step, &verdict, true),
+        Next::Broken { step, why } => {
+            ui.tone(Tone::Bad, &format!("Step `{step}` cannot run: {}", escape(&why)));
+            return skip_or_leave(prompt, engine, &step);
+        }
+        Next::Failed { step, why } => {
+            ui.tone(Tone::Bad, &format!("Step `{step}` failed: {}", escape(&why)));
+            let choices =
+                ["Take it back (undo)", "Skip it", "Leave here (incident resume)"].map(str::to_owned);
+            match prompt.select("What now?", &choices, "incident undo STEP")? {
+                0 => acted(ui, &engine.undo(&step, None)?),
+                1 => skip(prompt, engine, &step)?,
+                _ => return leave(engine),
+            }
+        }
+        Next::Freeze(steps) => return freeze(ui, prompt, engine, &steps),
+        Next::Prove => return prove_or_leave(ui, prompt, engine),
+        Next::AnswerFor(unproved) => return answer_for(ui, prompt, engine, &unproved),
+        Next::Close => {
+            ui.line("Nothing keeps the incident open.");
+            let words = prompt.line(
+                "Last words for the record (empty: leave it open)",
+                "incident close \"WORDS\"",
+            )?;
+            if words.trim().is_empty() {
+                return leave(engine);
+            }
+            engine.close(&words)?;
+        }
+        Next::Closed => {
+            ui.tone(Tone::Good, "The incident is closed.");
+            ui.line("  next: incident bundle -o FILE, incident report");
+            return Ok(Some(standing(engine)?));
+        }
+    }
+    Ok(None)
+}
+
+fn leave(engine: &Engine<'_>) -> Result<Option<Exit>, CliError> {
+    Ok(Some(standing(engine)?.worst(Exit::Waiting)))
+}
+
+/// Enters a stage, and gives the head a human witness.
+pub fn enter(ui: &Ui, engine: &Engine<'_>, stage: Stage) -> Result<(), CliError> {
+    engine.enter(stage)?;
+    let what = match stage {
+        Stage::Stop => "",
+        Stage::Assess => "look, change nothing; a repair now would destroy the picture of what happened",
+        Stage::Contain => "limit the damage with steps that can be undone",
+        Stage::Recover => "put things right, by a plan that is fixed before it runs",
+    };
+    ui.tone(Tone::Head, &format!("— {} — {what}", stage.word()));
+    if let Some((seq, head)) = engine.head() {
+        ui.line(&format!(
+            "Paste into the chat: {} record {seq} head {}",
+            engine.incident()?.id(),
+            head.short()
+        ));
+    }
+    Ok(())
+}
+
+fn settle(
+    ui: &Ui,
+    prompt: &mut dyn Prompter,
+    engine: &Engine<'_>,
+    doubt: &DoubtAbout,
+) -> Result<Option<Exit>, CliError> {
+    ui.tone(
+        Tone::Bad,
+        &format!(
+            "Act {} (`{}`: {}) is in doubt.",
+            doubt.act,
+            doubt.step,
+            escape(&doubt.title)
+        ),
+    );
+    ui.wrapped(
+        2,
+        "It was started, and nobody recorded how it ended. Look for yourself before anything else changes.",
+    );
+    if doubt.still_running {
+        ui.tone(Tone::Bad, "Its program is still running on this host.");
+    }
+    let choices = ["It happened", "It did not happen", "Leave here (incident resume)"].map(str::to_owned);
+    let happened = match prompt.select("What did you see?", &choices, "incident settle")? {
+        0 => true,
+        1 => false,
+        _ => return leave(engine),
+    };
+    let words = prompt.line("How do you know?", "incident settle ACT --happened \"WORDS\"")?;
+    engine.settle(doubt.act, happened, &words)?;
+    Ok(None)
+}
+
+fn ask(
+    ui: &Ui,
+    prompt: &mut dyn Prompter,
+    engine: &Engine<'_>,
+    step: &StepId,
+    question: &str,
+) -> Result<(), CliError> {
+    ui.wrapped(0, &escape(question));
+    if let Some(why) = engine.step(step).ok().and_then(|s| s.why.clone()) {
+        for line in super::ui::wrap(&format!("why: {}", escape(&why)), ui.width.saturating_sub(2)) {
+            ui.tone(Tone::Dim, &format!("  {line}"));
+        }
+    }
+    let text = prompt.line(
+        "Answer (empty: not known yet)",
+        &format!("incident answer {step} \"…\""),
+    )?;
+    let text = if text.trim().is_empty() {
+        "not known yet"
+    } else {
+        text.trim()
+    };
+    engine.answer(step, text)?;
+    Ok(())
+}
+
+fn purpose(engine: &Engine<'_>) -> Result<&'static str, CliError> {
+    Ok(if engine.incident()?.baseline.is_some() {
+        "addendum"
+    } else {
+        "baseline"
+    })
+}
+
+/// What a capture came to, holes first.
+pub fn captured(ui: &Ui, captured: &Captured) {
+    let whole = captured
+        .items
+        .iter()
+        .filter(|i| i.status == ItemStatus::Collected)
+        .count();
+    let bytes: u64 = captured.items.iter().map(|i| i.bytes).sum();
+    let redacted: u32 = captured.items.iter().map(|i| i.redactions).sum();
+    ui.line(&format!(
+        "captured {}: {whole} of {} whole, {bytes} bytes, {redacted} secrets taken out",
+        captured.exhibit,
+        captured.items.len()
+    ));
+    for item in captured
+        .items
+        .iter()
+        .filter(|i| i.status != ItemStatus::Collected)
+    {
+        let why = item.why.as_deref().unwrap_or("");
+        ui.tone(
+            Tone::Warn,
+            &format!("  {} {}: {}", item.status.word(), escape(&item.name), escape(why)),
+        );
+    }
+}
+
+fn seal(ui: &Ui, prompt: &mut dyn Prompter, engine: &Engine<'_>) -> Result<Option<Exit>, CliError> {
+    let incident = engine.incident()?;
+    let holes = incident.holes().len();
+    ui.line(&format!(
+        "{} captures, {holes} holes. Later looks are addenda; the baseline stays as it is.",
+        incident.captures.len()
+    ));
+    if !prompt.confirm("Seal the baseline now?", "incident seal")? {
+        return leave(engine);
+    }
+    let open = prompt.line(
+        "What is not known yet? (empty: nothing to add)",
+        "incident seal --unknown \"…\"",
+    )?;
+    let unknown = if open.trim().is_empty() {
+        Vec::new()
+    } else {
+        vec![open]
+    };
+    engine.seal_baseline(unknown)?;
+    ui.tone(Tone::Good, "The baseline is sealed.");
+    Ok(None)
+}
+
+/// What an act came to.
+pub fn acted(ui: &Ui, acted: &Acted) {
+    let tone = match acted.outcome {
+        Outcome::Done => Tone::Good,
+        Outcome::Failed => Tone::Bad,
+        Outcome::InDoubt => Tone::Bad,
+    };
+    ui.tone(tone, &escape(&acted.why));
+    if let Some(exhibit) = &acted.exhibit {
+        ui.tone(Tone::Dim, &format!("  its output: data/{exhibit}"));
+    }
+    match &acted.checked {
+        Some((true, text)) => ui.tone(Tone::Good, &format!("  checked: {}", escape(text))),
+        Some((false, text)) => ui.tone(Tone::Bad, &format!("  the check failed: {}", escape(text))),
+        None => {}
+    }
+}
+
+/// The exit code of an act.
+pub fn exit_of(acted: &Acted) -> Exit {
+    match (&acted.outcome, &acted.checked) {
+        (Outcome::InDoubt, _) => Exit::Unproved,
+        (Outcome::Failed, _) | (_, Some((false, _))) => Exit::Failed,
+        (Outcome::Done, _) => Exit::Done,
+    }
+}
+
+fn run(
+    ui: &Ui,
+    prompt: &mut dyn Prompter,
+    engine: &Engine<'_>,
+    step: &StepId,
+    verdict: &Verdict,
+    by_hand: bool,
+) -> Result<Option<Exit>, CliError> {
+    let written = engine.step(step)?;
+    ui.tone(Tone::Head, &format!("{step}: {}", escape(&written.title)));
+    if let Some(why) = &written.why {
+        ui.wrapped(2, &format!("why: {}", escape(why)));
+    }
+    verdict::act(ui, &engine.resolve(step)?);
+    verdict::show(ui, verdict);
+    match &verdict.answer {
+        Answer::Go { .. } if by_hand => {
+            let choices = ["I did it", "Skip it", "Leave here (incident resume)"].map(str::to_owned);
+            match prompt.select(
+                "Do it now; then:",
+                &choices,
+                &format!("incident done {step} \"WORDS\""),
+            )? {
+                0 => {
+                    let words = prompt.line(
+                        "What did you do, and what do you see?",
+                        "incident done STEP \"WORDS\"",
+                    )?;
+                    acted(ui, &engine.done(step, &words)?);
+                }
+                1 => skip(prompt, engine, step)?,
+                _ => return leave(engine),
+            }
+        }
+        Answer::Go { .. } => {
+            let choices = ["Run it", "Skip it", "Leave here (incident resume)"].map(str::to_owned);
+            match prompt.select("Run it now?", &choices, &format!("incident run {step}"))? {
+                0 => acted(ui, &engine.run(step, None)?),
+                1 => skip(prompt, engine, step)?,
+                _ => return leave(engine),
+            }
+        }
+        Answer::Refused(Refusal::NeedsSignoff { request, .. }) => {
+            return signatures(ui, prompt, engine, step, *request);
+        }
+        Answer::Refused(Refusal::ChangedSincePlan | Refusal::NotInPlan) => {
+            let choices = [
+                "Give the plan up and freeze a new one",
+                "Leave here (incident resume)",
+            ]
+            .map(str::to_owned);
+            if prompt.select("What now?", &choices, "incident plan --drop \"WHY\"")? == 1 {
+                return leave(engine);
+            }
+            engine.drop_plan("what would run is not what was frozen")?;
+        }
+        Answer::Refused(_) => return skip_or_leave(prompt, engine, step),
+    }
+    Ok(None)
+}
+
+fn signatures(
+    ui: &Ui,
+    prompt: &mut dyn Prompter,
+    engine: &Engine<'_>,
+    step: &StepId,
+    request: Option<u64>,
+) -> Result<Option<Exit>, CliError> {
+    let first = match request {
+        Some(_) => "File a signed answer",
+        None => "Ask the others: write what they sign",
+    };
+    let choices = [first, "Skip it", "Leave here (incident resume)"].map(str::to_owned);
+    match (
+        prompt.select(
+            "Other people must sign.",
+            &choices,
+            &format!("incident escalate {step}"),
+        )?,
+        request,
+    ) {
+        (0, None) => {
+            let key = prompt.line(
+                "Your own signing key, to prove who asks (empty: one more person must sign)",
+                "--key FILE",
+            )?;
+            let key = Some(key.trim()).filter(|k| !k.is_empty());
+            issued(ui, &engine.escalate(std::slice::from_ref(step), key)?);
+        }
+        (0, Some(_)) => {
+            let path = prompt.line("File with the signature (…​.sig)", "incident signoff add FILE")?;
+            file_answer(ui, engine, Path::new(path.trim()))?;
+        }
+        (1, _) => skip(prompt, engine, step)?,
+        _ => return leave(engine),
+    }
+    Ok(None)
+}
+
+/// Shows a request and how to answer it.
+pub fn issued(ui: &Ui, issued: &crate::engine::Issued) {
+    ui.tone(Tone::Head, &format!("Request {} is written.", issued.request));
+    let people = match issued.need.people {
+        1 => "1 other person".to_owned(),
+        n => format!("{n} other people"),
+    };
+    ui.line(&format!(
+        "  who      {people}{}",
+        if issued.proven {
+            ""
+        } else {
+            " (one more, because your own key did not sign the request)"
+        }
+    ));
+    ui.line(&format!("  approve  {}", issued.approve_path));
+    ui.line(&format!("  refuse   {}", issued.refuse_path));
+    ui.line("Send them either file. They read it, and sign it on their own machine with:");
+    ui.line(&format!("  {}", issued.command));
+    ui.line("What comes back is filed with: incident signoff add FILE.sig");
+}
+
+/// Files a signature, with the text beside it where it is there.
+pub fn file_answer(ui: &Ui, engine: &Engine<'_>, path: &Path) -> Result<(), CliError> {
+    const CAP: u64 = 1 << 20;
+    let files = &engine.world().files;
+    let no = |e: std::io::Error| {
+        CliError::new(Exit::Usage, format!("cannot read {}: {e}", path.display()))
+            .hint("Name the file that ssh-keygen wrote: the statement's name with .sig at its end")
+    };
+    let full = engine.world().host.cwd().join(path);
+    let mut signature = full.clone();
+    let mut text = None;
+    if full.extension().is_some_and(|e| e == "sig") {
+        text = files.read(&full.with_extension(""), CAP).ok();
+    } else {
+        signature = full.with_file_name(format!(
+            "{}.sig",
+            full.file_name().map(|n| n.to_string_lossy()).unwrap_or_default()
+        ));
+        text = files.read(&full, CAP).ok().or(text);
+    }
+    let bytes = files.read(&signature, CAP).map_err(no)?;
+    let accepted = engine.add_signoff(text.as_deref(), &bytes)?;
+    let did = match accepted.decision {
+        crate::signoff::Decision::Approve => "approves",
+        crate::signoff::Decision::Refuse => "refuses",
+    };
+    ui.tone(
+        Tone::Good,
+        &format!(
+            "{} {did} request {}.",
+            escape(&accepted.person),
+            accepted.request_seq
+        ),
+    );
+    ui.line(&format!(
+        "  key {} ({})",
+        accepted.key.fingerprint, accepted.key.algorithm
+    ));
+    Ok(())
+}
+
+fn skip(prompt: &mut dyn Prompter, engine: &Engine<'_>, step: &StepId) -> Result<(), CliError> {
+    let why = prompt.line(
+        "Why is it skipped? (a skipped step satisfies no gate)",
+        "incident skip STEP \"WHY\"",
+    )?;
+    engine.skip(step, &why)?;
+    Ok(())
+}
+
+fn skip_or_leave(
+    prompt: &mut dyn Prompter,
+    engine: &Engine<'_>,
+    step: &StepId,
+) -> Result<Option<Exit>, CliError> {
+    let choices = ["Leave here (incident resume)", "Skip it"].map(str::to_owned);
+    if prompt.select("What now?", &choices, &format!("incident skip {step} \"WHY\""))? == 0 {
+        return leave(engine);
+    }
+    skip(prompt, engine, step)?;
+    Ok(None)
+}
+
+fn freeze(
+    ui: &Ui,
+    prompt: &mut dyn Prompter,
+    engine: &Engine<'_>,
+    steps: &[StepId],
+) -> Result<Option<Exit>, CliError> {
+    ui.tone(Tone::Head, "The recovery plan, exactly as it would run:");
+    let rows = engine.plan()?;
+    let rows: Vec<_> = rows.into_iter().filter(|r| steps.contains(&r.step.id)).collect();
+    super::view::plan::show(ui, &rows, true);
+    let choices = ["Freeze this plan", "Skip a step", "Leave here (incident resume)"].map(str::to_owned);
+    match prompt.select(
+        "Nothing of it may change afterwards without freezing it again.",
+        &choices,
+        "incident plan --freeze",
+    )? {
+        0 => {
+            engine.freeze(steps)?;
+        }
+        1 => {
+            let names: Vec<String> = steps.iter().map(ToString::to_string).collect();
+            let at = prompt.select("Which step is skipped?", &names, "incident skip STEP \"WHY\"")?;
+            if let Some(step) = steps.get(at) {
+                skip(prompt, engine, step)?;
+            }
+        }
+        _ => return leave(engine),
+    }
+    Ok(None)
+}
+
+/// Probes, captures the after-state, and says recovered where both allow it.
+pub fn prove(ui: &Ui, engine: &Engine<'_>) -> Result<Exit, CliError> {
+    let mut passed = true;
+    for run in engine.probe_services()? {
+        let (tone, word) = if run.passed {
+            (Tone::Good, "passed")
+        } else {
+            (Tone::Bad, "failed")
+        };
+        ui.line(&format!(
+            "  {} {}: {}",
+            styled(tone, word),
+            run.id,
+            escape(&run.text)
+        ));
+        passed &= run.passed;
+    }
+    for capture in engine.capture_after()? {
+        captured(ui, &capture);
+    }
+    if !passed {
+        ui.tone(Tone::Bad, "Not recovered: a probe failed.");
+        return Ok(Exit::Unproved);
+    }
+    engine.recovered()?;
+    ui.tone(
+        Tone::Good,
+        "Recovered: every probe passed, and the state after it is captured.",
+    );
+    Ok(Exit::Done)
+}
+
+fn prove_or_leave(ui: &Ui, prompt: &mut dyn Prompter, engine: &Engine<'_>) -> Result<Option<Exit>, CliError> {
+    ui.line("Every step is through. The service's own probes decide whether it is recovered.");
+    let choices = ["Probe now", "Leave here (incident resume)"].map(str::to_owned);
+    if prompt.select("Prove it?", &choices, "incident prove")? == 1 {
+        return leave(engine);
+    }
+    match prove(ui, engine) {
+        Ok(Exit::Done) => Ok(None),
+        Ok(exit) => Ok(Some(exit)),
+        Err(e) => Err(e),
+    }
+}
+
+fn answer_for(
+    ui: &Ui,
+    prompt: &mut dyn Prompter,
+    engine: &Engine<'_>,
+    unproved: &Unproved,
+) -> Result<Option<Exit>, CliError> {
+    ui.tone(
+        Tone::Warn,
+        &format!(
+            "{} is {}: nobody can prove it dead from here.",
+            unproved.target, unproved.proof
+        ),
+    );
+    let words = prompt.line(
+        "Who answers for it, and why is it safe? (empty: leave it open)",
+        "incident answer TARGET \"WORDS\"",
+    )?;
+    if words.trim().is_empty() {
+        return leave(engine);
+    }
+    engine.answer_for(&unproved.target, &words)?;
+    Ok(None)
+}
+
+/// Opens an incident, and says where its record is.
+pub fn opened(ui: &Ui, engine: &Engine<'_>) -> Result<(), EngineError> {
+    let incident = engine.incident()?;
+    ui.tone(Tone::Head, &format!("{} is open.", incident.id()));
+    if let Some(path) = engine.case_path() {
+        ui.tone(Tone::Dim, &format!("  record   {}", path.display()));
+    }
+    ui.tone(Tone::Dim, &format!("  plan     {}", engine.runbook_name));
+    Ok(())
+}

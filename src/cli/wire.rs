@@ -1,0 +1,120 @@
+//! Builds the real World, and finds the places a command works in. The only file that reads the
+//! program's own environment.
+
+use std::path::{Path, PathBuf};
+
+use super::error::CliError;
+use super::exit::Exit;
+use crate::engine::Written;
+use crate::world::clock::RealClock;
+use crate::world::entropy::RealEntropy;
+use crate::world::executor::RealExecutor;
+use crate::world::files::RealFiles;
+use crate::world::host::RealHost;
+use crate::world::http::RealHttp;
+use crate::world::interrupt::RealInterrupt;
+use crate::world::secrets::RealSecrets;
+use crate::world::spawn::RealSpawn;
+use crate::world::sql::RealSql;
+use crate::world::{World, WorldKind};
+
+/// Longest file written in advance that is read, in bytes.
+const WRITTEN_CAP: u64 = 1 << 20;
+
+/// This machine and its network.
+pub fn real_world() -> Result<World, CliError> {
+    let no = |e: std::io::Error| CliError::new(Exit::Failed, format!("cannot start: {e}"));
+    let interrupt = RealInterrupt::install().map_err(no)?;
+    Ok(World {
+        kind: WorldKind::Real,
+        clock: Box::new(RealClock::new()),
+        entropy: Box::new(RealEntropy),
+        http: Box::new(RealHttp::new()),
+        sql: Box::new(RealSql),
+        spawn: Box::new(RealSpawn::new(Box::new(interrupt.clone()))),
+        host: Box::new(RealHost::new()),
+        files: Box::new(RealFiles),
+        secrets: Box::new(RealSecrets::new()),
+        interrupt: Box::new(interrupt),
+        executor: Box::new(RealExecutor::new().map_err(no)?),
+    })
+}
+
+/// Where cases lie: `--store`, else the user's data folder, else the temporary folder.
+pub fn store_root(world: &World, given: Option<&Path>) -> PathBuf {
+    if let Some(path) = given {
+        return world.host.cwd().join(path);
+    }
+    let data = world
+        .host
+        .env("XDG_DATA_HOME")
+        .filter(|p| p.starts_with('/'))
+        .map(PathBuf::from);
+    match (data, world.host.home()) {
+        (Some(data), _) => data.join("incident"),
+        (None, Some(home)) => home.join(".local/share/incident"),
+        (None, None) => std::env::temp_dir().join(format!("incident-{}", world.host.identity().uid)),
+    }
+}
+
+/// Where the record goes when no case folder can be written, best first.
+pub fn spool_folders(world: &World) -> Vec<PathBuf> {
+    let runtime = world
+        .host
+        .env("XDG_RUNTIME_DIR")
+        .filter(|p| p.starts_with('/'))
+        .map(PathBuf::from);
+    let others = ["/dev/shm", "/tmp", "/var/tmp"].map(PathBuf::from);
+    runtime.into_iter().chain(others).collect()
+}
+
+/// The files a team wrote in advance: `--config`, else `incident/` upward from here, else the user's own.
+pub fn written(world: &World, given: Option<&Path>) -> Result<Written, CliError> {
+    let folder = match given {
+        Some(path) => Some(world.host.cwd().join(path)),
+        None => upward(world).or_else(|| of_user(world)),
+    };
+    let Some(folder) = folder else {
+        return Ok(Written::default());
+    };
+    if given.is_some() && !world.files.stat(&folder).is_ok_and(|s| s.is_dir) {
+        let error = CliError::new(Exit::Usage, format!("{} is not a folder", folder.display()));
+        return Err(error.hint("Name the folder that holds runbook.yaml and access.yaml"));
+    }
+    let read = |name: &str| {
+        let path = folder.join(name);
+        let bytes = world.files.read(&path, WRITTEN_CAP).ok()?;
+        Some((path.display().to_string(), bytes))
+    };
+    Ok(Written {
+        runbook: read("runbook.yaml"),
+        access: read("access.yaml"),
+        signers: read("allowed_signers"),
+        folder: Some(folder),
+    })
+}
+
+fn upward(world: &World) -> Option<PathBuf> {
+    let cwd = world.host.cwd();
+    cwd.ancestors()
+        .map(|p| p.join("incident"))
+        .find(|p| holds_a_plan(world, p))
+}
+
+fn of_user(world: &World) -> Option<PathBuf> {
+    let config = world
+        .host
+        .env("XDG_CONFIG_HOME")
+        .filter(|p| p.starts_with('/'))
+        .map(PathBuf::from);
+    let folder = config
+        .or_else(|| world.host.home().map(|h| h.join(".config")))?
+        .join("incident");
+    holds_a_plan(world, &folder).then_some(folder)
+}
+
+fn holds_a_plan(world: &World, folder: &Path) -> bool {
+    ["runbook.yaml", "access.yaml"]
+        .iter()
+        .any(|name| world.files.stat(&folder.join(name)).is_ok_and(|s| s.is_file))
+}
