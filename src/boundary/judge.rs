@@ -160,12 +160,16 @@ pub fn judge(incident: &Incident, act: &Resolved, asked: Asked<'_>, now: Moment)
 
 /// Every gate but the quorum.
 fn gates(incident: &Incident, act: &Resolved, asked: Asked<'_>, zone: Zone) -> Result<(), Refusal> {
+    // Stop never waits, not even for the question whether anything is open.
+    if matches!(act.act, Act::Sweep(_)) {
+        return Ok(());
+    }
     if incident.closed_ts.is_some() {
         return Err(Refusal::Closed);
     }
     let effects = act.effects();
-    // Stop never waits, and reads are free.
-    if matches!(act.act, Act::Sweep(_)) || effects.iter().all(|e| *e == Effect::Read) {
+    // Reads are free.
+    if effects.iter().all(|e| *e == Effect::Read) {
         return Ok(());
     }
     if let Some((seq, open)) = incident.in_doubt().next() {
@@ -175,6 +179,22 @@ fn gates(incident: &Incident, act: &Resolved, asked: Asked<'_>, zone: Zone) -> R
         });
     }
     repeat(incident, act)?;
+    // Before the lanes: an early restore would be destroyed again like any other.
+    if effects
+        .iter()
+        .any(|e| matches!(e, Effect::DataRestore | Effect::DataWrite | Effect::BulkData))
+    {
+        let targets: Vec<String> = incident
+            .stop
+            .targets
+            .iter()
+            .filter(|(_, t)| t.proof() == Proof::StillLive && t.answered.is_none())
+            .map(|(id, _)| id.to_string())
+            .collect();
+        if !targets.is_empty() {
+            return Err(Refusal::StillLive { targets });
+        }
+    }
     let early = incident.baseline.is_none();
     match act.lane {
         Lane::Protect
@@ -216,21 +236,6 @@ fn gates(incident: &Incident, act: &Resolved, asked: Asked<'_>, zone: Zone) -> R
             walk: incident.stage,
         });
     }
-    if effects
-        .iter()
-        .any(|e| matches!(e, Effect::DataRestore | Effect::DataWrite | Effect::BulkData))
-    {
-        let targets: Vec<String> = incident
-            .stop
-            .targets
-            .iter()
-            .filter(|(_, t)| t.proof() == Proof::StillLive && t.answered.is_none())
-            .map(|(id, _)| id.to_string())
-            .collect();
-        if !targets.is_empty() {
-            return Err(Refusal::StillLive { targets });
-        }
-    }
     if act.stage == Stage::Recover && !act.undoes {
         in_plan(incident, act)?;
     }
@@ -243,6 +248,8 @@ fn repeat(incident: &Incident, act: &Resolved) -> Result<(), Refusal> {
     if act.undoes {
         return match state {
             Some(StepState::Tried { .. }) => Ok(()),
+            // An undo that did not work may be tried again.
+            Some(StepState::Undone { act }) if !incident.acts.get(act).is_some_and(|a| a.is_done()) => Ok(()),
             _ => Err(Refusal::NothingToUndo),
         };
     }

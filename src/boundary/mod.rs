@@ -9,3 +9,12 @@ mod zone;
 
 pub use judge::{Answer, Asked, Refusal, Verdict, judge};
 pub use zone::{Because, zone_of};
+
+#[cfg(test)]
+mod gate_oracle_tests;
+#[cfg(test)]
+mod gate_tests;
+#[cfg(test)]
+mod matrix_tests;
+#[cfg(test)]
+mod zone_tests;

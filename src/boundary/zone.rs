@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::model::act::Resolved;
+use crate::model::act::{Act, Resolved};
 use crate::model::effect::{Effect, Zone};
 use crate::model::runbook::Policy;
 
@@ -23,6 +23,16 @@ pub struct Because {
 pub fn zone_of(policy: &Policy, act: &Resolved) -> (Zone, Vec<Because>) {
     let mut reasons: Vec<Because> = Vec::new();
     for effect in act.effects() {
+        if matches!(act.act, Act::Sweep(_)) {
+            // Stop never waits: a sweep changes credentials and services, and needs nobody.
+            reasons.push(Because {
+                effect,
+                zone: Zone::Inside,
+                rule: "stop.never-waits".into(),
+                text: "stop needs nobody's signature".into(),
+            });
+            continue;
+        }
         let (zone, condition) = side(policy, act, effect);
         let seen = act.seen.iter().find(|s| s.effect == effect);
         let (rule, text) = match (&condition, seen) {

@@ -75,10 +75,15 @@ impl Engine<'_> {
         self.escalate_acts(vec![act], key)
     }
 
-    fn escalate_acts(&self, acts: Vec<Resolved>, key: Option<&str>) -> Result<Issued, EngineError> {
+    fn escalate_acts(&self, mut acts: Vec<Resolved>, key: Option<&str>) -> Result<Issued, EngineError> {
         self.catch_up()?;
         let incident = self.incident()?;
         let policy = &incident.opened.policy;
+        // An act inside the boundary uses no sign-off: left in a mixed list, it would stay its next act for ever.
+        let inside = |act: &Resolved| zone_of(policy, act).0 == Zone::Inside;
+        if !acts.iter().all(inside) {
+            acts.retain(|act| !inside(act));
+        }
         let judged: Vec<(Zone, String)> = acts
             .iter()
             .map(|act| {

@@ -325,16 +325,32 @@ pub struct Resolved {
 
 impl Resolved {
     /// Every effect: declared or seen, `unknown` where nobody classified it, `one-way` where a
-    /// containment step cannot be taken back.
+    /// containment step cannot be taken back. Never empty: where nothing is said, nothing is proved.
     pub fn effects(&self) -> Effects {
+        if let Act::Sweep(sweep) = &self.act {
+            return Effects::from([match sweep {
+                Sweep::Revoke => Effect::CredentialChange,
+                Sweep::Kill => Effect::ServiceRestart,
+                Sweep::Disable => Effect::ConfigChange,
+            }]);
+        }
         let mut all: Effects = self.seen.iter().map(|s| s.effect).collect();
         match &self.declared {
             Some(declared) => all.extend(declared),
             // What only reads needs no author to say so.
-            None if self.only_reads() => {}
+            None if self.only_reads() => {
+                all.insert(Effect::Read);
+            }
             None => {
                 all.insert(Effect::Unknown);
             }
+        }
+        // Taking a protection away is not protecting.
+        if self.undoes && all.remove(&Effect::Protect) {
+            all.insert(Effect::BackupChange);
+        }
+        if all.is_empty() {
+            all.insert(Effect::Unknown);
         }
         let stuck = matches!(self.undo, ResolvedUndo::Unsaid | ResolvedUndo::Never(_));
         let changes = all.iter().any(|e| !matches!(e, Effect::Read | Effect::Protect));

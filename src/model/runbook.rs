@@ -5,12 +5,16 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, CaptureSpec, Check, EnvValue, Lane, Manual, Stage, Step, Sweep, Undo};
+use super::act::{Check, Stage, Step};
 use super::diagnostic::{Diagnostic, Place};
 use super::effect::{Effect, Effects};
 use super::ids::StepId;
-use super::secret::SecretRef;
 use super::yaml::{self, Fields, Mistakes, Node, Value};
+
+mod steps;
+
+pub use steps::{fill, secret_ref};
+use steps::{step, variables};
 
 /// A whole runbook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,7 +174,7 @@ fn whole(node: &Node, mistakes: &Mistakes) -> Option<Runbook> {
             stages.finish();
         }
     }
-    let probes = probes(fields.take("probes"), mistakes);
+    let probes = probes(fields.take("probes"), &backups, mistakes);
     fields.finish();
     unique(&steps, mistakes);
     Some(Runbook {
@@ -366,7 +370,7 @@ fn backups(node: Option<&Node>, mistakes: &Mistakes) -> BTreeMap<String, Backup>
                 mistakes.add(node.place, "this is not a SHA-256", remedy);
             }
         }
-        let test_restore = fields.text("test-restore");
+        let test_restore = day(&mut fields, "test-restore");
         let writable_by = fields.texts("writable-by");
         fields.finish();
         if let (Some(id), Some(path), Some(sha256)) = (id, path, sha256) {
@@ -385,7 +389,7 @@ fn backups(node: Option<&Node>, mistakes: &Mistakes) -> BTreeMap<String, Backup>
     all
 }
 
-fn probes(node: Option<&Node>, mistakes: &Mistakes) -> Vec<Probe> {
+fn probes(node: Option<&Node>, backups: &BTreeMap<String, Backup>, mistakes: &Mistakes) -> Vec<Probe> {
     let mut all = Vec::new();
     let Some(node) = node else { return all };
     for item in yaml::items(node, "probes", mistakes) {
@@ -394,13 +398,13 @@ fn probes(node: Option<&Node>, mistakes: &Mistakes) -> Vec<Probe> {
         };
         let id = name(fields.need("id", "give it a name"), mistakes);
         let ask = if let Some(url) = fields.text("get") {
-            let status = fields.number("status").unwrap_or(200);
+            let status = fields.number_in("status", 100..=599).unwrap_or(200);
             Some(ProbeAsk::Get {
                 url,
                 status: u16::try_from(status).unwrap_or(200),
             })
         } else {
-            check(&mut fields, item.place).map(ProbeAsk::Run)
+            check(&mut fields, item.place, backups, mistakes).map(ProbeAsk::Run)
         };
         fields.finish();
         if let (Some(id), Some(ask)) = (id, ask) {
@@ -411,18 +415,21 @@ fn probes(node: Option<&Node>, mistakes: &Mistakes) -> Vec<Probe> {
 }
 
 /// `run`, `expect` and `expect-file` of a check.
-fn check(fields: &mut Fields<'_, '_>, place: Place) -> Option<Check> {
+fn check(
+    fields: &mut Fields<'_, '_>,
+    place: Place,
+    backups: &BTreeMap<String, Backup>,
+    mistakes: &Mistakes,
+) -> Option<Check> {
     let run = fields.texts("run");
     let expect = fields.text("expect");
     let expect_file = fields.text("expect-file");
     if run.is_empty() {
-        fields.mistakes().add(
-            place,
-            "there is nothing to run here",
-            Some("write `run: [program, argument]`".into()),
-        );
+        let remedy = Some("write `run: [program, argument]`".into());
+        mistakes.add(place, "there is nothing to run here", remedy);
         return None;
     }
+    variables(&run, place, backups, mistakes);
     Some(Check {
         run,
         expect,
@@ -430,9 +437,28 @@ fn check(fields: &mut Fields<'_, '_>, place: Place) -> Option<Check> {
     })
 }
 
+/// A day such as `2026-11-20` under `key`: proof needs a date, and `soon` or `never` is none.
+fn day(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<String> {
+    let node = fields.take(key)?;
+    let text = yaml::text(node, key, fields.mistakes())?;
+    if super::time::parse_rfc3339(&format!("{text}T00:00:00Z")).is_some() {
+        return Some(text);
+    }
+    let remedy = Some("write the day it was done, as in `2026-11-20`, or leave it out".to_owned());
+    let message = format!("`{key}: {text}` is not a day");
+    fields.mistakes().add(node.place, message, remedy);
+    None
+}
+
 fn name(node: Option<&Node>, mistakes: &Mistakes) -> Option<StepId> {
     let node = node?;
     let text = yaml::text(node, "id", mistakes)?;
+    let numbered = text.strip_prefix("do-").is_some_and(|n| n.parse::<u64>().is_ok());
+    if numbered {
+        let remedy = Some("`do-1`, `do-2`, … name acts that no runbook foresaw; choose another".to_owned());
+        mistakes.add(node.place, format!("`{text}` cannot name a step"), remedy);
+        return None;
+    }
     match StepId::new(&text) {
         Ok(id) => Some(id),
         Err(e) => {
@@ -440,344 +466,4 @@ fn name(node: Option<&Node>, mistakes: &Mistakes) -> Option<StepId> {
             None
         }
     }
-}
-
-const VERBS: [&str; 7] = ["run", "manual", "ask", "capture", "revoke", "kill", "disable"];
-
-fn step(
-    node: &Node,
-    stage: Stage,
-    number: usize,
-    backups: &BTreeMap<String, Backup>,
-    mistakes: &Mistakes,
-) -> Option<(Place, Step)> {
-    let mut fields = Fields::of(node, "a step", mistakes)?;
-    let id_node = fields.take("id");
-    let mut acts: Vec<(&str, Option<Act>)> = Vec::new();
-    for verb in VERBS {
-        if let Some(value) = fields.take(verb) {
-            acts.push((verb, act(verb, value, mistakes)));
-        }
-    }
-    if acts.len() != 1 {
-        let message = match acts.len() {
-            0 => "this step does nothing".to_owned(),
-            _ => {
-                let verbs: Vec<&str> = acts.iter().map(|(v, _)| *v).collect();
-                format!("this step does {} things: {}", acts.len(), verbs.join(", "))
-            }
-        };
-        let remedy = format!("write exactly one of: {}", VERBS.join(", "));
-        mistakes.add(node.place, message, Some(remedy));
-    }
-    let (verb, act) = acts.into_iter().next()?;
-    let sweep = matches!(act, Some(Act::Sweep(_)));
-    if sweep != (stage == Stage::Stop) && act.is_some() {
-        let message = if sweep {
-            format!("`{verb}` belongs to `stop`, not to `{stage}`")
-        } else {
-            "`stop` holds only revoke, kill and disable: it must not wait for anything else".to_owned()
-        };
-        mistakes.add(node.place, message, None);
-    }
-    let reads = matches!(act, Some(Act::Ask(_) | Act::Capture(_)));
-    if stage == Stage::Assess && !reads && !matches!(act, Some(Act::Run(_) | Act::Manual(_)) | None) {
-        mistakes.add(
-            node.place,
-            format!("`{verb}` has no place in `assess`: it only reads"),
-            None,
-        );
-    }
-    let id = match id_node {
-        Some(node) => name(Some(node), mistakes),
-        None => StepId::new(&format!("{stage}-{number}")).ok(),
-    };
-    let effects = fields.take("effects").map(|n| effects(n, "effects", mistakes));
-    let lane = match fields.text("lane").as_deref() {
-        None => Lane::Ordinary,
-        Some("protect") => Lane::Protect,
-        Some("first") if stage == Stage::Contain => Lane::First,
-        Some(other) => {
-            let remedy = Some("`lane: protect`, or in contain `lane: first`".to_owned());
-            mistakes.add(node.place, format!("`lane: {other}` does not exist here"), remedy);
-            Lane::Ordinary
-        }
-    };
-    let undo = fields.take("undo").map_or(Undo::Unsaid, |n| undo(n, mistakes));
-    let mut needs_backup = None;
-    if let Some(needs) = fields
-        .take("needs")
-        .and_then(|n| Fields::of(n, "`needs`", mistakes))
-    {
-        let mut needs = needs;
-        if let Some(node) = needs.take("backup") {
-            needs_backup = yaml::text(node, "backup", mistakes);
-            if let Some(id) = needs_backup.as_ref().filter(|id| !backups.contains_key(*id)) {
-                let known: Vec<&str> = backups.keys().map(String::as_str).collect();
-                let remedy = match known.as_slice() {
-                    [] => "write it down under `backups:`".to_owned(),
-                    known => format!("the backups are: {}", known.join(", ")),
-                };
-                mistakes.add(node.place, format!("there is no backup `{id}`"), Some(remedy));
-            }
-        }
-        needs.finish();
-    }
-    let verify = fields.take("verify").and_then(|n| {
-        let mut inner = Fields::of(n, "`verify`", mistakes)?;
-        let check = check(&mut inner, n.place);
-        inner.finish();
-        check
-    });
-    let env = fields.take("env").map(|n| env(n, mistakes)).unwrap_or_default();
-    let title = fields.text("title");
-    let why = fields.text("why");
-    let cwd = fields.text("cwd").map(PathBuf::from);
-    let rollback_tested = fields.text("rollback-tested");
-    let timeout_ms = fields.span("timeout").unwrap_or(DEFAULT_TIMEOUT_MS);
-    let tries = fields.number("tries").unwrap_or(1).clamp(1, 10);
-    fields.finish();
-    let (id, act) = (id?, act?);
-    if let Act::Run(argv) = &act {
-        variables(argv, node.place, backups, mistakes);
-    }
-    let title = title.unwrap_or_else(|| title_of(&act));
-    let step = Step {
-        id,
-        stage,
-        lane,
-        title,
-        why,
-        act,
-        effects,
-        undo,
-        needs_backup,
-        rollback_tested,
-        verify,
-        cwd,
-        env,
-        timeout_ms,
-        tries: u32::try_from(tries).unwrap_or(1),
-    };
-    Some((node.place, step))
-}
-
-fn title_of(act: &Act) -> String {
-    match act {
-        Act::Run(argv) => argv.join(" ").chars().take(72).collect(),
-        Act::Manual(manual) => manual
-            .what
-            .lines()
-            .next()
-            .unwrap_or("by hand")
-            .chars()
-            .take(72)
-            .collect(),
-        Act::Ask(question) => question.chars().take(72).collect(),
-        Act::Capture(CaptureSpec::Host) => "capture the host".into(),
-        Act::Capture(CaptureSpec::Command { argv, .. }) => format!("capture `{}`", argv.join(" ")),
-        Act::Capture(CaptureSpec::File { path }) => format!("capture {}", path.display()),
-        Act::Capture(CaptureSpec::Git { repo }) => format!("capture the repository {}", repo.display()),
-        Act::Sweep(Sweep::Revoke) => "revoke what the agent holds".into(),
-        Act::Sweep(Sweep::Kill) => "kill the agent's processes".into(),
-        Act::Sweep(Sweep::Disable) => "disable what starts the agent again".into(),
-    }
-}
-
-fn act(verb: &str, node: &Node, mistakes: &Mistakes) -> Option<Act> {
-    match verb {
-        "run" => {
-            if let Value::Text(line) = &node.value {
-                let remedy = format!(
-                    "write the arguments as a list: `run: [{}]`",
-                    line.split_whitespace().collect::<Vec<_>>().join(", ")
-                );
-                mistakes.add(
-                    node.place,
-                    "`run` takes a list, never a line for a shell",
-                    Some(remedy),
-                );
-                return None;
-            }
-            let argv = yaml::texts(node, "run", mistakes);
-            if argv.is_empty() || argv.first().is_some_and(String::is_empty) {
-                mistakes.add(node.place, "`run` names no program", None);
-                return None;
-            }
-            Some(Act::Run(argv))
-        }
-        "manual" => manual(node, mistakes).map(Act::Manual),
-        "ask" => yaml::text(node, "ask", mistakes).map(Act::Ask),
-        "capture" => capture(node, mistakes).map(Act::Capture),
-        "revoke" => sweep(node, "all", Sweep::Revoke, verb, mistakes),
-        "kill" => sweep(node, "agents", Sweep::Kill, verb, mistakes),
-        "disable" => sweep(node, "triggers", Sweep::Disable, verb, mistakes),
-        _ => None,
-    }
-}
-
-fn sweep(node: &Node, word: &str, sweep: Sweep, verb: &str, mistakes: &Mistakes) -> Option<Act> {
-    let given = yaml::text(node, verb, mistakes)?;
-    if given != word {
-        let remedy = Some(format!(
-            "write `{verb}: {word}`; leave something out by taking it out of access.yaml"
-        ));
-        mistakes.add(node.place, format!("`{verb}: {given}` is not known"), remedy);
-    }
-    Some(Act::Sweep(sweep))
-}
-
-fn manual(node: &Node, mistakes: &Mistakes) -> Option<Manual> {
-    if let Value::Text(what) = &node.value {
-        return Some(Manual {
-            what: what.clone(),
-            place: None,
-            see: None,
-        });
-    }
-    let mut fields = Fields::of(node, "`manual`", mistakes)?;
-    let what = fields
-        .need("what", "say what to do")
-        .and_then(|n| yaml::text(n, "what", mistakes));
-    let place = fields.text("where");
-    let see = fields.text("see");
-    fields.finish();
-    Some(Manual {
-        what: what?,
-        place,
-        see,
-    })
-}
-
-fn capture(node: &Node, mistakes: &Mistakes) -> Option<CaptureSpec> {
-    match &node.value {
-        Value::Text(word) if word == "host" => Some(CaptureSpec::Host),
-        Value::Map(_) => {
-            let mut fields = Fields::of(node, "`capture`", mistakes)?;
-            let spec = if let Some(argv) = fields.take("command") {
-                let argv = yaml::texts(argv, "command", mistakes);
-                let cwd = fields.text("cwd").map(PathBuf::from);
-                (!argv.is_empty()).then_some(CaptureSpec::Command { argv, cwd })
-            } else if let Some(path) = fields.text("file") {
-                Some(CaptureSpec::File { path: path.into() })
-            } else if let Some(repo) = fields.text("git") {
-                Some(CaptureSpec::Git { repo: repo.into() })
-            } else {
-                let remedy = Some(
-                    "write `host`, `{file: PATH}`, `{git: PATH}` or `{command: [program, …]}`".to_owned(),
-                );
-                mistakes.add(node.place, "`capture` does not say what to look at", remedy);
-                None
-            };
-            fields.finish();
-            spec
-        }
-        _ => {
-            let remedy =
-                Some("write `host`, `{file: PATH}`, `{git: PATH}` or `{command: [program, …]}`".to_owned());
-            mistakes.add(node.place, "this collector is not known", remedy);
-            None
-        }
-    }
-}
-
-fn undo(node: &Node, mistakes: &Mistakes) -> Undo {
-    let Some(mut fields) = Fields::of(node, "`undo`", mistakes) else {
-        return Undo::Unsaid;
-    };
-    let undo = if let Some(run) = fields.take("run") {
-        Undo::By(yaml::texts(run, "run", mistakes))
-    } else if let Some(node) = fields.take("manual") {
-        manual(node, mistakes).map_or(Undo::Unsaid, Undo::ByHand)
-    } else if let Some(reason) = fields.text("never") {
-        Undo::Never(reason)
-    } else {
-        let remedy = Some("write `run: [program, …]`, `manual: …` or `never: REASON`".to_owned());
-        mistakes.add(node.place, "`undo` does not say how", remedy);
-        Undo::Unsaid
-    };
-    fields.finish();
-    undo
-}
-
-fn env(node: &Node, mistakes: &Mistakes) -> BTreeMap<String, EnvValue> {
-    let mut all = BTreeMap::new();
-    let Value::Map(entries) = &node.value else {
-        mistakes.add(node.place, "`env` must be a mapping", None);
-        return all;
-    };
-    for (key, value) in entries {
-        let value = match &value.value {
-            Value::Text(text) => Some(EnvValue::Plain(text.clone())),
-            _ => secret_ref(value, mistakes).map(EnvValue::From),
-        };
-        if let Some(value) = value {
-            all.insert(key.text.clone(), value);
-        }
-    }
-    all
-}
-
-/// Reads `{env: NAME}`, `{file: PATH}`, `{command: […]}` or `{process: NAME}`.
-pub fn secret_ref(node: &Node, mistakes: &Mistakes) -> Option<SecretRef> {
-    const REMEDY: &str = "write `{env: NAME}`, `{file: PATH}`, `{command: [program, …]}` or `{process: NAME}`; never the secret itself";
-    if let Value::Text(_) = &node.value {
-        // The value is not repeated: it may be the secret.
-        mistakes.add(node.place, "a secret is never written here", Some(REMEDY.into()));
-        return None;
-    }
-    let mut fields = Fields::of(node, "a secret's source", mistakes)?;
-    let found = if let Some(name) = fields.text("env") {
-        Some(SecretRef::Env(name))
-    } else if let Some(path) = fields.text("file") {
-        Some(SecretRef::File(path.into()))
-    } else if let Some(node) = fields.take("command") {
-        Some(SecretRef::Command(yaml::texts(node, "command", mistakes)))
-    } else {
-        fields.text("process").map(SecretRef::Process)
-    };
-    fields.finish();
-    if found.is_none() {
-        mistakes.add(
-            node.place,
-            "this does not say where the secret is read from",
-            Some(REMEDY.into()),
-        );
-    }
-    found
-}
-
-/// The closed set of variables: `{{ backup.ID.path }}`, `{{ backup.ID.sha256 }}`, `{{ incident.id }}`.
-fn variables(argv: &[String], place: Place, backups: &BTreeMap<String, Backup>, mistakes: &Mistakes) {
-    for arg in argv {
-        if let Err(e) = fill(arg, backups, "INC") {
-            let remedy =
-                Some("known: {{ backup.ID.path }}, {{ backup.ID.sha256 }}, {{ incident.id }}".to_owned());
-            mistakes.add(place, e, remedy);
-        }
-    }
-}
-
-/// Replaces the variables of one argument. The result stays one argument, whatever it holds.
-pub fn fill(arg: &str, backups: &BTreeMap<String, Backup>, incident: &str) -> Result<String, String> {
-    let mut out = String::new();
-    let mut rest = arg;
-    while let Some(start) = rest.find("{{") {
-        let (before, tail) = rest.split_at(start);
-        out.push_str(before);
-        let Some(end) = tail.find("}}") else {
-            return Err(format!("`{arg}` opens a variable and does not close it"));
-        };
-        let name = tail.get(2..end).unwrap_or("").trim();
-        let value = match name.split('.').collect::<Vec<_>>().as_slice() {
-            ["incident", "id"] => Some(incident.to_owned()),
-            ["backup", id, "path"] => backups.get(*id).map(|b| b.path.display().to_string()),
-            ["backup", id, "sha256"] => backups.get(*id).map(|b| b.sha256.clone()),
-            _ => None,
-        };
-        out.push_str(&value.ok_or_else(|| format!("there is no variable `{name}`"))?);
-        rest = tail.get(end + 2..).unwrap_or("");
-    }
-    out.push_str(rest);
-    Ok(out)
 }

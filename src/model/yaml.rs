@@ -60,6 +60,19 @@ pub fn parse(file: &str, source: &str) -> Result<Node, Diagnostic> {
             "the file is longer than 1 MiB".into(),
         ));
     }
+    if let Some((at, _)) = source
+        .match_indices('\r')
+        .find(|(at, _)| !source[*at..].starts_with("\r\n"))
+    {
+        // A line break for YAML, none for an editor: what is read would not be what is seen.
+        let line = source[..at].matches('\n').count() + 1;
+        let place = Place {
+            line: u32::try_from(line).unwrap_or(0),
+            column: 0,
+        };
+        let message = "a carriage return stands alone in this line";
+        return Err(diagnostic(place, message.into()));
+    }
     let options = serde_yaml::options! {
         strict_booleans: true,
         duplicate_keys: serde_yaml::options::DuplicateKeyPolicy::Error,
@@ -100,6 +113,8 @@ fn first_sentence(text: &str) -> String {
 /// A node as serde hands it over: typed scalars have lost their spelling, which the span brings back.
 struct RawNode {
     at: serde_yaml::Location,
+    /// Where it is written, which for an alias is at its anchor.
+    defined: serde_yaml::Location,
     value: Raw,
 }
 
@@ -116,7 +131,7 @@ impl RawNode {
         let place = place_of(&self.at);
         let value = match self.value {
             Raw::Null => Value::Null,
-            Raw::Plain => Value::Text(spelling(source, place)),
+            Raw::Plain => Value::Text(spelling(source, &self.defined)),
             Raw::Text(text) => Value::Text(text),
             Raw::List(items) => Value::List(items.into_iter().map(|n| n.cooked(source)).collect()),
             Raw::Map(fields) => Value::Map(
@@ -138,21 +153,13 @@ impl RawNode {
     }
 }
 
-/// The plain scalar that starts at this place, as written.
-fn spelling(source: &str, place: Place) -> String {
-    let line = usize::try_from(place.line).unwrap_or(1).saturating_sub(1);
-    let column = usize::try_from(place.column).unwrap_or(1).saturating_sub(1);
-    let rest: String = source
-        .lines()
-        .nth(line)
-        .unwrap_or("")
-        .chars()
-        .skip(column)
-        .collect();
-    rest.split([',', ']', '}', ' ', '\t', '#'])
+/// The plain scalar at this place, as written.
+fn spelling(source: &str, at: &serde_yaml::Location) -> String {
+    let start = at.span().byte_offset().and_then(|n| usize::try_from(n).ok());
+    let rest = start.and_then(|n| source.get(n..)).unwrap_or("");
+    rest.split([',', ']', '}', ' ', '\t', '\r', '\n', '#'])
         .next()
         .unwrap_or("")
-        .trim_end_matches(':')
         .to_owned()
 }
 
@@ -161,6 +168,7 @@ impl<'de> Deserialize<'de> for RawNode {
         let spanned = Spanned::<Raw>::deserialize(d)?;
         Ok(RawNode {
             at: spanned.referenced,
+            defined: spanned.defined,
             value: spanned.value,
         })
     }
@@ -366,6 +374,24 @@ impl<'n, 'm> Fields<'n, 'm> {
             );
         }
         number
+    }
+
+    /// A whole number under `key`, within these bounds.
+    pub fn number_in(&mut self, key: &'static str, bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
+        let found = self.left.iter().find(|(k, _)| k.text == key);
+        let place = found.map_or(self.place, |(_, node)| node.place);
+        let number = self.number(key)?;
+        if bounds.contains(&number) {
+            return Some(number);
+        }
+        let remedy = Some(format!(
+            "write a number from {} to {}",
+            bounds.start(),
+            bounds.end()
+        ));
+        self.mistakes
+            .add(place, format!("`{key}: {number}` is out of bounds"), remedy);
+        None
     }
 
     /// A span such as `30m` under `key`, in milliseconds.

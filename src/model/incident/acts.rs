@@ -102,6 +102,12 @@ impl Incident {
         if let Some((seq, _)) = self.acts.iter().find(|(_, a)| a.ended.is_none()) {
             return Err(format!("act {seq} is still open"));
         }
+        if e.zone > Zone::Inside && e.consumes.is_empty() {
+            return Err(format!(
+                "an act {} the boundary uses a sign-off, and none is named",
+                e.zone
+            ));
+        }
         for request in &e.consumes {
             let steps_left = self
                 .requests
@@ -183,6 +189,10 @@ impl Incident {
         if self.step_done(&e.step) {
             return Err(format!("step `{}` is done", e.step));
         }
+        // Skipped while it runs or is in doubt, it would be forgotten that it may have happened.
+        if let Some((seq, _)) = self.in_doubt().find(|(_, a)| a.step == e.step) {
+            return Err(format!("act {seq} of step `{}` has no known outcome", e.step));
+        }
         self.actors.insert(at.who.to_owned());
         self.steps.insert(e.step, StepState::Skipped { why: e.why });
         Ok(())
@@ -191,6 +201,15 @@ impl Incident {
     pub(super) fn plan_frozen(&mut self, at: &At<'_>, e: PlanFrozen) -> Result<(), String> {
         if self.baseline.is_none() {
             return Err("there is no baseline".into());
+        }
+        // Tries are counted within one plan.
+        for planned in &e.steps {
+            if self.step_done(&planned.step) {
+                continue;
+            }
+            if let Some(StepState::Tried { tries, .. }) = self.steps.get_mut(&planned.step) {
+                *tries = 0;
+            }
         }
         self.plan = Some(PlanState {
             seq: at.seq,

@@ -1,0 +1,235 @@
+//! A second opinion on the gate, kept from commands alone and written apart from `judge`: it reads no
+//! `Incident`, calls no `judge`, no `zone_of`, no `effects()`. Slow and plain on purpose.
+
+use std::collections::BTreeSet;
+
+use crate::model::act::{Act, Lane, Resolved, ResolvedUndo, Stage};
+use crate::model::effect::{Effect, Zone};
+use crate::model::event::Outcome;
+use crate::model::runbook::Policy;
+use crate::model::time::Moment;
+
+/// One request as the oracle saw it made.
+pub(super) struct Asked {
+    pub seq: u64,
+    pub list: Vec<(String, String)>,
+    pub zone: Zone,
+    pub need: u32,
+    pub roles: BTreeSet<String>,
+    pub requester: String,
+    pub baseline: Option<u64>,
+    pub answers: Vec<(String, bool, Moment)>,
+    pub withdrawn: bool,
+    pub used: usize,
+}
+
+/// One act as the oracle saw it run.
+pub(super) struct Ran {
+    pub seq: u64,
+    pub step: String,
+    pub outcome: Outcome,
+    pub settled: Option<bool>,
+}
+
+impl Ran {
+    fn open(&self) -> bool {
+        self.outcome == Outcome::InDoubt && self.settled.is_none()
+    }
+
+    fn done(&self) -> bool {
+        self.settled.unwrap_or(self.outcome == Outcome::Done)
+    }
+}
+
+/// What happened to a step last.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Last {
+    Ran(u64, u32),
+    Undone(u64),
+    Skipped,
+}
+
+#[derive(Default)]
+pub(super) struct Oracle {
+    pub baseline: Option<u64>,
+    pub stage: usize,
+    pub plan: Option<Vec<(String, String)>>,
+    pub asked: Vec<Asked>,
+    pub actors: BTreeSet<String>,
+    pub ran: Vec<Ran>,
+    pub last: std::collections::BTreeMap<String, Last>,
+    pub pictured: BTreeSet<String>,
+    pub still_live: bool,
+}
+
+impl Oracle {
+    /// Every effect, worked out a second time.
+    pub fn effects(act: &Resolved) -> BTreeSet<Effect> {
+        let seen: BTreeSet<Effect> = act.seen.iter().map(|s| s.effect).collect();
+        let mut all = seen.clone();
+        match (&act.declared, &act.act) {
+            (Some(said), _) => all.extend(said),
+            (None, Act::Ask(_)) => {}
+            (None, Act::Run(_)) if seen == BTreeSet::from([Effect::Read]) => {}
+            _ => {
+                all.insert(Effect::Unknown);
+            }
+        }
+        if all.is_empty() {
+            let look = matches!(act.act, Act::Ask(_)) && act.declared.is_none();
+            all.insert(if look { Effect::Read } else { Effect::Unknown });
+        }
+        if act.undoes && all.remove(&Effect::Protect) {
+            all.insert(Effect::BackupChange);
+        }
+        let way_back = matches!(act.undo, ResolvedUndo::By(_) | ResolvedUndo::ByHand(_));
+        let harmless = all.iter().all(|e| [Effect::Read, Effect::Protect].contains(e));
+        if act.stage == Stage::Contain && !act.undoes && !way_back && !harmless {
+            all.insert(Effect::OneWay);
+        }
+        all
+    }
+
+    /// The zone, worked out a second time.
+    pub fn zone(policy: &Policy, act: &Resolved) -> Zone {
+        let good_backup = act.backup.as_ref().is_some_and(|b| {
+            b.found.as_ref() == Some(&b.expected)
+                && b.test_restore.is_some()
+                && b.agent_can_write.is_empty()
+                && !b.writable_by.is_empty()
+        });
+        let side = |e: &Effect| {
+            let proof = match e {
+                Effect::Read => return Zone::Inside,
+                Effect::Unknown => return Zone::Outside,
+                Effect::OneWay | Effect::BulkData => false,
+                Effect::DataRestore => good_backup,
+                Effect::ConfigRollback => act.rollback_tested.is_some(),
+                _ => true,
+            };
+            match (policy.inside.contains(e), policy.at.contains(e)) {
+                (true, _) if proof => Zone::Inside,
+                (true, _) | (false, true) => Zone::At,
+                (false, false) => Zone::Outside,
+            }
+        };
+        Self::effects(act).iter().map(side).max().unwrap()
+    }
+
+    pub fn done(&self, step: &str) -> bool {
+        match self.last.get(step) {
+            Some(Last::Ran(seq, _)) => self.ran.iter().any(|r| r.seq == *seq && r.done()),
+            _ => false,
+        }
+    }
+
+    fn undo_worked(&self, seq: u64) -> bool {
+        self.ran.iter().any(|r| r.seq == seq && r.done())
+    }
+
+    pub fn in_doubt(&self) -> bool {
+        self.ran.iter().any(Ran::open)
+    }
+
+    /// Requests whose people suffice for exactly this act now.
+    fn signed_for(&self, policy: &Policy, act: &Resolved, digest: &str, zone: Zone, now: Moment) -> Vec<u64> {
+        let good = |asked: &&Asked| {
+            let mut people = BTreeSet::new();
+            for (person, approves, at) in &asked.answers {
+                if !approves {
+                    return false;
+                }
+                let wall = now.utc_ms - at.utc_ms <= i64::try_from(policy.valid_ms).unwrap();
+                let mono = now.mono_us.saturating_sub(at.mono_us) / 1000 <= policy.valid_ms;
+                if wall && mono && !self.actors.contains(person) && *person != asked.requester {
+                    people.insert(person.clone());
+                }
+            }
+            let holds = |role: &String| {
+                people
+                    .iter()
+                    .any(|p| policy.people.get(p).is_some_and(|who| who.roles.contains(role)))
+            };
+            asked.list.get(asked.used) == Some(&(act.step.to_string(), digest.to_owned()))
+                && !asked.withdrawn
+                && asked.baseline == self.baseline
+                && asked.zone >= zone
+                && people.len() >= asked.need as usize
+                && asked.roles.iter().all(holds)
+        };
+        self.asked.iter().filter(good).map(|a| a.seq).collect()
+    }
+
+    /// Whether the act may run, and the requests any of which would carry it (none needed where empty).
+    pub fn allows(
+        &self,
+        policy: &Policy,
+        act: &Resolved,
+        digest: &str,
+        why: bool,
+        now: Moment,
+    ) -> Result<Vec<u64>, &'static str> {
+        if matches!(act.act, Act::Sweep(_)) {
+            return Ok(Vec::new());
+        }
+        let step = act.step.to_string();
+        let effects = Self::effects(act);
+        let zone = Self::zone(policy, act);
+        let only = |allowed: &[Effect]| effects.iter().all(|e| allowed.contains(e));
+        if only(&[Effect::Read]) {
+            return Ok(Vec::new());
+        }
+        if self.in_doubt() {
+            return Err("something is in doubt");
+        }
+        match (act.undoes, self.last.get(&step)) {
+            (true, Some(Last::Ran(..))) => {}
+            (true, Some(Last::Undone(seq))) if !self.undo_worked(*seq) => {}
+            (true, _) => return Err("nothing to take back"),
+            (false, _) if self.done(&step) => return Err("done"),
+            (false, Some(Last::Ran(_, tries))) if *tries >= act.tries => return Err("tried"),
+            (false, _) => {}
+        }
+        let data = [Effect::DataRestore, Effect::DataWrite, Effect::BulkData];
+        if self.still_live && effects.iter().any(|e| data.contains(e)) {
+            return Err("still live");
+        }
+        let protects = act.lane == Lane::Protect && only(&[Effect::Read, Effect::Protect]);
+        let first = act.lane == Lane::First
+            && zone == Zone::Inside
+            && !act.undoes
+            && matches!(act.undo, ResolvedUndo::By(_) | ResolvedUndo::ByHand(_));
+        if self.baseline.is_none() {
+            if !protects && !first {
+                return Err("no baseline");
+            }
+            if !why || !self.pictured.contains(&step) {
+                return Err("no reason or no picture");
+            }
+        } else if !protects {
+            // stop 0, assess 1, contain 2, recover 3
+            let belongs = if act.stage == Stage::Recover && !act.undoes {
+                3
+            } else {
+                2
+            };
+            if self.stage < belongs {
+                return Err("too early");
+            }
+            if belongs == 3 {
+                let plan = self.plan.as_ref().ok_or("no plan")?;
+                let next = plan.iter().find(|(s, _)| !self.done(s)).ok_or("plan is over")?;
+                if *next != (step, digest.to_owned()) {
+                    return Err("not next in the plan, or changed");
+                }
+            }
+        }
+        if zone == Zone::Inside {
+            return Ok(Vec::new());
+        }
+        match self.signed_for(policy, act, digest, zone, now) {
+            none if none.is_empty() => Err("no quorum"),
+            some => Ok(some),
+        }
+    }
+}
