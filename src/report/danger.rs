@@ -1,0 +1,332 @@
+//! What is still dangerous, by deadline, each with its next command.
+//!
+//! A list without a danger in it does not exist: access that nobody listed is always on it.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{escape, words};
+use crate::model::fact::{Fact, Observed, Proof};
+use crate::model::grant::{Shared, Target};
+use crate::model::incident::{Incident, TargetState};
+use crate::model::time::{Moment, parse_rfc3339, rfc3339};
+
+/// How bad a danger is; worse ones first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Seen alive after the cut.
+    StillLive,
+    /// The cut failed, or its outcome is unknown.
+    Failed,
+    /// Nobody knows whether an act happened.
+    InDoubt,
+    /// The agent's work goes on at a provider.
+    InFlight,
+    /// A way to undo damage is closing.
+    Window,
+    /// Something derived may outlive the cut.
+    Residual,
+    /// The provider took the cut; nothing more is known.
+    Accepted,
+    /// Gone from the part of the host that could be seen.
+    NotSeenHere,
+    /// No way to tell from here.
+    Unprovable,
+    /// What nobody listed.
+    Unlisted,
+}
+
+impl Severity {
+    /// True where waiting makes it worse now, whatever its deadline.
+    fn is_now(self) -> bool {
+        self <= Severity::InDoubt
+    }
+}
+
+/// One thing that is still dangerous.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Danger {
+    /// How bad.
+    pub severity: Severity,
+    /// When it ends, closes or can be proved, ms since the epoch; `None` = no known time.
+    pub deadline_ms: Option<i64>,
+    /// In words, on one line, safe to print.
+    pub what: String,
+    /// The command that does something about it.
+    pub next: String,
+}
+
+/// Everything still dangerous: what is alive, failed or in doubt, then by deadline, then by severity.
+pub fn still_dangerous(incident: &Incident, now: Moment) -> Vec<Danger> {
+    let mut all: Vec<Danger> = incident
+        .targets()
+        .into_iter()
+        .flat_map(|(id, state)| {
+            let unproved = unproved(id.as_str(), state, now);
+            unproved.into_iter().chain(residue(id.as_str(), state, now))
+        })
+        .collect();
+    all.extend(incident.in_doubt().map(|(seq, act)| Danger {
+        severity: Severity::InDoubt,
+        deadline_ms: None,
+        what: format!(
+            "act #{seq} ({}) is in doubt: nobody knows whether it happened",
+            act.step
+        ),
+        next: "incident resume".into(),
+    }));
+    for danger in &mut all {
+        danger.what = escape::plain(&danger.what);
+    }
+    let order = |d: &Danger| {
+        let due = d.deadline_ms.unwrap_or(i64::MAX);
+        (
+            Reverse(d.severity.is_now()),
+            if d.severity.is_now() { 0 } else { due },
+            d.severity,
+        )
+    };
+    all.sort_by_key(order);
+    all.push(Danger {
+        severity: Severity::Unlisted,
+        deadline_ms: None,
+        what: "access nobody listed: unknown".into(),
+        next: "incident stop".into(),
+    });
+    all
+}
+
+fn unproved(id: &str, state: &TargetState, now: Moment) -> Option<Danger> {
+    let answered = match &state.answered {
+        Some((who, _)) => format!("; {who} answers for it"),
+        None => String::new(),
+    };
+    let danger = |severity, deadline_ms, what: String, next: String| {
+        let what = format!("{id} {what}{answered}");
+        Some(Danger {
+            severity,
+            deadline_ms,
+            what,
+            next,
+        })
+    };
+    let last = last_words(&state.facts)
+        .map(|w| format!(": {w}"))
+        .unwrap_or_default();
+    let stop = "incident stop".to_owned();
+    match state.proof() {
+        Proof::Refused | Proof::Gone | Proof::RefusedNewUse | Proof::Confirmed => None,
+        Proof::StillLive if is_narrow(state) => {
+            let what = "is still live: production uses it, only its sessions were cut".to_owned();
+            danger(
+                Severity::StillLive,
+                None,
+                what,
+                format!("incident stop --full {id}"),
+            )
+        }
+        Proof::StillLive => danger(Severity::StillLive, None, format!("is still live{last}"), stop),
+        Proof::Failed => {
+            let what = format!("is not cut as far as anybody knows{last}");
+            danger(Severity::Failed, None, what, stop)
+        }
+        Proof::Accepted => match state.settles_us().and_then(|at| wall(at, now)) {
+            Some(at) => {
+                let what = "was taken by the provider and cannot be proved before its window is over";
+                danger(
+                    Severity::Accepted,
+                    Some(at),
+                    what.into(),
+                    "incident status".into(),
+                )
+            }
+            None => {
+                let what = format!("was taken by the provider, and nothing more is known{last}");
+                danger(Severity::Accepted, None, what, stop)
+            }
+        },
+        Proof::NotSeenHere => {
+            let what = format!("was not found in what could be seen{last}");
+            danger(Severity::NotSeenHere, None, what, stop)
+        }
+        Proof::Unprovable => {
+            let next = format!("incident answer {id} 'who did it, and what was seen'");
+            danger(
+                Severity::Unprovable,
+                None,
+                format!("cannot be proved from here{last}"),
+                next,
+            )
+        }
+    }
+}
+
+/// True for a grant of which only the sessions were cut, because production uses it, too.
+fn is_narrow(state: &TargetState) -> bool {
+    let shared = matches!(&state.aim.target, Target::Grant(g) if g.shared == Shared::Production);
+    shared && state.facts.iter().any(|o| matches!(o.fact, Fact::Spared { .. }))
+}
+
+/// The newest fact that explains why there is no proof.
+fn last_words(facts: &[Observed]) -> Option<String> {
+    let telling = facts.iter().rev().find(|o| {
+        matches!(
+            o.fact,
+            Fact::Spared { .. }
+                | Fact::Manual { .. }
+                | Fact::Error { .. }
+                | Fact::Silent { .. }
+                | Fact::NotTried { .. }
+                | Fact::LookedFor { .. }
+                | Fact::TriedNew { refused: false }
+                | Fact::TriedOpen { refused: false }
+                | Fact::ReadBack { dead: false }
+                | Fact::Listed { live: 1.. }
+        )
+    })?;
+    Some(words::fact(&telling.fact))
+}
+
+/// Wall time of a monotonic moment that is still to come.
+fn wall(at_us: u64, now: Moment) -> Option<i64> {
+    let left_ms = at_us
+        .checked_sub(now.mono_us)
+        .filter(|us| *us > 0)?
+        .div_ceil(1000);
+    now.utc_ms.checked_add(i64::try_from(left_ms).ok()?)
+}
+
+/// What stays dangerous about a target; the newest word on each thing counts, and what is over is left out.
+fn residue(id: &str, state: &TargetState, now: Moment) -> Vec<Danger> {
+    let mut newest: BTreeMap<(Severity, &str), Danger> = BTreeMap::new();
+    for observed in &state.facts {
+        let (severity, what, deadline_ms, text, next) = match &observed.fact {
+            Fact::Residual { what, until_ms } => {
+                let text = match until_ms {
+                    Some(_) => format!("{what} may live on"),
+                    None => words::residual(what, None),
+                };
+                (
+                    Severity::Residual,
+                    what,
+                    *until_ms,
+                    text,
+                    "incident status".to_owned(),
+                )
+            }
+            Fact::InFlight { what } => {
+                let text = format!("{what} is still running at the provider");
+                (Severity::InFlight, what, None, text, "incident stop".to_owned())
+            }
+            Fact::Window {
+                what,
+                closes_ms,
+                hold,
+            } => {
+                let text = format!("{what} closes");
+                (Severity::Window, what, Some(*closes_ms), text, hold.clone())
+            }
+            _ => continue,
+        };
+        let danger = Danger {
+            severity,
+            deadline_ms,
+            what: format!("{id}: {text}"),
+            next: escape::plain(&next),
+        };
+        newest.insert((severity, what), danger);
+    }
+    newest.retain(|_, d| d.deadline_ms.is_none_or(|at| at > now.utc_ms));
+    newest.into_values().collect()
+}
+
+/// Widest line of truth, in columns.
+const COLUMNS: usize = 80;
+
+/// The line on top of every screen: id, stage, elapsed, what is unproved, what is due next. At most 80 columns.
+pub fn truth_line(incident: &Incident, now: Moment) -> String {
+    let dangers = still_dangerous(incident, now);
+    let next = dangers
+        .iter()
+        .find(|d| d.deadline_ms.is_some())
+        .or(dangers.first());
+    let due = next.map(|d| match d.deadline_ms {
+        Some(at) => format!(" · next {}: {}", clock(at, now), d.what),
+        None => format!(" · next: {}", d.what),
+    });
+    let line = format!(
+        "{} · {} · {} · {}{}",
+        short_id(incident.id().as_str()),
+        where_it_is(incident),
+        elapsed(incident, now),
+        standing(incident),
+        due.unwrap_or_default()
+    );
+    console::truncate_str(&line, COLUMNS, "…").into_owned()
+}
+
+/// `INC-…-k7qf`: enough to tell open incidents apart on a narrow line.
+fn short_id(id: &str) -> String {
+    match (id.split_once('-'), id.rsplit_once('-')) {
+        (Some((kind, _)), Some((_, tail))) => format!("{kind}-…-{tail}"),
+        _ => id.to_owned(),
+    }
+}
+
+/// The stage, or that it is over.
+pub(super) fn where_it_is(incident: &Incident) -> &'static str {
+    match incident.closed_ts {
+        Some(_) => "closed",
+        None => incident.stage.word(),
+    }
+}
+
+/// How the targets stand, in words. No target at all is not a success.
+pub(super) fn standing(incident: &Incident) -> String {
+    let targets = incident.stop.targets.values();
+    let proofs: Vec<Proof> = targets.map(TargetState::proof).collect();
+    let live = proofs.iter().filter(|p| **p == Proof::StillLive).count();
+    let unproved = proofs.iter().filter(|p| !p.is_dead()).count() - live;
+    let dead = proofs.len() - live - unproved;
+    match (incident.stop.started_us, proofs.len()) {
+        (None, _) => return "nothing stopped yet".into(),
+        (Some(_), 0) => return "no target seen".into(),
+        _ => {}
+    }
+    let parts = [
+        (live, "still live"),
+        (unproved, "unproved"),
+        (dead, "proved dead"),
+    ];
+    let said = parts
+        .iter()
+        .filter(|(n, word)| *n > 0 && (*word != "proved dead" || live + unproved == 0));
+    words::list(said.map(|(n, word)| format!("{n} {word}")))
+}
+
+/// Time since the incident was opened, until now or until it was closed: `40 s`, `12 min`, `2 h 5 min`.
+pub(super) fn elapsed(incident: &Incident, now: Moment) -> String {
+    let end = incident
+        .closed_ts
+        .as_deref()
+        .and_then(parse_rfc3339)
+        .unwrap_or(now.utc_ms);
+    let ms = parse_rfc3339(&incident.opened_ts).map_or(0, |from| end.saturating_sub(from).max(0));
+    let minutes = ms / 60_000;
+    match minutes {
+        0 => format!("{} s", ms / 1000),
+        1..60 => format!("{minutes} min"),
+        _ => format!("{} h {} min", minutes / 60, minutes % 60),
+    }
+}
+
+/// Hour and minute, `03:40Z`; with the day, `11-25 03:40Z`, where that is another day than now.
+pub(super) fn clock(at_ms: i64, now: Moment) -> String {
+    let (at, today) = (rfc3339(at_ms), now.rfc3339());
+    let from = if at.get(..10) == today.get(..10) { 11 } else { 5 };
+    at.get(from..16)
+        .map_or(at.clone(), |time| time.replace('T', " ") + "Z")
+}

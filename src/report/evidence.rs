@@ -1,0 +1,153 @@
+//! What was captured, and what was not.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Entry;
+use crate::model::event::{Event, ItemStatus};
+use crate::model::incident::{CaptureState, Incident};
+
+/// One capture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Capture {
+    /// Its `capture.started`, or `file.attached`.
+    pub capture: u64,
+    /// Its name.
+    pub name: String,
+    /// The step it belongs to.
+    pub step: Option<String>,
+    /// What it was for.
+    pub purpose: String,
+    /// When it began, RFC 3339.
+    pub ts: String,
+    /// Who took it.
+    pub who: String,
+    /// Folder below `data/`; `None` = it never ended.
+    pub exhibit: Option<String>,
+    /// Things kept whole, among those the record lists.
+    pub whole: usize,
+    /// Things not whole.
+    pub holes: usize,
+    /// Things that stand only in the exhibit's `items.json`.
+    pub more: u64,
+    /// Bytes kept, of the things the record lists.
+    pub bytes: u64,
+    /// Secrets taken out.
+    pub redactions: u64,
+}
+
+/// Something that was to be looked at and is not whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hole {
+    /// The capture it belongs to.
+    pub capture: u64,
+    /// That capture's name.
+    pub name: String,
+    /// What is missing.
+    pub what: String,
+    /// What became of it.
+    pub status: &'static str,
+    /// Why; empty where the record does not say.
+    pub why: String,
+}
+
+/// The baseline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Baseline {
+    /// Its record.
+    pub record: u64,
+    /// When, RFC 3339.
+    pub ts: String,
+    /// Who sealed it.
+    pub who: String,
+    /// Hash of its line.
+    pub sha256: String,
+    /// The captures it rests on.
+    pub captures: Vec<u64>,
+    /// What was not known yet.
+    pub unknown: Vec<String>,
+}
+
+/// Every capture, in order.
+pub(super) fn captures(entries: &[Entry], incident: &Incident) -> Vec<Capture> {
+    let more = more(entries);
+    let one = |(seq, c): (&u64, &CaptureState)| {
+        let holes = c
+            .items
+            .iter()
+            .filter(|i| i.status != ItemStatus::Collected)
+            .count();
+        Capture {
+            capture: *seq,
+            name: c.name.clone(),
+            step: c.step.as_ref().map(ToString::to_string),
+            purpose: c.purpose.clone(),
+            ts: c.ts.clone(),
+            who: c.who.clone(),
+            exhibit: c.exhibit.clone(),
+            whole: c.items.len() - holes,
+            holes,
+            more: more.get(seq).copied().unwrap_or(0),
+            bytes: c.items.iter().map(|i| i.bytes).sum(),
+            redactions: c.items.iter().map(|i| u64::from(i.redactions)).sum(),
+        }
+    };
+    incident.captures.iter().map(one).collect()
+}
+
+/// Every hole: what is not whole, a capture that never ended, and what the record does not list.
+pub(super) fn holes(entries: &[Entry], incident: &Incident) -> Vec<Hole> {
+    let more = more(entries);
+    let mut all = Vec::new();
+    for (seq, capture) in &incident.captures {
+        let hole = |what: &str, status: &'static str, why: &str| Hole {
+            capture: *seq,
+            name: capture.name.clone(),
+            what: what.to_owned(),
+            status,
+            why: why.to_owned(),
+        };
+        if capture.exhibit.is_none() {
+            all.push(hole(
+                "all of it",
+                "unknown",
+                "the capture never said how it ended",
+            ));
+        }
+        let broken = capture.items.iter().filter(|i| i.status != ItemStatus::Collected);
+        all.extend(broken.map(|i| hole(&i.name, i.status.word(), i.why.as_deref().unwrap_or_default())));
+        // Holes are listed before all else: a list with nothing whole in it may have been cut among them.
+        let unlisted = more.get(seq).copied().unwrap_or(0);
+        if unlisted > 0 && capture.items.iter().all(|i| i.status != ItemStatus::Collected) {
+            let why = "they stand only in items.json of the exhibit; some may be holes, too";
+            all.push(hole(&format!("{unlisted} more"), "unknown", why));
+        }
+    }
+    all
+}
+
+fn more(entries: &[Entry]) -> BTreeMap<u64, u64> {
+    let one = |entry: &Entry| match &entry.event {
+        Event::CaptureEnded(e) => Some((e.capture, e.more)),
+        _ => None,
+    };
+    entries.iter().filter_map(one).collect()
+}
+
+/// The newest baseline.
+pub(super) fn baseline(entries: &[Entry], incident: &Incident) -> Option<Baseline> {
+    let (record, sha256) = incident.baseline.clone()?;
+    let entry = entries.iter().find(|e| e.seq == record)?;
+    let Event::BaselineSealed(e) = &entry.event else {
+        return None;
+    };
+    Some(Baseline {
+        record,
+        ts: entry.ts.clone(),
+        who: entry.who.clone(),
+        sha256,
+        captures: e.captures.clone(),
+        unknown: e.unknown.clone(),
+    })
+}

@@ -1,0 +1,1044 @@
+//! One small incident from end to end, and the promises that hold for every report.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Due, Entry, Report, brief, handoff, markdown, still_dangerous, timeline, truth_line};
+use crate::journal::{Chain, Hash, lines};
+use crate::model::act::{CaptureSpec, Lane, ResolvedUndo, Stage};
+use crate::model::effect::{Effect, Effects, Zone};
+use crate::model::event::*;
+use crate::model::fact::{Fact, Observed};
+use crate::model::grant::{Grant, Shared, Target, Tree, TreeRule};
+use crate::model::ids::{IncidentId, StepId, TargetId};
+use crate::model::incident::Incident;
+use crate::model::runbook::{Need, Person, Policy};
+use crate::model::time::{Moment, rfc3339};
+
+/// 2026-11-22T03:14:00Z.
+const OPENED_MS: i64 = 1_795_317_240_000;
+
+/// A journal written record by record; every record is folded as it would be.
+#[derive(Default)]
+struct Book {
+    chain: Chain,
+    bytes: Vec<u8>,
+    incident: Option<Incident>,
+}
+
+impl Book {
+    /// Writes one event, so many milliseconds after the opening; its number.
+    fn write(&mut self, at_ms: i64, who: &str, event: impl Into<Event>) -> u64 {
+        let event = event.into();
+        let ts = rfc3339(OPENED_MS + at_ms);
+        let seq = self.chain.next;
+        let line = self
+            .chain
+            .write(&ts, event.kind(), event.version(), event.fields(), who)
+            .unwrap();
+        let hash = Hash::of(&line).to_string();
+        let folded = Incident::apply(self.incident.take(), seq, &ts, who, &hash, event);
+        self.incident = Some(folded.unwrap());
+        self.bytes.extend(line);
+        seq
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        let mut chain = Chain::default();
+        lines(&self.bytes)
+            .map(|l| Entry::read(&chain.check_line(l).unwrap()).unwrap())
+            .collect()
+    }
+
+    fn incident(&self) -> &Incident {
+        self.incident.as_ref().unwrap()
+    }
+
+    fn report(&self) -> Report {
+        Report::of(&self.entries(), self.incident())
+    }
+}
+
+const ANA: &str = "ana@example.com";
+const BEN: &str = "ben@example.com";
+
+fn us(at_ms: i64) -> u64 {
+    u64::try_from(at_ms).unwrap() * 1000 + 5_000_000
+}
+
+fn step(name: &str) -> StepId {
+    StepId::new(name).unwrap()
+}
+
+fn target(name: &str) -> TargetId {
+    TargetId::new(name).unwrap()
+}
+
+fn opened(title: &str) -> Opened {
+    let people = [ANA, BEN, "kim@vendor.example"];
+    Opened {
+        id: IncidentId::new("INC-20261122-0314-k7qf").unwrap(),
+        drill: false,
+        title: title.into(),
+        nonce: "00".repeat(16),
+        tool: "0.1.0".into(),
+        host: "bastion".into(),
+        boot: "b".into(),
+        user: "ana".into(),
+        mono_us: us(0),
+        pins: BTreeMap::new(),
+        base: "/srv/incident".into(),
+        policy: Policy {
+            inside: Effects::from([Effect::Read, Effect::Traffic]),
+            at: Effects::from([Effect::ConfigChange]),
+            need_at: Need {
+                people: 1,
+                roles: BTreeSet::new(),
+            },
+            need_outside: Need {
+                people: 2,
+                roles: BTreeSet::new(),
+            },
+            valid_ms: 1_800_000,
+            people: people.map(|p| (p.to_owned(), Person::default())).into(),
+        },
+        problems: vec!["access.yaml:7: `toekn` is not a key".into()],
+    }
+}
+
+fn grant(name: &str, shared: Shared) -> Aim {
+    Aim {
+        target: Target::Grant(Grant {
+            id: target(name),
+            provider: "vault-token".into(),
+            agent: None,
+            with: BTreeMap::new(),
+            auth: None,
+            secret: None,
+            shared,
+            reaches: vec!["production".into()],
+        }),
+        window_ms: 1000,
+        found_by: "access.yaml".into(),
+    }
+}
+
+fn tree(name: &str) -> Aim {
+    Aim {
+        target: Target::Tree(Tree {
+            id: target(name),
+            agent: "deploy-bot".into(),
+            rule: TreeRule::default(),
+        }),
+        window_ms: 0,
+        found_by: "scan".into(),
+    }
+}
+
+fn stop_facts(name: &str, phase: &str, facts: &[(i64, Fact)]) -> StopFacts {
+    let observed = facts.iter().map(|(at, fact)| Observed {
+        at_us: us(*at),
+        fact: fact.clone(),
+    });
+    StopFacts {
+        target: target(name),
+        phase: phase.into(),
+        facts: observed.collect(),
+    }
+}
+
+fn act(name: &str, at_ms: i64, stage: Stage, zone: Zone, effect: Effect, consumes: Vec<u64>) -> ActStarted {
+    ActStarted {
+        step: step(name),
+        stage,
+        lane: Lane::Ordinary,
+        title: format!("run {name}"),
+        act_sha256: Hash::of(name.as_bytes()).to_string(),
+        zone,
+        effects: Effects::from([effect]),
+        consumes,
+        undoes: false,
+        undo: ResolvedUndo::Unsaid,
+        why: None,
+        runner: Runner {
+            host: "bastion".into(),
+            boot: "b".into(),
+            pid: 40,
+            starttime: 4,
+        },
+        mono_us: us(at_ms),
+    }
+}
+
+fn ended(act: u64, outcome: Outcome) -> ActEnded {
+    ActEnded {
+        act,
+        outcome,
+        code: Some(0),
+        ms: 340,
+        exhibit: None,
+        why: String::new(),
+    }
+}
+
+fn capture(book: &mut Book, at_ms: i64, name: &str, purpose: &str, items: Vec<CaptureItem>) -> u64 {
+    let started = CaptureStarted {
+        name: name.into(),
+        spec: CaptureSpec::Host,
+        step: None,
+        purpose: purpose.into(),
+        mono_us: us(at_ms),
+    };
+    let seq = book.write(at_ms, ANA, started);
+    let exhibit = format!("{seq}-{name}");
+    book.write(
+        at_ms,
+        ANA,
+        CaptureEnded {
+            capture: seq,
+            exhibit,
+            items,
+            more: 0,
+            ms: 900,
+        },
+    );
+    seq
+}
+
+fn item(name: &str, status: ItemStatus, why: Option<&str>) -> CaptureItem {
+    CaptureItem {
+        name: name.into(),
+        source: name.into(),
+        status,
+        why: why.map(Into::into),
+        bytes: 120,
+        sha256: Hash::of(name.as_bytes()).to_string(),
+        redactions: 1,
+    }
+}
+
+fn key() -> SignerKey {
+    SignerKey {
+        fingerprint: "SHA256:2kqmx".into(),
+        algorithm: "ssh-ed25519".into(),
+        user_presence: None,
+        user_verified: None,
+        counter: None,
+    }
+}
+
+/// Opening and stop: a token that is refused, a tree that is gone.
+fn stopped(title: &str) -> Book {
+    let mut book = Book::default();
+    book.write(0, ANA, opened(title));
+    let aims = vec![grant("agent-token", Shared::No), tree("deploy-bot")];
+    book.write(
+        100,
+        ANA,
+        StopStarted {
+            mono_us: us(100),
+            targets: aims,
+            problems: vec![],
+        },
+    );
+    let glance = [(
+        110,
+        Fact::Noted {
+            label: "last used".into(),
+            text: "03:12 from 10.0.0.9".into(),
+        },
+    )];
+    book.write(300, ANA, stop_facts("agent-token", "glance", &glance));
+    let cut = [(150, Fact::Accepted { status: 204 }), (151, Fact::NoSessions)];
+    book.write(300, ANA, stop_facts("agent-token", "cut", &cut));
+    let killed = Fact::Killed { count: 3 };
+    book.write(300, ANA, stop_facts("deploy-bot", "kill", &[(160, killed)]));
+    let gone = Fact::LookedFor {
+        found: 0,
+        scope: "bastion, every user".into(),
+        whole: true,
+    };
+    book.write(600, ANA, stop_facts("deploy-bot", "kill", &[(400, gone)]));
+    let refused = Fact::TriedNew { refused: true };
+    book.write(
+        600,
+        ANA,
+        stop_facts("agent-token", "probe", &[(500, refused.clone())]),
+    );
+    let late = [
+        (1200, refused),
+        (
+            1201,
+            Fact::Residual {
+                what: "its database lease".into(),
+                until_ms: Some(OPENED_MS + 1_560_000),
+            },
+        ),
+    ];
+    book.write(
+        1300,
+        ANA,
+        stop_facts("agent-token", "probe after the window", &late),
+    );
+    let end = StopEnded {
+        mono_us: us(1300),
+        first_cut_us: Some(us(142)),
+        interrupted: false,
+    };
+    book.write(1300, ANA, end);
+    book
+}
+
+/// The whole walk: a swap that was refused once, signed for by another person, proved, closed.
+fn whole(title: &str, note: &str) -> Book {
+    let mut book = stopped(title);
+    book.write(
+        2_000,
+        ANA,
+        StageEntered {
+            stage: Stage::Assess,
+            mono_us: us(2_000),
+        },
+    );
+    let services = QuestionAnswered {
+        step: step("services"),
+        text: "checkout: down\nsearch: up".into(),
+    };
+    book.write(3_000, ANA, services);
+    let items = vec![
+        item("sockets.txt", ItemStatus::Forbidden, Some("only root may look")),
+        item("processes.txt", ItemStatus::Collected, None),
+    ];
+    let host = capture(&mut book, 4_000, "host", "baseline", items);
+    let unknown = vec!["how many orders are lost".into()];
+    book.write(
+        6_000,
+        ANA,
+        BaselineSealed {
+            captures: vec![host],
+            unknown,
+            mono_us: us(6_000),
+        },
+    );
+    book.write(6_100, ANA, NoteAdded { text: note.into() });
+    book.write(
+        7_000,
+        ANA,
+        StageEntered {
+            stage: Stage::Contain,
+            mono_us: us(7_000),
+        },
+    );
+    let page = act(
+        "maintenance-page",
+        8_000,
+        Stage::Contain,
+        Zone::Inside,
+        Effect::Traffic,
+        vec![],
+    );
+    let page = book.write(8_000, ANA, page);
+    book.write(8_400, ANA, ended(page, Outcome::Done));
+    book.write(
+        9_000,
+        ANA,
+        StageEntered {
+            stage: Stage::Recover,
+            mono_us: us(9_000),
+        },
+    );
+    let swap = act("swap", 0, Stage::Recover, Zone::At, Effect::ConfigChange, vec![]);
+    let planned = PlannedStep {
+        step: step("swap"),
+        act_sha256: swap.act_sha256.clone(),
+        zone: Zone::At,
+    };
+    book.write(
+        9_500,
+        ANA,
+        PlanFrozen {
+            steps: vec![planned],
+            digest: "d".into(),
+        },
+    );
+    let request = request(&mut book, 10_000, &swap.act_sha256);
+    let reason = "a key that is not in the roster".to_owned();
+    let rejected = SignoffRejected {
+        request: Some(request),
+        reason: "unknown-key".into(),
+        text: reason,
+    };
+    book.write(11_000, ANA, rejected);
+    book.write(70_000, ANA, signoff(request, 70_000, true));
+    let swap = act(
+        "swap",
+        75_000,
+        Stage::Recover,
+        Zone::At,
+        Effect::ConfigChange,
+        vec![request],
+    );
+    let swap = book.write(75_000, ANA, swap);
+    book.write(76_000, ANA, ended(swap, Outcome::Done));
+    let checked = ActChecked {
+        act: swap,
+        passed: true,
+        text: "41222 rows, as in the backup".into(),
+        exhibit: None,
+    };
+    book.write(77_000, ANA, checked);
+    book.write(
+        77_500,
+        ANA,
+        DidElsewhere {
+            text: "told the status page by hand".into(),
+        },
+    );
+    let probe = ProbeAnswered {
+        probe: step("checkout"),
+        passed: true,
+        text: "200 as expected".into(),
+    };
+    let probe = book.write(78_000, ANA, probe);
+    let items = vec![item("processes.txt", ItemStatus::Collected, None)];
+    let after = capture(&mut book, 79_000, "host", "after", items);
+    let recovered = Recovered {
+        probes: vec![probe],
+        captures: vec![after],
+        mono_us: us(80_000),
+    };
+    book.write(80_000, ANA, recovered);
+    let unproved = vec!["access that nobody listed: unknown".into()];
+    book.write(
+        90_000,
+        ANA,
+        Closed {
+            unproved,
+            words: "orders are back".into(),
+            mono_us: us(90_000),
+        },
+    );
+    book
+}
+
+fn request(book: &mut Book, at_ms: i64, act_sha256: &str) -> u64 {
+    let asked = EscalationRequested {
+        steps: vec![step("swap")],
+        acts: vec![act_sha256.to_owned()],
+        zone: Zone::At,
+        rule: "config-change".into(),
+        need: Need {
+            people: 1,
+            roles: BTreeSet::new(),
+        },
+        requester: ANA.into(),
+        proven: true,
+        nonce: "11".repeat(16),
+        head_seq: 3,
+        head_sha256: "0".repeat(64),
+        baseline: "none".into(),
+    };
+    let request = book.write(at_ms, ANA, asked);
+    let issued = StatementIssued {
+        request,
+        approve_sha256: "a".into(),
+        refuse_sha256: "b".into(),
+        file: format!("{request}.approve.txt"),
+    };
+    book.write(at_ms, ANA, issued);
+    request
+}
+
+fn signoff(request: u64, at_ms: i64, approves: bool) -> SignoffFiled {
+    SignoffFiled {
+        request,
+        person: BEN.into(),
+        key: key(),
+        approves,
+        file: format!("{request}.1.sig"),
+        mono_us: us(at_ms),
+        utc_ms: OPENED_MS + at_ms,
+    }
+}
+
+fn now(at_ms: i64) -> Moment {
+    Moment {
+        utc_ms: OPENED_MS + at_ms,
+        mono_us: us(at_ms),
+    }
+}
+
+#[test]
+fn a_small_incident_from_end_to_end() {
+    let text = markdown(&whole("The orders table is gone", "The agent says it changed nothing.").report());
+    insta::assert_snapshot!(text.unwrap(), @r#"
+    # The orders table is gone
+
+    | | |
+    |---|---|
+    | Incident | INC-20261122-0314-k7qf |
+    | Opened | 2026-11-22T03:14:00.000Z by ana@example.com on bastion, with incident 0.1.0 |
+    | Closed | 2026-11-22T03:15:30.000Z |
+    | Recovered | 2026-11-22T03:15:20.000Z |
+    | People who acted or answered | ana, ana@example.com |
+    | Record | 33 records, head 0aa1-95df |
+
+    ## Times
+
+    | From | to | took |
+    |---|---|---|
+    | start of the stop | first revoke on its way | 42 ms |
+    | start of the stop | last target proved dead | 1.1 s |
+    | opening | baseline | 6.0 s |
+    | opening | contain | 7.0 s |
+    | opening | recovered | 1 min 20 s |
+
+    ## What was cut
+
+    | Target | through | found by | word | proved after | the facts behind it |
+    |---|---|---|---|---|---|
+    | deploy-bot | processes of deploy-bot | scan | **gone** | 300 ms | 3 processes killed; looked for in bastion, every user: no process found |
+    | agent-token | vault-token | access.yaml | **refused** | 1.1 s | cut was taken (HTTP 204); has no sessions that could outlive it; new use refused |
+    | access nobody listed: unknown | | | **unknown** | not proved | nobody can look for what nobody listed |
+
+    ### What starts it again
+
+    No trigger was seen, which proves nothing.
+
+    ### What stays dangerous
+
+    - agent-token: its database lease may live until 2026-11-22T03:40:00.000Z
+    - access nobody listed: unknown
+
+    ### Seen before the cut
+
+    - agent-token: last used: 03:12 from 10.0.0.9
+
+    ## Evidence
+
+    Baseline sealed at 2026-11-22T03:14:06.000Z by ana@example.com (#13) over captures #11.
+    - Not known then: how many orders are lost
+
+    | Capture | for | when | by | whole | holes | bytes listed | secrets taken out | exhibit |
+    |---|---|---|---|---|---|---|---|---|
+    | #11 host | baseline | 2026-11-22T03:14:04.000Z | ana@example.com | 1 | 1 | 240 | 2 | 11-host |
+    | #29 host | after | 2026-11-22T03:15:19.000Z | ana@example.com | 1 | 0 | 120 | 1 | 29-host |
+
+    ### Holes
+
+    - #11 host, sockets.txt: forbidden; only root may look
+
+    ## The repair boundary
+
+    | Act | zone | effects | by | when | outcome | allowed by |
+    |---|---|---|---|---|---|---|
+    | #16 maintenance-page: run maintenance-page | inside | traffic | ana@example.com | 2026-11-22T03:14:08.000Z | done | nobody had to |
+    | #24 swap: run swap | at | config-change | ana@example.com | 2026-11-22T03:15:15.000Z | done; check passed: 41222 rows, as in the backup | ben@example.com with SHA256:2kqmx, request #20 |
+
+    ### Requests
+
+    - #20 at 2026-11-22T03:14:10.000Z: ana@example.com asked 1 person to sign for swap (at, rule config-change): used
+      - ben@example.com approved at 2026-11-22T03:15:10.000Z with SHA256:2kqmx (ssh-ed25519), #23
+
+    Answers that do not count:
+
+    - #22 at 2026-11-22T03:14:11.000Z, filed by ana@example.com for request #20: a key that is not in the roster (unknown-key)
+
+    ## Recovery
+
+    The plan (#19):
+
+    1. swap (at): done
+
+    - Probe checkout (#28): passed; 200 as expected
+    - Recovered: 2026-11-22T03:15:20.000Z
+
+    ## Done outside the tool
+
+    Record #27, 2026-11-22T03:15:17.500Z, ana@example.com:
+
+    > told the status page by hand
+
+    ## Answers and notes
+
+    services, answered by ana@example.com (#10):
+
+    > checkout: down  
+    > search: up
+
+    Note #14, 2026-11-22T03:14:06.100Z, ana@example.com:
+
+    > The agent says it changed nothing.
+
+    ## What could not be used or proved
+
+    - access.yaml:7: \`toekn\` is not a key
+    - When it was closed: access that nobody listed: unknown
+
+    ## Timeline
+
+    | # | when | who | what |
+    |---|---|---|---|
+    | 0 | 2026-11-22T03:14:00.000Z | ana@example.com | opened the incident: The orders table is gone |
+    | 1 | 2026-11-22T03:14:00.100Z | ana@example.com | began to stop 2 targets |
+    | 2 | 2026-11-22T03:14:00.300Z | ana@example.com | agent-token, glance: last used: 03:12 from 10.0.0.9 |
+    | 3 | 2026-11-22T03:14:00.300Z | ana@example.com | agent-token, cut: cut was taken (HTTP 204); has no sessions that could outlive it |
+    | 4 | 2026-11-22T03:14:00.300Z | ana@example.com | deploy-bot, kill: 3 processes killed; looked for in bastion, every user: no process found |
+    | 6 | 2026-11-22T03:14:00.600Z | ana@example.com | agent-token, probe: new use refused |
+    | 7 | 2026-11-22T03:14:01.300Z | ana@example.com | agent-token, probe after the window: new use refused; its database lease may live until 2026-11-22T03:40:00.000Z |
+    | 8 | 2026-11-22T03:14:01.300Z | ana@example.com | the stop ended |
+    | 9 | 2026-11-22T03:14:02.000Z | ana@example.com | went on to assess |
+    | 10 | 2026-11-22T03:14:03.000Z | ana@example.com | answered services: checkout: down ⏎ search: up |
+    | 11 | 2026-11-22T03:14:04.000Z | ana@example.com | began to capture host (baseline) |
+    | 12 | 2026-11-22T03:14:04.000Z | ana@example.com | capture #11 ended after 900 ms: 2 things, 1 hole |
+    | 13 | 2026-11-22T03:14:06.000Z | ana@example.com | sealed the baseline over captures #11; not known yet: how many orders are lost |
+    | 14 | 2026-11-22T03:14:06.100Z | ana@example.com | note: The agent says it changed nothing. |
+    | 15 | 2026-11-22T03:14:07.000Z | ana@example.com | went on to contain |
+    | 16 | 2026-11-22T03:14:08.000Z | ana@example.com | began maintenance-page (inside the boundary: traffic): run maintenance-page |
+    | 17 | 2026-11-22T03:14:08.400Z | ana@example.com | act #16 is done after 340 ms, exit 0 |
+    | 18 | 2026-11-22T03:14:09.000Z | ana@example.com | went on to recover |
+    | 19 | 2026-11-22T03:14:09.500Z | ana@example.com | fixed the plan: swap |
+    | 20 | 2026-11-22T03:14:10.000Z | ana@example.com | asked 1 person to sign for swap (at the boundary, rule config-change) |
+    | 21 | 2026-11-22T03:14:10.000Z | ana@example.com | wrote what is to be signed for request #20 |
+    | 22 | 2026-11-22T03:14:11.000Z | ana@example.com | an answer to request #20 does not count: a key that is not in the roster |
+    | 23 | 2026-11-22T03:15:10.000Z | ana@example.com | ben@example.com approved request #20, signed with SHA256:2kqmx |
+    | 24 | 2026-11-22T03:15:15.000Z | ana@example.com | began swap (at the boundary: config-change): run swap; signed for in #20 |
+    | 25 | 2026-11-22T03:15:16.000Z | ana@example.com | act #24 is done after 340 ms, exit 0 |
+    | 26 | 2026-11-22T03:15:17.000Z | ana@example.com | the check of act #24 passed: 41222 rows, as in the backup |
+    | 27 | 2026-11-22T03:15:17.500Z | ana@example.com | done outside the tool: told the status page by hand |
+    | 28 | 2026-11-22T03:15:18.000Z | ana@example.com | probe checkout passed: 200 as expected |
+    | 29 | 2026-11-22T03:15:19.000Z | ana@example.com | began to capture host (after) |
+    | 30 | 2026-11-22T03:15:19.000Z | ana@example.com | capture #29 ended after 900 ms: 1 thing, no hole |
+    | 31 | 2026-11-22T03:15:20.000Z | ana@example.com | recovered: 1 probe passed, the state after is kept in #29 |
+    | 32 | 2026-11-22T03:15:30.000Z | ana@example.com | closed the incident, 1 unproved: orders are back |
+
+    Head of the record: `0aa195df89021bade5d90805495a5065cccb25ca7ae6f0b05402af12c7d7950b`
+    "#);
+}
+
+/// Text that tries to be something else wherever it is shown.
+const HOSTILE: &str =
+    "# x\u{1b}[2J\u{202e}\u{200b}|a|<script>alert(1)</script>\n\n# Recovered\n- ![i](http://x) `c` @here";
+
+#[test]
+fn the_keys_of_the_json_form_are_stable() {
+    let json = whole("t", "n").report().json().unwrap();
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let keys = |value: &serde_json::Value| {
+        let keys = value.as_object().unwrap().keys().cloned();
+        keys.collect::<Vec<_>>().join(" ")
+    };
+    let parts = [
+        "/times",
+        "/cut/0",
+        "/acts/1",
+        "/acts/1/allowed_by/0",
+        "/requests/0",
+        "/captures/0",
+        "/holes/0",
+    ];
+    let parts = parts.map(|at| format!("{at}: {}", keys(value.pointer(at).unwrap())));
+    insta::assert_snapshot!(format!("{}\n{}", keys(&value), parts.join("\n")), @"
+    acts answers baseline captures closed closed_unproved cut drill format holes host id notes opened opened_by outside people plan probes problems record recovered rejected requests skipped stage timeline times title tool triggers unlisted
+    /times: to_baseline_ms to_contain_ms to_first_revoke_ms to_recovered_ms to_stop_proved_ms
+    /cut/0: answered facts found_by kind noted proof proved_after_ms proved_dead reaches residue target through word
+    /acts/1: act act_sha256 allowed_by effects lane outcome stage step title ts undoes who why words zone
+    /acts/1/allowed_by/0: algorithm approves filed fingerprint person record request touched verified
+    /requests/0: answers need proven request requester rule state steps ts withdrawn zone
+    /captures/0: bytes capture exhibit holes more name purpose redactions step ts who whole
+    /holes/0: capture name status what why
+    ");
+}
+
+#[test]
+fn hostile_words_are_shown_and_do_nothing() {
+    let book = whole(HOSTILE, HOSTILE);
+    let due = Due {
+        what: HOSTILE.into(),
+        command: "incident close `x`".into(),
+    };
+    let head = Hash::of(b"x");
+    let entries = book.entries();
+    let texts = [
+        markdown(&book.report()).unwrap(),
+        book.report().json().unwrap(),
+        brief(book.incident(), &head, &due, now(0)).join("\n"),
+        handoff(&entries, book.incident(), &due, now(0)).unwrap(),
+        truth_line(book.incident(), now(0)),
+    ];
+    for text in &texts {
+        let hidden = |c: char| (c.is_control() && c != '\n') || "\u{202e}\u{200b}".contains(c);
+        assert!(!text.contains(hidden), "{text}");
+    }
+    for text in [&texts[0], &texts[3]] {
+        assert!(!text.contains("<script"), "{text}");
+        assert!(
+            !text.contains("\n# Recovered") && !text.contains("> # "),
+            "{text}"
+        );
+        assert!(!text.contains("[i]("), "{text}");
+    }
+    assert!(!texts[2].contains("@here"), "{}", texts[2]);
+    assert_eq!(texts[2].lines().count(), 10);
+}
+
+/// Columns of a Markdown table's row.
+fn columns(row: &str) -> usize {
+    row.replace("\\\\", "").replace("\\|", "").matches('|').count()
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
+    /// Promise 12, and no words can add a line, a column or a heading to it.
+    #[test]
+    fn the_same_records_give_the_same_bytes(title in "\\PC{0,40}|(.|\n){0,40}", note in "(.|[|`<#\n\\-]){0,60}") {
+        let book = whole(&title, &note);
+        let text = markdown(&book.report()).unwrap();
+        proptest::prop_assert_eq!(&text, &markdown(&book.report()).unwrap());
+        proptest::prop_assert_eq!(book.report().json().unwrap(), book.report().json().unwrap());
+        let plain = markdown(&whole("t", "n").report()).unwrap();
+        let shape = |text: &str| -> Vec<(bool, usize)> {
+            let ours = text.lines().filter(|l| !l.starts_with('>'));
+            ours.map(|l| (l.starts_with('#'), if l.starts_with('|') { columns(l) } else { 0 })).collect()
+        };
+        proptest::prop_assert_eq!(shape(&text), shape(&plain), "{}", text);
+    }
+}
+
+#[test]
+fn one_target_without_a_proof_leaves_the_stop_unproved() {
+    let mut book = stopped("t");
+    assert_eq!(book.report().times.to_stop_proved_ms, Some(1_100));
+    let alive = Fact::TriedNew { refused: false };
+    book.write(2_000, ANA, stop_facts("agent-token", "look", &[(2_000, alive)]));
+    let report = book.report();
+    assert_eq!(report.times.to_stop_proved_ms, None);
+    assert_eq!(
+        (report.cut[0].word, report.cut[0].proved_after_ms),
+        ("still-live", None)
+    );
+    // Dead again later: the proof counts from then, not from the first time.
+    let again = [
+        (9_000, Fact::Accepted { status: 204 }),
+        (10_500, Fact::TriedNew { refused: true }),
+    ];
+    book.write(11_000, ANA, stop_facts("agent-token", "cut", &again));
+    assert_eq!(book.report().times.to_stop_proved_ms, Some(10_400));
+}
+
+#[test]
+fn an_empty_stop_proves_nothing() {
+    let mut book = Book::default();
+    book.write(0, ANA, opened("t"));
+    book.write(
+        100,
+        ANA,
+        StopStarted {
+            mono_us: us(100),
+            targets: vec![],
+            problems: vec![],
+        },
+    );
+    book.write(
+        200,
+        ANA,
+        StopEnded {
+            mono_us: us(200),
+            first_cut_us: None,
+            interrupted: false,
+        },
+    );
+    let report = book.report();
+    assert_eq!(
+        (report.times.to_first_revoke_ms, report.times.to_stop_proved_ms),
+        (None, None)
+    );
+    let text = markdown(&report).unwrap();
+    assert!(text.contains("access nobody listed: unknown"), "{text}");
+    assert!(
+        text.contains("No trigger was seen, which proves nothing"),
+        "{text}"
+    );
+    let dangers = still_dangerous(book.incident(), now(300));
+    assert_eq!(dangers.len(), 1, "{dangers:?}");
+    assert_eq!(
+        truth_line(book.incident(), now(300)),
+        "INC-…-k7qf · stop · 0 s · no target seen · next: access nobody listed: unknown"
+    );
+}
+
+#[test]
+fn a_reboot_makes_no_time_look_short() {
+    let mut book = stopped("t");
+    book.write(
+        2_000,
+        ANA,
+        StageEntered {
+            stage: Stage::Assess,
+            mono_us: us(2_000),
+        },
+    );
+    let items = vec![item("processes.txt", ItemStatus::Collected, None)];
+    let host = capture(&mut book, 3_000, "host", "baseline", items);
+    // An hour later by the wall, seconds after a boot by the other clock.
+    let sealed = BaselineSealed {
+        captures: vec![host],
+        unknown: vec![],
+        mono_us: us(4_000),
+    };
+    book.write(3_600_000, ANA, sealed);
+    assert_eq!(book.report().times.to_baseline_ms, Some(3_600_000));
+}
+
+#[test]
+fn recovery_is_not_proved_once_something_ran_after_it() {
+    let mut book = stopped("t");
+    assert_eq!(book.report().recovered, None);
+    let text = markdown(&book.report()).unwrap();
+    assert!(text.contains("| Recovered | not proved |"), "{text}");
+    book = whole("t", "n");
+    assert!(book.report().recovered.is_some());
+}
+
+#[test]
+fn what_never_ended_is_a_hole_and_a_doubt() {
+    let mut book = stopped("t");
+    let spec = CaptureSpec::Host;
+    let started = CaptureStarted {
+        name: "host".into(),
+        spec,
+        step: None,
+        purpose: "baseline".into(),
+        mono_us: 1,
+    };
+    book.write(2_000, ANA, started);
+    let act = act("page", 3_000, Stage::Assess, Zone::Inside, Effect::Read, vec![]);
+    book.write(3_000, ANA, act);
+    let report = book.report();
+    assert_eq!(report.holes[0].status, "unknown");
+    assert_eq!(report.acts[0].outcome, "in doubt");
+    let dangers = still_dangerous(book.incident(), now(4_000));
+    assert!(dangers[0].what.contains("in doubt"), "{dangers:?}");
+}
+
+#[test]
+fn a_refusal_is_told_and_allows_nothing() {
+    let mut book = stopped("t");
+    let request = request(&mut book, 2_000, "a");
+    let asked = brief(book.incident(), &Hash::of(b"x"), &due(), now(3_000));
+    assert_eq!(
+        asked[8],
+        "waiting for: request #9 for swap: 0 of 1 person signed; to be asked: ben@example.com, kim@vendor.example"
+    );
+    book.write(3_000, ANA, signoff(request, 3_000, false));
+    let report = book.report();
+    assert_eq!(report.requests[0].state, "refused");
+    let text = markdown(&report).unwrap();
+    assert!(text.contains("- ben@example.com **refused**"), "{text}");
+}
+
+fn due() -> Due {
+    Due {
+        what: "seal the baseline".into(),
+        command: "incident capture --seal".into(),
+    }
+}
+
+/// A stop that left something of every kind behind.
+fn dangerous() -> Book {
+    let mut book = Book::default();
+    book.write(0, ANA, opened("The orders table is gone"));
+    let aims = vec![
+        grant("ci-key", Shared::Production),
+        grant("cloud", Shared::No),
+        grant("lease", Shared::No),
+        grant("saas", Shared::No),
+        tree("deploy-bot"),
+    ];
+    book.write(
+        100,
+        ANA,
+        StopStarted {
+            mono_us: us(100),
+            targets: aims,
+            problems: vec![],
+        },
+    );
+    let spared = Fact::Spared {
+        why: "production uses it".into(),
+    };
+    book.write(200, ANA, stop_facts("ci-key", "cut", &[(200, spared)]));
+    let window = Fact::Window {
+        what: "undelete of orders-volume".into(),
+        closes_ms: OPENED_MS + 3_000_000,
+        hold: "incident run hold-volume".into(),
+    };
+    let cloud = [
+        (150, Fact::Silent { after_ms: 15_000 }),
+        (
+            160,
+            Fact::InFlight {
+                what: "volume delete".into(),
+            },
+        ),
+        (170, window),
+    ];
+    book.write(200, ANA, stop_facts("cloud", "cut", &cloud));
+    let until_ms = Some(OPENED_MS + 1_560_000);
+    let lease = [
+        (150, Fact::Accepted { status: 202 }),
+        (
+            160,
+            Fact::Residual {
+                what: "database lease".into(),
+                until_ms,
+            },
+        ),
+        (
+            170,
+            Fact::Residual {
+                what: "cached login".into(),
+                until_ms: Some(OPENED_MS + 500),
+            },
+        ),
+    ];
+    book.write(200, ANA, stop_facts("lease", "cut", &lease));
+    let manual = Fact::Manual {
+        how: "Settings, API keys, Revoke".into(),
+    };
+    book.write(200, ANA, stop_facts("saas", "cut", &[(150, manual)]));
+    let near = Fact::LookedFor {
+        found: 0,
+        scope: "uid 1000".into(),
+        whole: false,
+    };
+    book.write(200, ANA, stop_facts("deploy-bot", "kill", &[(150, near)]));
+    book.write(
+        300,
+        ANA,
+        StopEnded {
+            mono_us: us(300),
+            first_cut_us: Some(us(110)),
+            interrupted: false,
+        },
+    );
+    book
+}
+
+#[test]
+fn what_is_still_dangerous_stands_by_deadline_with_its_next_command() {
+    let book = dangerous();
+    let rows = still_dangerous(book.incident(), now(900)).into_iter().map(|d| {
+        let due = d.deadline_ms.map(|at| at - OPENED_MS);
+        format!("{:?} {due:?} | {} | {}", d.severity, d.what, d.next)
+    });
+    insta::assert_snapshot!(rows.collect::<Vec<_>>().join("\n"), @"
+    StillLive None | ci-key is still live: production uses it, only its sessions were cut | incident stop --full ci-key
+    Failed None | cloud is not cut as far as anybody knows: no answer after 15 s; it may have been carried out | incident stop
+    Accepted Some(1150) | lease was taken by the provider and cannot be proved before its window is over | incident status
+    Residual Some(1560000) | lease: database lease may live on | incident status
+    Window Some(3000000) | cloud: undelete of orders-volume closes | incident run hold-volume
+    InFlight None | cloud: volume delete is still running at the provider | incident stop
+    NotSeenHere None | deploy-bot was not found in what could be seen: looked for in uid 1000: no process found | incident stop
+    Unprovable None | saas cannot be proved from here: by hand: Settings, API keys, Revoke | incident answer saas 'who did it, and what was seen'
+    Unlisted None | access nobody listed: unknown | incident stop
+    ");
+}
+
+#[test]
+fn the_line_of_truth_fits_eighty_columns() {
+    let book = dangerous();
+    insta::assert_snapshot!(truth_line(book.incident(), now(720_000)), @"
+    INC-…-k7qf · stop · 12 min · 1 still live, 4 unproved · next 03:40Z: lease: dat…
+    ");
+    assert!(console::measure_text_width(&truth_line(book.incident(), now(720_000))) <= 80);
+}
+
+#[test]
+fn the_brief_is_ten_lines() {
+    let lines = brief(dangerous().incident(), &Hash::of(b"x"), &due(), now(720_000));
+    insta::assert_snapshot!(lines.join("\n"), @"
+    INC-20261122-0314-k7qf: The orders table is gone
+    stage stop, 12 min since the start, 1 still live, 4 unproved
+    proved dead: nothing
+    not proved: ci-key (still-live), cloud (failed), saas (unprovable), lease (accepted), deploy-bot (not-seen-here), access nobody listed
+    most dangerous now: ci-key is still live: production uses it, only its sessions were cut
+    next deadline: 03:40Z, lease: database lease may live on
+    services: nobody has said yet
+    next decision: seal the baseline (incident capture --seal)
+    waiting for: nobody
+    record: #7, head 2d71-1642
+    ");
+}
+
+#[test]
+fn the_handoff_holds_what_the_next_person_must_know() {
+    let mut book = dangerous();
+    book.write(
+        400,
+        ANA,
+        NoteAdded {
+            text: "Ask ben about the volume.".into(),
+        },
+    );
+    let text = handoff(&book.entries(), book.incident(), &due(), now(720_000));
+    insta::assert_snapshot!(text.unwrap(), @"
+    # INC-20261122-0314-k7qf: The orders table is gone
+
+    Stage stop, 12 min since the start at 2026-11-22T03:14:00.000Z, 1 still live, 4 unproved. Head of the record: b918-1610 (#8).
+
+    **Next:** seal the baseline: `incident capture --seal`
+
+    ## Still dangerous
+
+    - ci-key is still live: production uses it, only its sessions were cut; next: `incident stop --full ci-key`
+    - cloud is not cut as far as anybody knows: no answer after 15 s; it may have been carried out; next: `incident stop`
+    - until 2026-11-22T03:40:00.000Z: lease: database lease may live on; next: `incident status`
+    - until 2026-11-22T04:04:00.000Z: cloud: undelete of orders-volume closes; next: `incident run hold-volume`
+    - cloud: volume delete is still running at the provider; next: `incident stop`
+    - lease was taken by the provider, and nothing more is known; next: `incident stop`
+    - deploy-bot was not found in what could be seen: looked for in uid 1000: no process found; next: `incident stop`
+    - saas cannot be proved from here: by hand: Settings, API keys, Revoke; next: `incident answer saas 'who did it, and what was seen'`
+    - access nobody listed: unknown; next: `incident stop`
+
+    ## In doubt
+
+    Nothing.
+
+    ## Waiting for people
+
+    Nobody was asked, or everybody has answered.
+
+    ## Not known
+
+    - the baseline is not sealed
+    - recovery is not proved
+
+    ## Done so far
+
+    Nothing was run.
+
+    ## What people said
+
+    ana@example.com (note, #8):
+
+    > Ask ben about the volume.
+    ");
+}
+
+#[test]
+fn the_timeline_joins_what_one_sweep_saw_of_one_target() {
+    let rows = timeline(&stopped("t").entries());
+    let kill: Vec<_> = rows
+        .iter()
+        .filter(|r| r.words.starts_with("deploy-bot"))
+        .collect();
+    assert_eq!(kill.len(), 1);
+    assert!(
+        kill[0]
+            .words
+            .ends_with("looked for in bastion, every user: no process found"),
+        "{kill:?}"
+    );
+    assert!(rows.is_sorted_by_key(|r| r.seq));
+}

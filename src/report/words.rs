@@ -1,0 +1,261 @@
+//! Events and facts in words a person would say.
+
+use std::fmt::Display;
+
+use crate::model::effect::Effects;
+use crate::model::event::{Event, ItemStatus, Outcome, StopFacts};
+use crate::model::fact::{Fact, Observed};
+use crate::model::runbook::Need;
+use crate::model::time::{rfc3339, span};
+
+/// `no target`, `1 target`, `3 targets`.
+pub fn count(n: usize, thing: &str) -> String {
+    match n {
+        0 => format!("no {thing}"),
+        1 => format!("1 {thing}"),
+        n => format!("{n} {thing}s"),
+    }
+}
+
+/// The items with commas between.
+pub fn list<T: Display>(items: impl IntoIterator<Item = T>) -> String {
+    let words: Vec<String> = items.into_iter().map(|i| i.to_string()).collect();
+    words.join(", ")
+}
+
+/// Effects by their words.
+pub fn effects(effects: &Effects) -> String {
+    match effects.is_empty() {
+        true => "nothing declared or seen".into(),
+        false => list(effects),
+    }
+}
+
+/// Who must sign, as in `2 people, one of them database`.
+pub fn need(need: &Need) -> String {
+    let people = match need.people {
+        1 => "1 person".to_owned(),
+        n => format!("{n} people"),
+    };
+    match need.roles.is_empty() {
+        true => people,
+        false => format!("{people}, with the roles {}", list(&need.roles)),
+    }
+}
+
+/// One event in words; `None` for what only the program needs.
+pub fn words_of(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Opened(e) => match e.drill {
+            true => format!("opened a drill: {}", e.title),
+            false => format!("opened the incident: {}", e.title),
+        },
+        Event::StopStarted(e) => {
+            let problems = match e.problems.len() {
+                0 => String::new(),
+                n => format!("; {} could not be used", count(n, "thing")),
+            };
+            format!("began to stop {}{problems}", count(e.targets.len(), "target"))
+        }
+        Event::StopFacts(e) => stop_facts(e),
+        Event::StopEnded(e) => match (e.interrupted, e.first_cut_us) {
+            (true, _) => "the stop was interrupted before its end".into(),
+            (false, None) => "the stop ended; nothing was there to cut".into(),
+            (false, Some(_)) => "the stop ended".into(),
+        },
+        Event::TargetAnswered(e) => format!("answers for {}: {}", e.target, e.words),
+        Event::StageEntered(e) => format!("went on to {}", e.stage),
+        Event::ActStarted(e) => {
+            let verb = if e.undoes { "began to take back" } else { "began" };
+            let signed = match e.consumes.is_empty() {
+                true => String::new(),
+                false => format!(
+                    "; signed for in {}",
+                    list(e.consumes.iter().map(|r| format!("#{r}")))
+                ),
+            };
+            let why = e.why.as_ref().map(|w| format!("; why: {w}")).unwrap_or_default();
+            let (step, zone, effects) = (&e.step, e.zone, effects(&e.effects));
+            format!(
+                "{verb} {step} ({zone} the boundary: {effects}): {}{signed}{why}",
+                e.title
+            )
+        }
+        Event::ActChild(_) => return None,
+        Event::ActEnded(e) => {
+            let outcome = match e.outcome {
+                Outcome::Done => "done",
+                Outcome::Failed => "failed",
+                Outcome::InDoubt => "in doubt",
+            };
+            let code = e.code.map(|c| format!(", exit {c}")).unwrap_or_default();
+            format!(
+                "act #{} is {outcome} after {}{code}{}",
+                e.act,
+                span(e.ms),
+                reason(&e.why)
+            )
+        }
+        Event::ActChecked(e) => {
+            let word = if e.passed { "passed" } else { "failed" };
+            format!("the check of act #{} {word}{}", e.act, reason(&e.text))
+        }
+        Event::StepSkipped(e) => format!("skipped {}{}", e.step, reason(&e.why)),
+        Event::QuestionAnswered(e) => format!("answered {}: {}", e.step, e.text),
+        Event::CaptureStarted(e) => format!("began to capture {} ({})", e.name, e.purpose),
+        Event::CaptureEnded(e) => {
+            let holes = e
+                .items
+                .iter()
+                .filter(|i| i.status != ItemStatus::Collected)
+                .count();
+            let more = usize::try_from(e.more).unwrap_or(usize::MAX);
+            let things = e.items.len().saturating_add(more);
+            let (things, holes) = (count(things, "thing"), count(holes, "hole"));
+            format!(
+                "capture #{} ended after {}: {things}, {holes}",
+                e.capture,
+                span(e.ms)
+            )
+        }
+        Event::BaselineSealed(e) => {
+            let unknown = match e.unknown.is_empty() {
+                true => String::new(),
+                false => format!("; not known yet: {}", e.unknown.join("; ")),
+            };
+            let captures = list(e.captures.iter().map(|c| format!("#{c}")));
+            format!("sealed the baseline over captures {captures}{unknown}")
+        }
+        Event::NoteAdded(e) => format!("note: {}", e.text),
+        Event::FileAttached(e) => format!("attached {}", e.from),
+        Event::DidElsewhere(e) => format!("done outside the tool: {}", e.text),
+        Event::EscalationRequested(e) => {
+            let (steps, zone, rule, need) = (list(&e.steps), e.zone, &e.rule, need(&e.need));
+            format!("asked {need} to sign for {steps} ({zone} the boundary, rule {rule})")
+        }
+        Event::StatementIssued(e) => format!("wrote what is to be signed for request #{}", e.request),
+        Event::EscalationWithdrawn(e) => format!("withdrew request #{}{}", e.request, reason(&e.why)),
+        Event::SignoffFiled(e) => {
+            let word = if e.approves { "approved" } else { "refused" };
+            let (person, request, key) = (&e.person, e.request, &e.key.fingerprint);
+            format!("{person} {word} request #{request}, signed with {key}")
+        }
+        Event::SignoffRejected(e) => match e.request {
+            Some(request) => format!("an answer to request #{request} does not count: {}", e.text),
+            None => format!("a signed answer does not count: {}", e.text),
+        },
+        Event::PlanFrozen(e) => format!("fixed the plan: {}", list(e.steps.iter().map(|s| &s.step))),
+        Event::PlanDropped(e) => format!("gave the plan up{}", reason(&e.why)),
+        Event::ProbeAnswered(e) => {
+            let word = if e.passed { "passed" } else { "failed" };
+            format!("probe {} {word}{}", e.probe, reason(&e.text))
+        }
+        Event::Recovered(e) => format!(
+            "recovered: {} passed, the state after is kept in {}",
+            count(e.probes.len(), "probe"),
+            list(e.captures.iter().map(|c| format!("#{c}")))
+        ),
+        Event::Closed(e) => format!("closed the incident, {} unproved: {}", e.unproved.len(), e.words),
+        Event::BundleSealed(e) => match e.signed {
+            true => "sealed a bundle, signed".into(),
+            false => "sealed a bundle, not signed".into(),
+        },
+        Event::JournalRecovered(e) => format!(
+            "the last line of the record was torn: {} bytes of it were set aside in {}",
+            e.bytes, e.file
+        ),
+        Event::JournalContinued(e) => format!(
+            "this record continues {}, which is damaged from byte {} on{}",
+            e.damaged,
+            e.at,
+            reason(&e.why)
+        ),
+        Event::SpoolAbsorbed(e) => {
+            format!("took over {} records that were kept in {}", e.records, e.place)
+        }
+    })
+}
+
+fn reason(why: &str) -> String {
+    match why.is_empty() {
+        true => String::new(),
+        false => format!(": {why}"),
+    }
+}
+
+/// What was observed of one target in one part of its chain.
+pub fn stop_facts(e: &StopFacts) -> String {
+    format!("{}, {}: {}", e.target, e.phase, facts(&e.facts).join("; "))
+}
+
+/// Facts in words, oldest first; one that only repeats the one before it is said once.
+pub fn facts(facts: &[Observed]) -> Vec<String> {
+    let mut words: Vec<String> = facts.iter().map(|o| fact(&o.fact)).collect();
+    words.dedup();
+    words
+}
+
+/// One fact in words.
+pub fn fact(fact: &Fact) -> String {
+    match fact {
+        Fact::Accepted { status } => format!("cut was taken{}", http(*status)),
+        Fact::AlreadyDone { status } => format!("was cut before{}", http(*status)),
+        Fact::ReadBack { dead: true } => "the provider's record says dead".into(),
+        Fact::ReadBack { dead: false } => "the provider's record says alive".into(),
+        Fact::TriedNew { refused: true } => "new use refused".into(),
+        Fact::TriedNew { refused: false } => "new use still works".into(),
+        Fact::TriedOpen { refused: true } => "session opened before refused".into(),
+        Fact::TriedOpen { refused: false } => "session opened before still works".into(),
+        Fact::NoSessions => "has no sessions that could outlive it".into(),
+        Fact::Listed { live } => format!("{} listed", count(whole(*live), "live session")),
+        Fact::Ended { count: n } => format!("{} ended", count(whole(*n), "session")),
+        Fact::Residual { what, until_ms } => residual(what, *until_ms),
+        Fact::InFlight { what } => format!("still running at the provider: {what}"),
+        Fact::Window {
+            what,
+            closes_ms,
+            hold,
+        } => {
+            format!("{what} closes at {}; to hold it: {hold}", rfc3339(*closes_ms))
+        }
+        Fact::Silent { after_ms } => format!(
+            "no answer after {}; it may have been carried out",
+            span(*after_ms)
+        ),
+        Fact::Error { status, text } => format!("failed{}: {text}", http(*status)),
+        Fact::Manual { how } => format!("by hand: {how}"),
+        Fact::NotTried { why } => format!("not tried: {why}"),
+        Fact::Frozen { count: n } => format!("{} frozen", processes(*n)),
+        Fact::Killed { count: n } => format!("{} killed", processes(*n)),
+        Fact::LookedFor { found, scope, .. } => format!("looked for in {scope}: {} found", processes(*found)),
+        Fact::Spared { why } => format!("left alone: {why}"),
+        Fact::Noted { label, text } => format!("{label}: {text}"),
+    }
+}
+
+/// What may outlive the cut.
+pub fn residual(what: &str, until_ms: Option<i64>) -> String {
+    match until_ms {
+        Some(at) => format!("{what} may live until {}", rfc3339(at)),
+        None => format!("{what} may live on, with no known end"),
+    }
+}
+
+fn processes(n: u32) -> String {
+    match n {
+        0 => "no process".into(),
+        1 => "1 process".into(),
+        n => format!("{n} processes"),
+    }
+}
+
+fn http(status: u16) -> String {
+    match status {
+        0 => String::new(),
+        status => format!(" (HTTP {status})"),
+    }
+}
+
+fn whole(n: u32) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
