@@ -263,7 +263,7 @@ impl Engine<'_> {
 
     /// A file's hash, read in pieces.
     fn pinned(&self, step: &StepId, path: &Path) -> Result<Pinned, EngineError> {
-        let sha256 = self.hash_file(path).map_err(|e| EngineError::Unresolved {
+        let sha256 = self.hash_program(path).map_err(|e| EngineError::Unresolved {
             step: step.clone(),
             why: format!("{} cannot be read: {e}", path.display()),
         })?;
@@ -273,8 +273,13 @@ impl Engine<'_> {
         })
     }
 
-    fn hash_file(&self, path: &Path) -> std::io::Result<String> {
-        let mut file = self.world.files.open(path)?;
+    /// The hash of what running this path would run. `psql` is a link on Debian, and so are many others:
+    /// a link that is turned elsewhere shows as another hash.
+    fn hash_program(&self, path: &Path) -> std::io::Result<String> {
+        self.hash(self.world.files.open_program(path)?)
+    }
+
+    fn hash(&self, mut file: Box<dyn Read>) -> std::io::Result<String> {
         let mut hasher = Sha256::new();
         let mut buffer = vec![0_u8; 128 << 10];
         loop {
@@ -290,7 +295,7 @@ impl Engine<'_> {
     pub(super) fn unchanged(&self, act: &Resolved) -> Result<(), EngineError> {
         for pinned in &act.files {
             let now = self
-                .hash_file(Path::new(&pinned.path))
+                .hash_program(Path::new(&pinned.path))
                 .unwrap_or_else(|e| e.to_string());
             if now != pinned.sha256 {
                 let why = format!("{} changed between judging and running", pinned.path);
@@ -325,7 +330,7 @@ impl Engine<'_> {
             if let Some(hash) = self.backup_hashes.borrow().get(&key) {
                 return Some(hash.clone());
             }
-            let hash = self.hash_file(&path).ok()?;
+            let hash = self.hash(self.world.files.open(&path).ok()?).ok()?;
             self.backup_hashes.borrow_mut().insert(key, hash.clone());
             Some(hash)
         });

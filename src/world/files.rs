@@ -32,6 +32,10 @@ pub trait Files {
     fn read(&self, path: &Path, cap: u64) -> io::Result<Vec<u8>>;
     /// Opens a regular file for streaming; a symbolic link is refused, not followed.
     fn open(&self, path: &Path) -> io::Result<Box<dyn io::Read>>;
+    /// Opens the regular file that running this path would run: links are followed, as the kernel does.
+    fn open_program(&self, path: &Path) -> io::Result<Box<dyn io::Read>> {
+        self.open(path)
+    }
     /// Names in a folder, sorted.
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
     /// What a path is; links are not followed.
@@ -83,6 +87,10 @@ impl Files for RealFiles {
                 }
                 _ => e,
             })
+    }
+
+    fn open_program(&self, path: &Path) -> io::Result<Box<dyn io::Read>> {
+        open_regular(path, OFlags::empty()).map(|file| Box::new(file) as Box<dyn io::Read>)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
@@ -161,6 +169,7 @@ mod tests {
         assert!(RealFiles.stat(&link).unwrap().is_link);
         let error = RealFiles.open(&link).err().unwrap();
         assert_eq!(error.to_string(), "a symbolic link, not followed");
+        assert!(RealFiles.open_program(&link).is_ok());
     }
 
     #[test]
