@@ -11,9 +11,11 @@ use super::view::{proofs, verdict};
 use crate::boundary::{Answer, Refusal, Verdict};
 use crate::engine::{Acted, Captured, DoubtAbout, Engine, EngineError, Next, Unproved};
 use crate::evidence::escape;
-use crate::model::act::Stage;
+use crate::model::act::{Act, Stage, Undo};
 use crate::model::event::{Event, ItemStatus, Outcome};
 use crate::model::ids::StepId;
+use crate::model::incident::StepState;
+use crate::world::WorldKind;
 
 /// Lets the person see facts as they are recorded.
 pub fn show_live(engine: &Engine<'_>) {
@@ -81,11 +83,27 @@ pub fn standing(engine: &Engine<'_>) -> Result<Exit, CliError> {
     })
 }
 
+/// What happens beside the walk before each step; true where what is due may have changed by it.
+pub type Beside<'b> = dyn FnMut(&Engine<'_>, &Next) -> Result<bool, CliError> + 'b;
+
 /// Walks on until the incident is closed or the person leaves.
 pub fn walk(ui: &Ui, prompt: &mut dyn Prompter, engine: &Engine<'_>) -> Result<Exit, CliError> {
+    walk_beside(ui, prompt, engine, &mut |_, _| Ok(false))
+}
+
+/// The walk with something going on beside it: in a drill, time passes and news comes in.
+pub fn walk_beside(
+    ui: &Ui,
+    prompt: &mut dyn Prompter,
+    engine: &Engine<'_>,
+    beside: &mut Beside<'_>,
+) -> Result<Exit, CliError> {
     loop {
         engine.due_probes()?;
         let next = engine.next()?;
+        if beside(engine, &next)? {
+            continue;
+        }
         if !prompt.attended() && needs_a_person(&next) {
             ui.line("");
             ui.line(&missing(&next));
@@ -103,7 +121,7 @@ pub fn walk(ui: &Ui, prompt: &mut dyn Prompter, engine: &Engine<'_>) -> Result<E
             // The walk goes on after a refusal: the person chooses what else to do.
             Err(e) if prompt.attended() && e.exit != Exit::Interrupted && e.exit != Exit::Broken => {
                 ui.error(&e);
-                let choices = ["Go on".to_owned(), "Leave here (incident resume)".to_owned()];
+                let choices = ["Go on".to_owned(), leave_words(engine).to_owned()];
                 if prompt.select("What now?", &choices, "incident resume")? == 1 {
                     return Ok(standing(engine)?.worst(e.exit));
                 }
@@ -191,8 +209,7 @@ fn step(
         }
         Next::Failed { step, why } => {
             ui.tone(Tone::Bad, &format!("Step `{step}` failed: {}", escape(&why)));
-            let choices =
-                ["Take it back (undo)", "Skip it", "Leave here (incident resume)"].map(str::to_owned);
+            let choices = ["Take it back (undo)", "Skip it", leave_words(engine)].map(str::to_owned);
             match prompt.select("What now?", &choices, "incident undo STEP")? {
                 0 => acted(ui, &engine.undo(&step, None)?),
                 1 => skip(prompt, engine, &step)?,
@@ -215,11 +232,21 @@ fn step(
         }
         Next::Closed => {
             ui.tone(Tone::Good, "The incident is closed.");
-            ui.line("  next: incident bundle -o FILE, incident report");
+            if engine.world().kind == WorldKind::Real {
+                ui.line("  next: incident bundle -o FILE, incident report");
+            }
             return Ok(Some(standing(engine)?));
         }
     }
     Ok(None)
+}
+
+/// How leaving is called: a drill cannot be taken up again.
+fn leave_words(engine: &Engine<'_>) -> &'static str {
+    match engine.world().kind {
+        WorldKind::Drill => "Leave the drill",
+        WorldKind::Real => "Leave here (incident resume)",
+    }
 }
 
 fn leave(engine: &Engine<'_>) -> Result<Option<Exit>, CliError> {
@@ -268,7 +295,7 @@ fn settle(
     if doubt.still_running {
         ui.tone(Tone::Bad, "Its program is still running on this host.");
     }
-    let choices = ["It happened", "It did not happen", "Leave here (incident resume)"].map(str::to_owned);
+    let choices = ["It happened", "It did not happen", leave_words(engine)].map(str::to_owned);
     let happened = match prompt.select("What did you see?", &choices, "incident settle")? {
         0 => true,
         1 => false,
@@ -408,7 +435,7 @@ fn run(
     verdict::show(ui, verdict);
     match &verdict.answer {
         Answer::Go { .. } if by_hand => {
-            let choices = ["I did it", "Skip it", "Leave here (incident resume)"].map(str::to_owned);
+            let choices = ["I did it", "Skip it", leave_words(engine)].map(str::to_owned);
             match prompt.select(
                 "Do it now; then:",
                 &choices,
@@ -426,7 +453,7 @@ fn run(
             }
         }
         Answer::Go { .. } => {
-            let choices = ["Run it", "Skip it", "Leave here (incident resume)"].map(str::to_owned);
+            let choices = ["Run it", "Skip it", leave_words(engine)].map(str::to_owned);
             match prompt.select("Run it now?", &choices, &format!("incident run {step}"))? {
                 0 => acted(ui, &engine.run(step, None)?),
                 1 => skip(prompt, engine, step)?,
@@ -437,11 +464,7 @@ fn run(
             return signatures(ui, prompt, engine, step, *request);
         }
         Answer::Refused(Refusal::ChangedSincePlan | Refusal::NotInPlan) => {
-            let choices = [
-                "Give the plan up and freeze a new one",
-                "Leave here (incident resume)",
-            ]
-            .map(str::to_owned);
+            let choices = ["Give the plan up and freeze a new one", leave_words(engine)].map(str::to_owned);
             if prompt.select("What now?", &choices, "incident plan --drop \"WHY\"")? == 1 {
                 return leave(engine);
             }
@@ -463,7 +486,7 @@ fn signatures(
         Some(_) => "File a signed answer",
         None => "Ask the others: write what they sign",
     };
-    let choices = [first, "Skip it", "Leave here (incident resume)"].map(str::to_owned);
+    let choices = [first, "Skip it", leave_words(engine)].map(str::to_owned);
     match (
         prompt.select(
             "Other people must sign.",
@@ -473,21 +496,37 @@ fn signatures(
         request,
     ) {
         (0, None) => {
-            let key = prompt.line(
-                "Your own signing key, to prove who asks (empty: one more person must sign)",
-                "--key FILE",
-            )?;
-            let key = Some(key.trim()).filter(|k| !k.is_empty());
-            issued(ui, &engine.escalate(std::slice::from_ref(step), key)?);
+            let key = own_key(prompt, engine)?;
+            issued(ui, &engine.escalate(std::slice::from_ref(step), key.as_deref())?);
         }
         (0, Some(_)) => {
-            let path = prompt.line("File with the signature (…​.sig)", "incident signoff add FILE")?;
+            let path = prompt.line("File with the signature (….sig)", "incident signoff add FILE")?;
             file_answer(ui, engine, Path::new(path.trim()))?;
         }
         (1, _) => skip(prompt, engine, step)?,
         _ => return leave(engine),
     }
     Ok(None)
+}
+
+/// The requester's own key: the one ssh-keygen would make, or another, or none.
+fn own_key(prompt: &mut dyn Prompter, engine: &Engine<'_>) -> Result<Option<String>, CliError> {
+    const USUAL: [&str; 3] = ["id_ed25519_sk", "id_ed25519", "id_ecdsa"];
+    let world = engine.world();
+    let ssh = world.host.home().map(|home| home.join(".ssh"));
+    let mut paths = USUAL.iter().filter_map(|name| Some(ssh.as_ref()?.join(name)));
+    let usual = paths.find(|path| world.files.stat(path).is_ok_and(|s| s.is_file));
+    let empty = match &usual {
+        Some(path) => format!("empty: {}; `none`: one more person must sign", path.display()),
+        None => "empty: none, and one more person must sign".to_owned(),
+    };
+    let question = format!("Your own signing key, to prove who asks ({empty})");
+    let given = prompt.line(&question, "--key FILE")?;
+    Ok(match given.trim() {
+        "" => usual.map(|path| path.display().to_string()),
+        "none" => None,
+        path => Some(path.to_owned()),
+    })
 }
 
 /// Shows a request and how to answer it.
@@ -567,7 +606,7 @@ fn skip_or_leave(
     engine: &Engine<'_>,
     step: &StepId,
 ) -> Result<Option<Exit>, CliError> {
-    let choices = ["Leave here (incident resume)", "Skip it"].map(str::to_owned);
+    let choices = [leave_words(engine), "Skip it"].map(str::to_owned);
     if prompt.select("What now?", &choices, &format!("incident skip {step} \"WHY\""))? == 0 {
         return leave(engine);
     }
@@ -585,7 +624,7 @@ fn freeze(
     let rows = engine.plan()?;
     let rows: Vec<_> = rows.into_iter().filter(|r| steps.contains(&r.step.id)).collect();
     super::view::plan::show(ui, &rows, true);
-    let choices = ["Freeze this plan", "Skip a step", "Leave here (incident resume)"].map(str::to_owned);
+    let choices = ["Freeze this plan", "Skip a step", leave_words(engine)].map(str::to_owned);
     match prompt.select(
         "Nothing of it may change afterwards without freezing it again.",
         &choices,
@@ -640,8 +679,22 @@ pub fn prove(ui: &Ui, engine: &Engine<'_>) -> Result<Exit, CliError> {
 
 fn prove_or_leave(ui: &Ui, prompt: &mut dyn Prompter, engine: &Engine<'_>) -> Result<Option<Exit>, CliError> {
     ui.line("Every step is through. The service's own probes decide whether it is recovered.");
-    let choices = ["Probe now", "Leave here (incident resume)"].map(str::to_owned);
-    if prompt.select("Prove it?", &choices, "incident prove")? == 1 {
+    let standing = containment(engine)?;
+    for step in &standing {
+        ui.tone(Tone::Warn, &format!("  `{step}` still holds something back."));
+    }
+    let mut choices: Vec<String> = standing.iter().map(|s| format!("Take `{s}` back")).collect();
+    choices.push("Probe now".to_owned());
+    choices.push(leave_words(engine).to_owned());
+    let chosen = prompt.select("Prove it?", &choices, "incident prove")?;
+    if let Some(step) = standing.get(chosen) {
+        acted(
+            ui,
+            &engine.undo(step, Some("the damage it contained is repaired"))?,
+        );
+        return Ok(None);
+    }
+    if chosen > standing.len() {
         return leave(engine);
     }
     match prove(ui, engine) {
@@ -649,6 +702,19 @@ fn prove_or_leave(ui: &Ui, prompt: &mut dyn Prompter, engine: &Engine<'_>) -> Re
         Ok(exit) => Ok(Some(exit)),
         Err(e) => Err(e),
     }
+}
+
+/// Containment by programs that nobody has taken back, the newest first.
+fn containment(engine: &Engine<'_>) -> Result<Vec<StepId>, CliError> {
+    let incident = engine.incident()?;
+    let steps = engine.runbook().stage(Stage::Contain);
+    let mut standing: Vec<StepId> = steps
+        .filter(|step| matches!((&step.act, &step.undo), (Act::Run(_), Undo::By(_))))
+        .filter(|step| matches!(incident.steps.get(&step.id), Some(StepState::Tried { .. })))
+        .map(|step| step.id.clone())
+        .collect();
+    standing.reverse();
+    Ok(standing)
 }
 
 fn answer_for(

@@ -27,5 +27,5 @@ pub mod spawn;
 
 pub use exercise::Exercise;
 pub use player::{Player, pace};
-pub use run::{DrillError, Outcome, play, run, sheet};
+pub use run::{DrillError, Outcome, open, play, run, sheet, watched};
 pub use score::Sheet;

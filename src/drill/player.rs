@@ -21,6 +21,16 @@ pub enum Player {
     Hasty,
 }
 
+impl Player {
+    /// The name on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Player::Careful => "careful",
+            Player::Hasty => "hasty",
+        }
+    }
+}
+
 impl FromStr for Player {
     type Err = String;
     fn from_str(word: &str) -> Result<Self, String> {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use super::colleague::CannotSign;
 use super::exercise::Exercise;
 use super::player::{Player, Seat};
-use super::scenario::ScenarioError;
+use super::scenario::{Inject, ScenarioError};
 use super::score::{Sheet, score};
-use crate::engine::{Desk, EngineError};
+use crate::engine::{Desk, Engine, EngineError, Next};
 use crate::journal::Record;
 use crate::model::ids::IncidentId;
 use crate::store::{Store, StoreError};
@@ -35,6 +35,12 @@ pub enum DrillError {
     /// The record could not be read back.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// One seed is one record, and this store has it.
+    #[error("this drill was played with this seed before: {}", .0.display())]
+    PlayedBefore(PathBuf),
+    /// The case folder could not be made.
+    #[error("the drill's record cannot be kept: {0}")]
+    NoRecord(String),
     /// A drill key could not sign.
     #[error(transparent)]
     Sign(#[from] CannotSign),
@@ -59,26 +65,53 @@ pub fn run(scenario: &str, player: Player, seed: u64, store: &Store) -> Result<O
     play(&Exercise::new(scenario, seed)?, player, store)
 }
 
-/// Plays a drill that is set up.
-pub fn play(drill: &Exercise, player: Player, store: &Store) -> Result<Outcome, DrillError> {
+/// Sees a drill go by: called before each command with what is due and the news that came meanwhile.
+pub type Watcher<'w> = dyn FnMut(&Engine<'_>, &Next, &[Inject]) + 'w;
+
+/// Opens the record of a drill. Fails where the store cannot keep it: a drill without a record is none.
+pub fn open<'d>(drill: &'d Exercise, store: &'d Store) -> Result<Engine<'d>, DrillError> {
     let desk = Desk {
         world: &drill.world,
         store,
         spool_folders: Vec::new(),
         who: drill.scenario.responder(),
     };
-    let written = drill.written();
-    let engine = desk.open(&drill.scenario.title, &written)?;
+    let engine = desk.open(&drill.scenario.title, &drill.written())?;
+    if engine.case_path().is_some() {
+        return Ok(engine);
+    }
+    let played = store.open_case(engine.incident()?.id());
+    Err(match played {
+        Ok(case) => DrillError::PlayedBefore(case.path().to_owned()),
+        Err(_) => DrillError::NoRecord(engine.troubles().join("; ")),
+    })
+}
+
+/// Plays a drill that is set up.
+pub fn play(drill: &Exercise, player: Player, store: &Store) -> Result<Outcome, DrillError> {
+    let engine = open(drill, store)?;
+    watched(drill, &engine, player, store, &mut |_, _, _| {})
+}
+
+/// Plays an open drill before somebody's eyes.
+pub fn watched(
+    drill: &Exercise,
+    engine: &Engine<'_>,
+    player: Player,
+    store: &Store,
+    watcher: &mut Watcher<'_>,
+) -> Result<Outcome, DrillError> {
     let seat = Seat {
         player,
         drill,
-        engine: &engine,
+        engine,
     };
     seat.sits_down();
     let mut commands = 0;
     loop {
         let next = engine.next()?;
-        drill.thinks(&next);
+        let news = drill.thinks(&next);
+        watcher(engine, &next, &news);
         if !seat.does(&next)? {
             break;
         }

@@ -127,6 +127,14 @@ impl Sim {
         let crontab = format!("{}\n", scenario.host.crontab);
         machine.write(&Machine::crontab(user), crontab.into_bytes(), user, 0o600, now);
         machine.set_env("HARBOR_TOKEN", harbor.secret_of(&scenario.responder_token()));
+        let key = b"a key that is good for this drill and nothing else\n".to_vec();
+        machine.write(
+            &machine.home().join(KEY),
+            key,
+            &scenario.host.responder,
+            0o600,
+            now,
+        );
         let env = scenario.agent.environment.iter();
         let env = env.map(|(name, value)| (name.clone(), fill(value))).collect();
         let jitter = |at: i64| match at > 0 {

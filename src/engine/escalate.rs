@@ -363,6 +363,17 @@ impl Engine<'_> {
             .collect())
     }
 
+    /// The text of a request that approves it, as it was issued; fails where there is no such request.
+    pub fn statement_of(&self, request: u64) -> Result<String, EngineError> {
+        let incident = self.incident()?;
+        let issued = incident.requests.get(&request).and_then(|r| r.statement.as_ref());
+        let issued =
+            issued.ok_or_else(|| EngineError::Escalation(format!("there is no request {request}")))?;
+        let path = std::path::Path::new("signoffs").join(&issued.file);
+        let bytes = self.with_case(|case| case.read_file(&path, 1 << 20))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     /// A request with its acts resolved again now, or `None` where its statement was never issued.
     fn request_now(
         &self,

@@ -458,7 +458,10 @@ fn a_careful_player_follows_the_walk_and_loses_nothing() {
     assert!(outcome.id.is_drill());
     assert_eq!(outcome.sheet.total, 100, "{:#?}\n{text}", outcome.sheet);
     let unknown = r#""rule":"script.not-text""#;
-    assert!(text.contains(unknown), "a program nobody knows is outside the boundary");
+    assert!(
+        text.contains(unknown),
+        "a program nobody knows is outside the boundary"
+    );
     assert!(
         text.contains("\"type\":\"incident.recovered\"") && text.contains("\"type\":\"incident.closed\"")
     );

@@ -1,6 +1,7 @@
 //! One file a command: its arguments, its help, its run. Small ones that only add words share one.
 
 mod acts;
+mod drill;
 mod escalate;
 mod plan;
 mod start;
@@ -53,6 +54,8 @@ pub enum Command {
     Attach(words::AttachArgs),
     /// Ask every service probe and capture the after-state
     Prove,
+    /// Practise on a simulated platform: nothing real is touched, and the score is read from the record
+    Drill(drill::DrillArgs),
     /// End the incident; what is unproved is named and answered for
     Close(words::CloseArgs),
 }
@@ -80,6 +83,7 @@ impl Command {
             Command::Did(args) => words::did(app, &args),
             Command::Attach(args) => words::attach(app, &args),
             Command::Prove => words::prove(app),
+            Command::Drill(args) => drill::run(app, &args),
             Command::Close(args) => words::close(app, &args),
         }
     }

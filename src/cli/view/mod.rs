@@ -1,5 +1,6 @@
 //! One file a screen.
 
+pub mod drill;
 pub mod found;
 pub mod plan;
 pub mod proofs;
