@@ -69,14 +69,17 @@ pub fn still_dangerous(incident: &Incident, now: Moment) -> Vec<Danger> {
             unproved.into_iter().chain(residue(id.as_str(), state, now))
         })
         .collect();
-    all.extend(incident.in_doubt().map(|(seq, act)| Danger {
-        severity: Severity::InDoubt,
-        deadline_ms: None,
-        what: format!(
-            "act #{seq} ({}) is in doubt: nobody knows whether it happened",
-            act.step
-        ),
-        next: "incident resume".into(),
+    all.extend(incident.in_doubt().map(|(seq, act)| {
+        let why = match act.ended {
+            None => "it was begun and never said how it ended",
+            Some(_) => "nobody knows whether it happened",
+        };
+        Danger {
+            severity: Severity::InDoubt,
+            deadline_ms: None,
+            what: format!("act #{seq} ({}) is in doubt: {why}", act.step),
+            next: format!("incident settle {seq}"),
+        }
     }));
     for danger in &mut all {
         danger.what = escape::plain(&danger.what);
@@ -153,7 +156,7 @@ fn unproved(id: &str, state: &TargetState, now: Moment) -> Option<Danger> {
             danger(Severity::NotSeenHere, None, what, stop)
         }
         Proof::Unprovable => {
-            let next = format!("incident answer {id} 'who did it, and what was seen'");
+            let next = format!("incident answer {id} 'WORDS'");
             danger(
                 Severity::Unprovable,
                 None,
