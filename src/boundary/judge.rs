@@ -256,11 +256,20 @@ fn repeat(incident: &Incident, act: &Resolved) -> Result<(), Refusal> {
     if incident.step_done(&act.step) {
         return Err(Refusal::Done);
     }
-    match state {
-        Some(StepState::Tried { tries, .. }) if *tries >= act.tries => {
-            Err(Refusal::TriesUsed { tries: *tries })
-        }
-        _ => Ok(()),
+    // Elsewhere a failed step may be tried again; in recover `tries` is part of the frozen plan.
+    let plan = match &incident.plan {
+        Some(plan) if act.stage == Stage::Recover => plan.seq,
+        _ => return Ok(()),
+    };
+    let tries = incident
+        .acts
+        .range(plan..)
+        .filter(|(_, a)| a.step == act.step && !a.undoes && a.counts_as_try());
+    let tries = u32::try_from(tries.count()).unwrap_or(u32::MAX);
+    if tries >= act.tries {
+        Err(Refusal::TriesUsed { tries })
+    } else {
+        Ok(())
     }
 }
 

@@ -23,8 +23,16 @@ pub struct Found {
 const LOOK: Duration = Duration::from_secs(2);
 
 impl Engine<'_> {
-    /// Looks, changing nothing.
+    /// Looks, changing nothing. The next sweep takes what this found.
     pub fn discover(&self) -> Result<Found, EngineError> {
+        let mut found = self.at_once()?;
+        self.look_for_triggers(&mut found);
+        *self.discovered.borrow_mut() = Some(found.clone());
+        Ok(found)
+    }
+
+    /// What can be known without waiting for any program: what is listed, and processes here.
+    pub(super) fn at_once(&self) -> Result<Found, EngineError> {
         let mut found = Found::default();
         found
             .problems
@@ -48,11 +56,11 @@ impl Engine<'_> {
             };
             found.add(target.clone(), window, "access.yaml", words_of(target));
         }
-        self.look_here(&mut found);
+        self.look_for_trees(&mut found);
         Ok(found)
     }
 
-    fn look_here(&self, found: &mut Found) {
+    fn look_for_trees(&self, found: &mut Found) {
         let listed: Vec<Tree> = self
             .inventory
             .targets
@@ -79,6 +87,10 @@ impl Engine<'_> {
                 }
             }
         }
+    }
+
+    /// Cron lines and systemd units that call a known agent; reading them may take two seconds.
+    pub(super) fn look_for_triggers(&self, found: &mut Found) {
         let looks = self.world.wait(self.world.timeout(LOOK, cron::find(self.world)));
         match looks.flatten() {
             None => found

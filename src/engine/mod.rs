@@ -165,6 +165,8 @@ pub struct Engine<'w> {
     /// Hashes of backups read in this run, by path, length and change time: they may be large.
     backup_hashes: RefCell<BTreeMap<(PathBuf, u64, i64), String>>,
     key: [u8; 32],
+    /// What the last look found; the next sweep takes it.
+    discovered: RefCell<Option<Found>>,
     /// Knows every secret read so far; built anew when there are more.
     redactor: RefCell<(usize, Rc<Redactor>)>,
 }
@@ -395,6 +397,7 @@ impl<'w> Engine<'w> {
             signers: signers.unwrap_or_default(),
             backup_hashes: RefCell::default(),
             key,
+            discovered: RefCell::default(),
             redactor: RefCell::new((0, redactor)),
         })
     }

@@ -98,8 +98,31 @@ impl<'w> Engine<'w> {
     ///
     /// `full` names grants that production uses too and that are to be cut all the same.
     pub fn stop(&self, full: &[TargetId]) -> Result<StopReport, EngineError> {
-        let found = self.discover()?;
-        self.sweep(found.aims, found.problems, full)
+        if let Some(found) = self.discovered.borrow_mut().take() {
+            return self.sweep(found.aims, found.problems, full);
+        }
+        // Nobody has looked yet: what is known at once is cut at once, and what a slower look finds
+        // is cut right after, together with whatever it restarted.
+        let mut found = self.at_once()?;
+        let known = found.aims.len();
+        let problems = std::mem::take(&mut found.problems);
+        let first = self.sweep(found.aims.clone(), problems, full)?;
+        self.look_for_triggers(&mut found);
+        if first.interrupted || (found.aims.len() == known && found.problems.is_empty()) {
+            return Ok(first);
+        }
+        let late = found.aims.split_off(known);
+        let trees = found
+            .aims
+            .into_iter()
+            .filter(|a| matches!(a.target, Target::Tree(_)));
+        let second = self.sweep(late.into_iter().chain(trees).collect(), found.problems, full)?;
+        Ok(StopReport {
+            targets: first.targets + second.targets,
+            first_cut_ms: first.first_cut_ms.or(second.first_cut_ms),
+            ms: first.ms + second.ms,
+            interrupted: second.interrupted,
+        })
     }
 
     /// Cuts these targets. What earlier sweeps aimed at and this one does not is probed again.

@@ -54,6 +54,12 @@ impl ActState {
         }
     }
 
+    /// False where somebody looked and saw that it never happened.
+    pub fn counts_as_try(&self) -> bool {
+        let doubted = matches!(&self.ended, Some(ended) if ended.outcome == Outcome::InDoubt);
+        !(doubted && matches!(self.checked, Some((false, _))))
+    }
+
     /// True where it is known to have been done: it said so and no check failed, or a check passed.
     pub fn is_done(&self) -> bool {
         match (&self.ended, &self.checked) {
