@@ -65,10 +65,12 @@ pub fn parse(file: &str, source: &str) -> Result<Node, Diagnostic> {
         .find(|(at, _)| !source[*at..].starts_with("\r\n"))
     {
         // A line break for YAML, none for an editor: what is read would not be what is seen.
-        let line = source[..at].matches('\n').count() + 1;
+        let before = &source[..at];
+        let start = before.rfind('\n').map_or(0, |n| n + 1);
+        let small = |n: usize| u32::try_from(n + 1).unwrap_or(0);
         let place = Place {
-            line: u32::try_from(line).unwrap_or(0),
-            column: 0,
+            line: small(before.matches('\n').count()),
+            column: small(before[start..].chars().count()),
         };
         let message = "a carriage return stands alone in this line";
         return Err(diagnostic(place, message.into()));
@@ -96,7 +98,7 @@ fn place_of(location: &serde_yaml::Location) -> Place {
     }
 }
 
-/// The parser's message without the place it repeats.
+/// The parser's message without the place it repeats and its advice to programmers.
 fn first_sentence(text: &str) -> String {
     let line = text
         .lines()
@@ -107,7 +109,12 @@ fn first_sentence(text: &str) -> String {
         Some((_, message)) => message,
         None => line,
     };
-    line.to_owned()
+    let end = [" at line ", ", set ", " by configured policy"]
+        .into_iter()
+        .filter_map(|words| line.find(words))
+        .min()
+        .unwrap_or(line.len());
+    line[..end].to_owned()
 }
 
 /// A node as serde hands it over: typed scalars have lost their spelling, which the span brings back.
@@ -399,6 +406,16 @@ impl<'n, 'm> Fields<'n, 'm> {
         let node = self.take(key)?;
         let given = text(node, key, self.mistakes)?;
         let span = super::time::parse_span(&given);
+        // Beyond a year it is a slip, and beyond 2^53 ms the record could not hold it.
+        if span.is_some_and(|ms| ms > 366 * 86_400_000) {
+            let remedy = Some("write at most `366d`".to_owned());
+            self.mistakes.add(
+                node.place,
+                format!("`{key}: {given}` is longer than a year"),
+                remedy,
+            );
+            return None;
+        }
         if span.is_none() {
             let remedy = Some("write a number and `ms`, `s`, `m`, `h` or `d`, as in `30m`".to_owned());
             self.mistakes.add(

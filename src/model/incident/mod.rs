@@ -8,6 +8,9 @@ mod escalation;
 mod evidence;
 mod stop;
 
+#[cfg(test)]
+mod fold_tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::act::Stage;

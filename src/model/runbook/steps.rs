@@ -172,10 +172,12 @@ fn act(verb: &str, node: &Node, mistakes: &Mistakes) -> Option<Act> {
     match verb {
         "run" => {
             if let Value::Text(line) = &node.value {
-                let remedy = format!(
-                    "write the arguments as a list: `run: [{}]`",
-                    line.split_whitespace().collect::<Vec<_>>().join(", ")
-                );
+                // Words in quotes are not split here: a guess at what a shell would do is no remedy.
+                let words = match line.contains(|c: char| "'\"\\$|&;<>*`".contains(c)) {
+                    true => "program, argument".to_owned(),
+                    false => line.split_whitespace().collect::<Vec<_>>().join(", "),
+                };
+                let remedy = format!("write the arguments as a list: `run: [{words}]`");
                 mistakes.add(
                     node.place,
                     "`run` takes a list, never a line for a shell",
