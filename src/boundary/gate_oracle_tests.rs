@@ -187,7 +187,9 @@ impl Oracle {
             (true, Some(Last::Undone(seq))) if !self.undo_worked(*seq) => {}
             (true, _) => return Err("nothing to take back"),
             (false, _) if self.done(&step) => return Err("done"),
-            (false, Some(Last::Ran(_, tries))) if *tries >= act.tries => return Err("tried"),
+            (false, Some(Last::Ran(_, tries))) if act.stage == Stage::Recover && *tries >= act.tries => {
+                return Err("tried");
+            }
             (false, _) => {}
         }
         let data = [Effect::DataRestore, Effect::DataWrite, Effect::BulkData];

@@ -525,6 +525,11 @@ impl Desk {
         };
         self.append(PEOPLE[0], checked.into()).unwrap();
         self.books.ran[at].settled = Some(passed);
+        let step = self.books.ran[at].step.clone();
+        // What somebody saw not to have happened was no try.
+        if let (false, Some(Last::Ran(_, tries))) = (passed, self.books.last.get_mut(&step)) {
+            *tries = tries.saturating_sub(1);
+        }
     }
 
     fn run(

@@ -257,19 +257,11 @@ fn repeat(incident: &Incident, act: &Resolved) -> Result<(), Refusal> {
         return Err(Refusal::Done);
     }
     // Elsewhere a failed step may be tried again; in recover `tries` is part of the frozen plan.
-    let plan = match &incident.plan {
-        Some(plan) if act.stage == Stage::Recover => plan.seq,
-        _ => return Ok(()),
-    };
-    let tries = incident
-        .acts
-        .range(plan..)
-        .filter(|(_, a)| a.step == act.step && !a.undoes && a.counts_as_try());
-    let tries = u32::try_from(tries.count()).unwrap_or(u32::MAX);
-    if tries >= act.tries {
-        Err(Refusal::TriesUsed { tries })
-    } else {
-        Ok(())
+    match state {
+        Some(StepState::Tried { tries, .. }) if act.stage == Stage::Recover && *tries >= act.tries => {
+            Err(Refusal::TriesUsed { tries: *tries })
+        }
+        _ => Ok(()),
     }
 }
 

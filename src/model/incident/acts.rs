@@ -54,12 +54,6 @@ impl ActState {
         }
     }
 
-    /// False where somebody looked and saw that it never happened.
-    pub fn counts_as_try(&self) -> bool {
-        let doubted = matches!(&self.ended, Some(ended) if ended.outcome == Outcome::InDoubt);
-        !(doubted && matches!(self.checked, Some((false, _))))
-    }
-
     /// True where it is known to have been done: it said so and no check failed, or a check passed.
     pub fn is_done(&self) -> bool {
         match (&self.ended, &self.checked) {
@@ -187,7 +181,15 @@ impl Incident {
         if act.ended.is_none() {
             return Err(format!("act {} is not over", e.act));
         }
+        let never_happened = act.is_open_question() && !e.passed;
         act.checked = Some((e.passed, e.text));
+        let step = act.step.clone();
+        if never_happened {
+            // What somebody saw not to have happened was no try.
+            if let Some(StepState::Tried { tries, .. }) = self.steps.get_mut(&step) {
+                *tries = tries.saturating_sub(1);
+            }
+        }
         Ok(())
     }
 
