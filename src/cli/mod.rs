@@ -7,6 +7,7 @@ mod commands;
 mod error;
 pub mod exit;
 mod prompt;
+mod record;
 mod ui;
 mod view;
 mod walk;

@@ -149,35 +149,15 @@ fn needs_a_person(next: &Next) -> bool {
 
 /// What a script would have to call where nobody can be asked.
 fn missing(next: &Next) -> String {
-    match next {
-        Next::Settle(d) => format!(
-            "Act {} is in doubt: `incident settle {} --happened|--did-not \"WORDS\"`",
-            d.act, d.act
-        ),
-        Next::Ask { step, question } => {
-            format!("A question waits: {question}\n  next: incident answer {step} \"…\"")
-        }
-        Next::Seal => "The baseline can be sealed.\n  next: incident seal".into(),
-        Next::Enter(stage) => format!("{stage} can begin.\n  next: incident enter {stage}"),
-        Next::Run { step, .. } => format!("Step `{step}` is next.\n  next: incident run {step}"),
-        Next::Manual { step, .. } => {
-            format!("Step `{step}` is done by hand.\n  next: incident done {step} \"WHAT YOU SAW\"")
-        }
-        Next::Broken { step, why } => {
-            format!("Step `{step}` cannot run: {why}\n  next: incident skip {step} \"WHY\"")
-        }
-        Next::Failed { step, why } => {
-            format!("Step `{step}` failed: {why}\n  next: incident undo {step}, or skip")
-        }
-        Next::Freeze(_) => "The recovery plan is to be fixed.\n  next: incident plan --freeze".into(),
-        Next::Prove => "Recovery is to be proved.\n  next: incident prove".into(),
-        Next::AnswerFor(u) => format!(
-            "{} is {}.\n  next: incident answer {} \"WORDS\"",
-            u.target, u.proof, u.target
-        ),
-        Next::Close => "Nothing keeps the incident open.\n  next: incident close \"WORDS\"".into(),
-        Next::Stop | Next::Capture { .. } | Next::Closed => String::new(),
-    }
+    let due = super::view::next::due(next);
+    let mut what = due.what.chars();
+    let first = what.next().map(|c| c.to_uppercase().to_string());
+    format!(
+        "{}{}.\n  next: {}",
+        first.unwrap_or_default(),
+        what.as_str().trim_end_matches(['.', '?']),
+        due.command
+    )
 }
 
 /// One turn of the walk; `Some` ends it.

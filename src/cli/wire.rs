@@ -68,12 +68,22 @@ pub fn spool_folders(world: &World) -> Vec<PathBuf> {
     runtime.into_iter().chain(others).collect()
 }
 
+/// Folders that hold a plan, as found from here; the first is the one in force.
+pub fn places(world: &World, given: Option<&Path>) -> Vec<PathBuf> {
+    match given {
+        Some(path) => vec![world.host.cwd().join(path)],
+        None => upward(world).into_iter().chain(of_user(world)).collect(),
+    }
+}
+
+/// One file written in advance.
+pub fn read(world: &World, path: &Path) -> std::io::Result<Vec<u8>> {
+    world.files.read(path, WRITTEN_CAP)
+}
+
 /// The files a team wrote in advance: `--config`, else `incident/` upward from here, else the user's own.
 pub fn written(world: &World, given: Option<&Path>) -> Result<Written, CliError> {
-    let folder = match given {
-        Some(path) => Some(world.host.cwd().join(path)),
-        None => upward(world).or_else(|| of_user(world)),
-    };
+    let folder = places(world, given).into_iter().next();
     let Some(folder) = folder else {
         return Ok(Written::default());
     };
@@ -83,7 +93,7 @@ pub fn written(world: &World, given: Option<&Path>) -> Result<Written, CliError>
     }
     let read = |name: &str| {
         let path = folder.join(name);
-        let bytes = world.files.read(&path, WRITTEN_CAP).ok()?;
+        let bytes = read(world, &path).ok()?;
         Some((path.display().to_string(), bytes))
     };
     Ok(Written {

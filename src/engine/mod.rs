@@ -10,6 +10,7 @@ mod close;
 mod discover;
 mod escalate;
 mod plan;
+mod preview;
 mod recorder;
 mod resolve;
 mod stop;
@@ -43,6 +44,7 @@ pub use close::{CloseBlock, Unproved};
 pub use discover::Found;
 pub use escalate::{Issued, Pending};
 pub use plan::{PlanRow, ProbeRun};
+pub use preview::Armed;
 pub use recorder::{Listener, Recorder, Told, decode, fold_case};
 pub use stop::StopReport;
 pub use walk::Next;
@@ -211,11 +213,7 @@ impl<'w> Desk<'w> {
             recorder.open_spool(&id, why);
         }
         let identity = world.host.identity();
-        let base = written
-            .folder
-            .as_ref()
-            .and_then(|f| f.parent())
-            .map_or_else(|| world.host.cwd(), PathBuf::from);
+        let base = base_of(world, written);
         let pins = parsed
             .pins(written)
             .into_iter()
@@ -284,6 +282,12 @@ impl<'w> Desk<'w> {
         let signers = written.signers.map(|s| s.1);
         Engine::assembled(self.world, recorder, parsed, base, signers, key)
     }
+}
+
+/// Folder that relative paths of the runbook start from: the one that holds its folder.
+fn base_of(world: &World, written: &Written) -> PathBuf {
+    let parent = written.folder.as_ref().and_then(|f| f.parent());
+    parent.map_or_else(|| world.host.cwd(), PathBuf::from)
 }
 
 /// The files written in advance, read; what cannot be read is replaced by what ships.

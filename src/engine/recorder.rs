@@ -37,6 +37,8 @@ pub struct Recorder<'w> {
     spool: Option<Spool>,
     spool_folders: Vec<std::path::PathBuf>,
     incident: Option<Incident>,
+    /// True where there is no incident but in memory.
+    imagined: bool,
     /// Hashes of the lines read or written, by number: a sign-off names the head it saw.
     hashes: Vec<Hash>,
     /// Who is at the keyboard.
@@ -64,11 +66,20 @@ impl<'w> Recorder<'w> {
             spool: None,
             spool_folders,
             incident: None,
+            imagined: false,
             hashes: Vec::new(),
             who: who.to_owned(),
             troubles: Vec::new(),
             listener: None,
         }
+    }
+
+    /// A recorder over an incident that nobody opened: it can be read, and refuses to write.
+    pub fn imagined(world: &'w World, incident: Incident, who: &str) -> Self {
+        let mut recorder = Recorder::new(world, None, Vec::new(), who);
+        recorder.incident = Some(incident);
+        recorder.imagined = true;
+        recorder
     }
 
     /// The case, where there is one on disk.
@@ -285,6 +296,9 @@ impl<'w> Recorder<'w> {
     }
 
     fn write_spooled(&mut self, events: Vec<Event>) -> Result<Vec<u64>, EngineError> {
+        if self.imagined {
+            return Err(EngineError::NoIncident);
+        }
         if self.spool.is_none() {
             // The first event names the incident.
             let id = match (events.first(), &self.incident) {

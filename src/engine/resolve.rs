@@ -15,6 +15,7 @@ use crate::model::act::{
 };
 use crate::model::effect::{Effect, Effects, Seen};
 use crate::model::ids::StepId;
+use crate::model::incident::Incident;
 use crate::model::runbook::{Backup, DEFAULT_TIMEOUT_MS, fill};
 
 /// Longest script whose text the detectors read, in bytes; a longer one is not understood.
@@ -75,26 +76,7 @@ impl Engine<'_> {
 
     /// What an act nobody foresaw would do now.
     pub fn resolve_ad_hoc(&self, argv: &[String]) -> Result<Resolved, EngineError> {
-        let number = self.incident()?.records;
-        let id = StepId::new(&format!("do-{number}")).map_err(|e| EngineError::Escalation(e.to_string()))?;
-        let step = Step {
-            id,
-            stage: Stage::Contain,
-            lane: Lane::Ordinary,
-            title: argv.join(" ").chars().take(72).collect(),
-            why: None,
-            act: Act::Run(argv.to_vec()),
-            // Nobody classified it: what detectors read as a read is one, all else is unknown.
-            effects: None,
-            undo: Undo::Unsaid,
-            needs_backup: None,
-            rollback_tested: None,
-            verify: None,
-            cwd: Some(self.world.host.cwd()),
-            env: BTreeMap::new(),
-            timeout_ms: DEFAULT_TIMEOUT_MS,
-            tries: 1,
-        };
+        let step = ad_hoc(&self.incident()?, argv, self.world.host.cwd())?;
         self.resolved(&step)
     }
 
@@ -356,6 +338,30 @@ impl Engine<'_> {
             .filter(|p| self.world.files.stat(p).is_ok())
             .unwrap_or_else(|| self.base.join(name))
     }
+}
+
+/// An act nobody foresaw, as a step.
+pub(super) fn ad_hoc(incident: &Incident, argv: &[String], cwd: PathBuf) -> Result<Step, EngineError> {
+    let id = StepId::new(&format!("do-{}", incident.records))
+        .map_err(|e| EngineError::Escalation(e.to_string()))?;
+    Ok(Step {
+        id,
+        stage: Stage::Contain,
+        lane: Lane::Ordinary,
+        title: argv.join(" ").chars().take(72).collect(),
+        why: None,
+        act: Act::Run(argv.to_vec()),
+        // Nobody classified it: what detectors read as a read is one, all else is unknown.
+        effects: None,
+        undo: Undo::Unsaid,
+        needs_backup: None,
+        rollback_tested: None,
+        verify: None,
+        cwd: Some(cwd),
+        env: BTreeMap::new(),
+        timeout_ms: DEFAULT_TIMEOUT_MS,
+        tries: 1,
+    })
 }
 
 /// Questions and looks need no author to say that they only read.

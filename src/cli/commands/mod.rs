@@ -1,11 +1,24 @@
 //! One file a command: its arguments, its help, its run. Small ones that only add words share one.
 
+mod access;
 mod acts;
+mod boundary;
+mod bundle;
 mod drill;
 mod escalate;
+mod list;
 mod plan;
+mod repair;
+mod runbook;
+mod shell;
 mod start;
+mod status;
+mod tell;
+mod verify;
+mod watch;
 mod words;
+
+use std::path::Path;
 
 use clap::Subcommand;
 
@@ -20,6 +33,18 @@ pub enum Command {
     Stop(start::StopArgs),
     /// Go on after Ctrl-C, a crash or a change of shift
     Resume,
+    /// Where it is, what is proved, what is still dangerous, what comes next
+    Status,
+    /// Look again and again; say only what changed (a process respawned, a token revived)
+    Watch(watch::WatchArgs),
+    /// Every incident there is a record of
+    List,
+    /// Everything that happened, a row each
+    Timeline,
+    /// Ten lines for the chat
+    Brief,
+    /// What the next shift must know
+    Handoff,
     /// Everything before it runs: each step, exactly what and where, and the rule that says so
     Plan(plan::PlanArgs),
     /// Run a step of the runbook
@@ -58,6 +83,24 @@ pub enum Command {
     Drill(drill::DrillArgs),
     /// End the incident; what is unproved is named and answered for
     Close(words::CloseArgs),
+    /// The postmortem
+    Report(tell::ReportArgs),
+    /// Record and evidence in one file that proves itself with plain tools
+    Bundle(bundle::BundleArgs),
+    /// Prove a bundle or a case: unchanged? vouched for? complete?
+    Verify(verify::VerifyArgs),
+    /// Go on after a damaged record, in a new journal that names the damaged one
+    Repair,
+    /// What agents can reach, and whether each cut would work
+    Access(access::AccessArgs),
+    /// The plan written in advance: list, show, lint
+    Runbook(runbook::RunbookArgs),
+    /// On which side of the repair boundary an act lands, and why
+    Boundary(boundary::BoundaryArgs),
+    /// Write a completion script for a shell
+    Completions(shell::CompletionsArgs),
+    /// Write a manual page
+    Man(shell::ManArgs),
 }
 
 impl Command {
@@ -85,8 +128,45 @@ impl Command {
             Command::Prove => words::prove(app),
             Command::Drill(args) => drill::run(app, &args),
             Command::Close(args) => words::close(app, &args),
+            Command::Status => status::run(app),
+            Command::Watch(args) => watch::run(app, &args),
+            Command::List => list::run(app),
+            Command::Timeline => tell::timeline(app),
+            Command::Brief => tell::brief(app),
+            Command::Handoff => tell::handoff(app),
+            Command::Report(args) => tell::report(app, &args),
+            Command::Bundle(args) => bundle::run(app, &args),
+            Command::Verify(args) => verify::run(app, &args),
+            Command::Repair => repair::run(app),
+            Command::Access(args) => access::run(app, &args),
+            Command::Runbook(args) => runbook::run(app, &args),
+            Command::Boundary(args) => boundary::run(app, &args),
+            Command::Completions(args) => shell::completions(app, &args),
+            Command::Man(args) => shell::man(app, &args),
         }
     }
+}
+
+/// Refuses a path where something is, or whose folder is not there: found out before anything is done.
+fn new_file(app: &App, path: &Path) -> Result<(), CliError> {
+    if app.world.files.stat(path).is_ok() {
+        let error = CliError::new(
+            Exit::Usage,
+            format!(
+                "{} is there already, and nothing is ever replaced",
+                path.display()
+            ),
+        );
+        return Err(error.hint("Name another file"));
+    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    if !app.world.files.stat(folder).is_ok_and(|s| s.is_dir) {
+        return Err(CliError::new(
+            Exit::Usage,
+            format!("there is no folder {}", folder.display()),
+        ));
+    }
+    Ok(())
 }
 
 /// `incident` alone: where you are, or how to start.

@@ -1,7 +1,9 @@
 //! One file a screen.
 
+pub mod danger;
 pub mod drill;
 pub mod found;
+pub mod next;
 pub mod plan;
 pub mod proofs;
 pub mod truth;

@@ -16,8 +16,21 @@ pub fn tone(proof: Proof) -> Tone {
     }
 }
 
-/// The table of targets, and the row that is always there.
+/// The table of targets, and what of them stays dangerous.
 pub fn show(ui: &Ui, incident: &Incident) {
+    table(ui, incident);
+    for (_, target) in incident.targets() {
+        for (deadline, what) in target.residue() {
+            let until = deadline
+                .map(|ms| format!(" until {}", crate::model::time::rfc3339(ms)))
+                .unwrap_or_default();
+            ui.tone(Tone::Warn, &format!("still dangerous{until}: {}", escape(&what)));
+        }
+    }
+}
+
+/// The table of targets, and the row that is always there.
+pub fn table(ui: &Ui, incident: &Incident) {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -42,18 +55,10 @@ pub fn show(ui: &Ui, incident: &Incident) {
     for line in table.to_string().lines() {
         ui.line(line.trim_end());
     }
-    for (_, target) in incident.targets() {
-        for (deadline, what) in target.residue() {
-            let until = deadline
-                .map(|ms| format!(" until {}", crate::model::time::rfc3339(ms)))
-                .unwrap_or_default();
-            ui.tone(Tone::Warn, &format!("still dangerous{until}: {}", escape(&what)));
-        }
-    }
 }
 
 /// The newest fact worth reading, in words.
-fn because(target: &TargetState) -> String {
+pub fn because(target: &TargetState) -> String {
     let telling = target.facts.iter().rev().find_map(|o| words(&o.fact));
     telling.unwrap_or_else(|| "nothing was observed".into())
 }

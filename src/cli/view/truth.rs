@@ -1,22 +1,9 @@
-//! The line of truth: where we are, and what is not proved.
+//! The line of truth: where we are, what is not proved, what comes next.
 
-use crate::model::fact::Proof;
 use crate::model::incident::Incident;
-use crate::model::time::{Moment, span};
+use crate::model::time::Moment;
 
-/// One line, at most 80 columns for ordinary ids.
+/// One line, at most 80 columns.
 pub fn line(incident: &Incident, now: Moment) -> String {
-    let elapsed = span(now.mono_us.saturating_sub(incident.opened.mono_us) / 1000);
-    let proofs: Vec<Proof> = incident.stop.targets.values().map(|t| t.proof()).collect();
-    let live = proofs.iter().filter(|p| **p == Proof::StillLive).count();
-    let open = proofs
-        .iter()
-        .filter(|p| !p.is_dead() && **p != Proof::StillLive)
-        .count();
-    let stop = match (proofs.len(), live, open) {
-        (0, _, _) => "nothing cut, nothing proved".to_owned(),
-        (n, 0, 0) => format!("{n} proved dead"),
-        (_, live, open) => format!("{live} still live, {open} unproved"),
-    };
-    format!("{} · {} · {elapsed} · {stop}", incident.id(), incident.stage)
+    crate::report::truth_line(incident, now)
 }

@@ -1,6 +1,6 @@
 //! Why a step stands where it stands, and exactly what it would run.
 
-use crate::boundary::{Answer, Verdict};
+use crate::boundary::{Answer, Because, Verdict};
 use crate::cli::ui::{Tone, Ui, styled};
 use crate::evidence::escape;
 use crate::model::act::{Act, Resolved, ResolvedUndo};
@@ -66,23 +66,28 @@ pub fn act(ui: &Ui, act: &Resolved) {
     ui.line(&format!("  undo     {undo}"));
 }
 
+/// Why, effect by effect.
+pub fn because(ui: &Ui, reasons: &[Because]) {
+    for because in reasons {
+        let text = if because.text.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", escape(&because.text))
+        };
+        ui.wrapped(
+            11,
+            &format!("{} {} ({}){text}", because.zone, because.effect, because.rule),
+        );
+    }
+}
+
 /// Zone and reasons, and whether it may run now.
 pub fn show(ui: &Ui, verdict: &Verdict) {
     ui.line(&format!(
         "  zone     {}",
         styled(tone(verdict.zone), verdict.zone.word())
     ));
-    for because in &verdict.because {
-        let text = if because.text.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", escape(&because.text))
-        };
-        ui.line(&format!(
-            "           {} {} ({}){text}",
-            because.zone, because.effect, because.rule
-        ));
-    }
+    because(ui, &verdict.because);
     if let Answer::Refused(refusal) = &verdict.answer {
         ui.line(&format!(
             "  now      {}",

@@ -1,0 +1,111 @@
+//! `boundary explain`: on which side an act lands and why. Needs no incident, runs nothing.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::boundary::{Because, zone_of};
+use crate::cli::ui::{Tone, styled};
+use crate::cli::view::verdict;
+use crate::cli::{App, CliError, Exit, wire};
+use crate::engine::EngineError;
+use crate::evidence::escape;
+use crate::model::act::Resolved;
+use crate::model::effect::Zone;
+use crate::model::ids::StepId;
+use crate::model::runbook::{Need, Policy};
+
+/// Arguments of `boundary`.
+#[derive(clap::Args)]
+pub struct BoundaryArgs {
+    #[command(subcommand)]
+    command: BoundaryCommand,
+}
+
+#[derive(Subcommand)]
+enum BoundaryCommand {
+    /// Say on which side a step, or any command, lands, and which rule says so
+    #[command(
+        override_usage = "incident boundary explain STEP\n       incident boundary explain -- COMMAND…"
+    )]
+    Explain {
+        /// A step of the runbook
+        #[arg(required_unless_present = "argv", conflicts_with = "argv")]
+        step: Option<StepId>,
+        /// Program and arguments, after `--`
+        #[arg(last = true, value_name = "COMMAND")]
+        argv: Vec<String>,
+    },
+}
+
+/// Explains.
+pub fn run(app: &App, args: &BoundaryArgs) -> Result<Exit, CliError> {
+    let BoundaryCommand::Explain { step, argv } = &args.command;
+    let written = wire::written(&app.world, app.config.as_deref())?;
+    let engine = app.desk().preview(&written)?;
+    let mut here = true;
+    let act = match step {
+        Some(step) => engine.resolve(step)?,
+        None => match engine.resolve_ad_hoc(argv) {
+            Err(EngineError::Unresolved { .. }) if is_missing(app, argv) => {
+                here = false;
+                engine.by_words(argv)?
+            }
+            resolved => resolved?,
+        },
+    };
+    let policy = &engine.runbook().policy;
+    let (zone, because) = zone_of(policy, &act);
+    if app.ui.json {
+        app.ui.value(&json!({
+            "zone": zone, "effects": act.effects(), "because": because,
+            "runbook": engine.runbook_name, "program_found": here,
+        }));
+        return Ok(Exit::Done);
+    }
+    show(app, &act, zone, &because);
+    app.ui.line(&format!("  needs    {}", who(zone, policy)));
+    app.ui.line(&format!("  plan     {}", engine.runbook_name));
+    if !here {
+        app.ui.wrapped(
+            2,
+            "The program is not on this host: judged by its words alone, no script was read.",
+        );
+    }
+    for mistake in &engine.mistakes {
+        app.ui.tone(
+            Tone::Warn,
+            &format!("  not used: {}", escape(&mistake.to_string())),
+        );
+    }
+    Ok(Exit::Done)
+}
+
+/// True where the program is not on this host.
+fn is_missing(app: &App, argv: &[String]) -> bool {
+    let Some(program) = argv.first() else { return true };
+    match program.contains('/') {
+        true => app.world.files.stat(&app.world.host.cwd().join(program)).is_err(),
+        false => app.world.spawn.find(program).is_none(),
+    }
+}
+
+fn show(app: &App, act: &Resolved, zone: Zone, because: &[Because]) {
+    verdict::act(&app.ui, act);
+    app.ui.line(&format!(
+        "  zone     {}",
+        styled(verdict::tone(zone), &format!("{} the boundary", zone.word()))
+    ));
+    verdict::because(&app.ui, because);
+}
+
+fn who(zone: Zone, policy: &Policy) -> String {
+    let signatures = |need: &Need| crate::report::words::need(need);
+    match zone {
+        Zone::Inside => "nobody's signature".to_owned(),
+        Zone::At => format!("the signature of {} who did not act", signatures(&policy.need_at)),
+        Zone::Outside => format!(
+            "the signatures of {} who did not act",
+            signatures(&policy.need_outside)
+        ),
+    }
+}

@@ -1,0 +1,342 @@
+//! `runbook list|show|lint`: the files written in advance, before they are needed.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::cli::ui::{Tone, Ui, styled};
+use crate::cli::view::{plan, verdict};
+use crate::cli::{App, CliError, Exit, wire};
+use crate::engine::{Engine, SHIPPED_RUNBOOK, SHIPPED_RUNBOOK_NAME, Written};
+use crate::evidence::escape;
+use crate::model::act::{Act, ResolvedUndo, Stage};
+use crate::model::diagnostic::Diagnostic;
+use crate::model::effect::{Effect, Zone};
+use crate::model::inventory::Inventory;
+use crate::model::runbook::{Need, Runbook};
+use crate::providers::Registry;
+use crate::report::words::{count, list as listed, need as need_words};
+use crate::sshsig::Roster;
+
+/// Arguments of `runbook`.
+#[derive(clap::Args)]
+pub struct RunbookArgs {
+    #[command(subcommand)]
+    command: RunbookCommand,
+}
+
+#[derive(Subcommand)]
+enum RunbookCommand {
+    /// List the runbooks that would be found from here; the first is the one in force
+    List,
+    /// Show a runbook as it would be judged on this host
+    Show {
+        /// A runbook, or the folder that holds one; without it, the one in force
+        file: Option<PathBuf>,
+        /// Print the file itself
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Show every mistake at once, and what will hurt on the day
+    Lint {
+        /// A file, or the folder that holds runbook.yaml, access.yaml and allowed_signers
+        file: Option<PathBuf>,
+    },
+}
+
+/// Lists, shows or lints.
+pub fn run(app: &App, args: &RunbookArgs) -> Result<Exit, CliError> {
+    match &args.command {
+        RunbookCommand::List => list(app),
+        RunbookCommand::Show { file, raw } => show(app, &meant(app, file.as_deref())?, *raw),
+        RunbookCommand::Lint { file } => lint(app, &meant(app, file.as_deref())?),
+    }
+}
+
+/// The files that are meant: a folder, one file of it, or what is in force here.
+fn meant(app: &App, file: Option<&Path>) -> Result<Written, CliError> {
+    let Some(file) = file else {
+        return wire::written(&app.world, app.config.as_deref());
+    };
+    let path = app.world.host.cwd().join(file);
+    if app.world.files.stat(&path).is_ok_and(|s| s.is_dir) {
+        return wire::written(&app.world, Some(&path));
+    }
+    let bytes = wire::read(&app.world, &path)
+        .map_err(|e| CliError::new(Exit::Usage, format!("cannot read {}: {e}", path.display())))?;
+    let named = Some((file.display().to_string(), bytes));
+    let mut written = Written {
+        folder: path.parent().map(PathBuf::from),
+        ..Written::default()
+    };
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
+    match name.unwrap_or_default() {
+        n if n.starts_with("allowed_signers") => written.signers = named,
+        n if n.starts_with("access") => written.access = named,
+        _ => written.runbook = named,
+    }
+    Ok(written)
+}
+
+fn list(app: &App) -> Result<Exit, CliError> {
+    let mut rows: Vec<(String, Result<Runbook, usize>)> = Vec::new();
+    for folder in wire::places(&app.world, app.config.as_deref()) {
+        let path = folder.join("runbook.yaml");
+        if let Ok(bytes) = wire::read(&app.world, &path) {
+            let name = path.display().to_string();
+            let read = Runbook::parse(&name, &String::from_utf8_lossy(&bytes)).map_err(|d| d.len());
+            rows.push((name, read));
+        }
+    }
+    let shipped = Runbook::parse(SHIPPED_RUNBOOK_NAME, SHIPPED_RUNBOOK).map_err(|d| d.len());
+    rows.push((SHIPPED_RUNBOOK_NAME.to_owned(), shipped));
+    if app.ui.json {
+        let rows = rows.iter().enumerate().map(|(n, (name, read))| {
+            json!({
+                "file": name, "in_force": n == 0, "mistakes": read.as_ref().err(),
+                "name": read.as_ref().ok().map(|r| &r.name), "steps": read.as_ref().ok().map(|r| r.steps.len()),
+            })
+        });
+        app.ui.value(&json!({ "runbooks": rows.collect::<Vec<_>>() }));
+        return Ok(Exit::Done);
+    }
+    for (n, (name, read)) in rows.iter().enumerate() {
+        let mark = if n == 0 { "in force" } else { "" };
+        let words = match read {
+            Ok(runbook) => format!(
+                "{}, {}",
+                escape(&runbook.name),
+                count(runbook.steps.len(), "step")
+            ),
+            Err(n) => format!("{}: incident runbook lint {name}", count(*n, "mistake")),
+        };
+        app.ui.line(&format!("{mark:<8}  {}", escape(name)));
+        app.ui.wrapped(10, &words);
+    }
+    Ok(Exit::Done)
+}
+
+fn show(app: &App, written: &Written, raw: bool) -> Result<Exit, CliError> {
+    if raw {
+        let bytes = written.runbook.as_ref().map(|(_, bytes)| bytes.as_slice());
+        app.ui.raw(bytes.unwrap_or(SHIPPED_RUNBOOK.as_bytes()));
+        return Ok(Exit::Done);
+    }
+    let engine = app.desk().preview(written)?;
+    // A broken runbook is replaced by the shipped one in an incident; somebody who looks must see the mistakes.
+    if let (Some((name, _)), false) = (&written.runbook, engine.mistakes.is_empty()) {
+        let mine: Vec<Diagnostic> = engine
+            .mistakes
+            .iter()
+            .filter(|d| d.file == *name)
+            .cloned()
+            .collect();
+        if !mine.is_empty() {
+            return Err(CliError::mistakes(name, &mine).hint(format!("incident runbook lint {name}")));
+        }
+    }
+    let rows = engine.plan()?;
+    if app.ui.json {
+        app.ui.value(&plan::json(&rows));
+        return Ok(Exit::Done);
+    }
+    let policy = &engine.runbook().policy;
+    app.ui.tone(
+        Tone::Head,
+        &format!(
+            "{} ({})",
+            escape(&engine.runbook().name),
+            escape(&engine.runbook_name)
+        ),
+    );
+    for (zone, need) in [(Zone::At, &policy.need_at), (Zone::Outside, &policy.need_outside)] {
+        app.ui.line(&format!(
+            "  {} needs {}, signed within {}",
+            styled(verdict::tone(zone), &format!("{:<7}", zone.word())),
+            need_words(need),
+            crate::model::time::span(policy.valid_ms)
+        ));
+    }
+    let people = listed(policy.people.keys());
+    app.ui.wrapped(
+        2,
+        &format!(
+            "people: {}",
+            if people.is_empty() {
+                "nobody".to_owned()
+            } else {
+                escape(&people)
+            }
+        ),
+    );
+    plan::show(&app.ui, &rows, false);
+    for probe in &engine.runbook().probes {
+        app.ui.line(&format!("probe {}", probe.id));
+    }
+    Ok(Exit::Done)
+}
+
+/// Mistakes of one file, with its text.
+struct Linted<'a> {
+    file: &'a str,
+    mistakes: Vec<Diagnostic>,
+}
+
+fn lint(app: &App, written: &Written) -> Result<Exit, CliError> {
+    let mut files = Vec::new();
+    let shipped = (
+        SHIPPED_RUNBOOK_NAME.to_owned(),
+        SHIPPED_RUNBOOK.as_bytes().to_vec(),
+    );
+    let nothing = written.runbook.is_none() && written.access.is_none() && written.signers.is_none();
+    let runbook = written.runbook.as_ref().or(nothing.then_some(&shipped));
+    if let Some((file, bytes)) = runbook {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let mistakes = Runbook::parse(file, &text).err().unwrap_or_default();
+        files.push(Linted { file, mistakes });
+    }
+    if let Some((file, bytes)) = &written.access {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let (inventory, mut mistakes) = Inventory::parse(file, &text);
+        let mut registry = Registry::shipped();
+        for (name, node) in &inventory.tables {
+            mistakes.extend(registry.add_node(file, name, node).err().unwrap_or_default());
+        }
+        files.push(Linted { file, mistakes });
+    }
+    if let Some((file, bytes)) = &written.signers {
+        let mut mistakes = Roster::parse(bytes).err().unwrap_or_default();
+        mistakes.iter_mut().for_each(|d| d.file.clone_from(file));
+        files.push(Linted { file, mistakes });
+    }
+    let wrong: usize = files.iter().map(|f| f.mistakes.len()).sum();
+    // Warnings need a runbook that can be read.
+    let warned = match runbook.is_some() && files.first().is_some_and(|f| f.mistakes.is_empty()) {
+        true => warnings(&app.desk().preview(written)?, written)?,
+        false => Vec::new(),
+    };
+    let exit = if wrong > 0 { Exit::Usage } else { Exit::Done };
+    if app.ui.json {
+        let mistakes = files.iter().flat_map(|f| &f.mistakes).map(as_json);
+        app.ui.value(&json!({
+            "mistakes": mistakes.collect::<Vec<_>>(), "warnings": warned, "exit": exit.code(),
+        }));
+        return Ok(exit);
+    }
+    report(&app.ui, &files, &warned);
+    Ok(exit)
+}
+
+fn as_json(d: &Diagnostic) -> Value {
+    json!({ "file": d.file, "line": d.place.line, "column": d.place.column, "message": d.message, "remedy": d.remedy })
+}
+
+fn report(ui: &Ui, files: &[Linted<'_>], warned: &[String]) {
+    for file in files.iter().filter(|f| !f.mistakes.is_empty()) {
+        for mistake in &file.mistakes {
+            ui.wrapped(0, &escape(&mistake.to_string()));
+        }
+    }
+    for warning in warned {
+        ui.tone(Tone::Warn, "warning:");
+        ui.wrapped(2, &escape(warning));
+    }
+    for file in files {
+        let words = match file.mistakes.len() {
+            0 => styled(Tone::Good, "can be used"),
+            n => styled(Tone::Bad, &format!("{} in it", count(n, "mistake"))),
+        };
+        ui.line(&format!("{}: {words}", escape(file.file)));
+    }
+    if !warned.is_empty() {
+        ui.line(&count(warned.len(), "warning"));
+    }
+}
+
+/// What can be read and will hurt on the day.
+fn warnings(engine: &Engine<'_>, written: &Written) -> Result<Vec<String>, CliError> {
+    let mut all = Vec::new();
+    let mut zones = BTreeSet::new();
+    for row in engine.plan()? {
+        let id = &row.step.id;
+        let act = match &row.resolved {
+            Ok(act) => act,
+            Err(e) => {
+                all.push(format!("{e}: it cannot run from this host"));
+                continue;
+            }
+        };
+        if !matches!(act.act, Act::Run(_) | Act::Manual(_)) {
+            continue;
+        }
+        zones.extend(row.verdict.as_ref().map(|v| v.zone));
+        if act.declared.is_none() && act.effects().contains(&Effect::Unknown) {
+            all.push(format!(
+                "step `{id}` is classified by nobody, so it is outside the boundary: write its `effects:`"
+            ));
+        }
+        if row.step.stage == Stage::Contain && act.undo == ResolvedUndo::Unsaid {
+            all.push(format!(
+                "step `{id}` contains and has no `undo:`, so it counts as one-way: write how it is taken back, \
+                 or `undo: {{never: REASON}}`"
+            ));
+        }
+        if let Some(doubt) = act.backup.as_ref().and_then(|b| b.doubt()) {
+            all.push(format!("step `{id}`: {doubt}, so it does not count as verified"));
+        }
+    }
+    let policy = &engine.runbook().policy;
+    let roster = engine.roster();
+    let signers: BTreeSet<&String> = policy
+        .people
+        .keys()
+        .filter(|who| roster.keys_of(who).next().is_some())
+        .collect();
+    if written.signers.is_some() || !policy.people.is_empty() {
+        for who in policy.people.keys().filter(|who| !signers.contains(who)) {
+            all.push(format!(
+                "{who} stands under `people:` and has no key in allowed_signers"
+            ));
+        }
+    }
+    for (zone, need) in [(Zone::At, &policy.need_at), (Zone::Outside, &policy.need_outside)] {
+        if zones.contains(&zone) {
+            all.extend(people_missing(zone, need, &signers, engine.runbook()));
+        }
+    }
+    if engine.runbook().probes.is_empty() {
+        all.push("there are no `probes:`, so nothing can ever be called recovered".to_owned());
+    }
+    Ok(all)
+}
+
+/// Whoever acts in an incident does not count, so one person more is needed than signs.
+fn people_missing(zone: Zone, need: &Need, signers: &BTreeSet<&String>, runbook: &Runbook) -> Option<String> {
+    let have = u32::try_from(signers.len()).unwrap_or(u32::MAX);
+    let lacking = need.roles.iter().find(|role| {
+        let holds = |who: &&&String| {
+            runbook
+                .policy
+                .people
+                .get(**who)
+                .is_some_and(|p| p.roles.contains(*role))
+        };
+        !signers.iter().any(|who| holds(&who))
+    });
+    let steps = format!("steps {zone} the boundary need {}", need_words(need));
+    match lacking {
+        Some(role) => Some(format!("{steps}, and nobody who can sign has the role `{role}`")),
+        None if have < need.people => Some(format!(
+            "{steps}, and {} can sign: they stay blocked",
+            count(signers.len(), "person")
+                .replace("persons", "people")
+                .replace("no person", "nobody")
+        )),
+        None if have == need.people => Some(format!(
+            "{steps}, and exactly as many can sign: they stay blocked whenever one of these is the one on call"
+        )),
+        None => None,
+    }
+}

@@ -1,0 +1,160 @@
+//! `status`: where the incident is, what is proved, what is still dangerous, what comes next.
+
+use serde_json::{Value, json};
+
+use crate::cli::record::Record;
+use crate::cli::ui::Tone;
+use crate::cli::view::{danger, next, proofs, truth};
+use crate::cli::{App, CliError, Exit, walk};
+use crate::engine::Engine;
+use crate::evidence::escape;
+use crate::model::incident::Incident;
+use crate::model::time::Moment;
+use crate::report::{Due, still_dangerous, words};
+
+/// Looks, and probes again what is due for it.
+pub fn run(app: &App) -> Result<Exit, CliError> {
+    let id = app.which_any()?;
+    if id.is_drill() {
+        return of_record(app, &Record::read(app, &id)?);
+    }
+    let engine = app.desk().resume(&id)?;
+    if engine.incident()?.closed_ts.is_some() {
+        return of_record(app, &Record::read(app, &id)?);
+    }
+    if let Err(e) = engine.due_probes() {
+        app.ui.aside(&format!("What was due to be probed was not: {e}"));
+    }
+    let incident = engine.incident()?;
+    let exit = walk::standing(&engine)?;
+    let due = next::due(&engine.next()?);
+    let now = app.world.clock.now();
+    if app.ui.json {
+        let mut value = json(&incident, &due, now, exit);
+        value["waiting_for"] = waiting(&engine)?;
+        value["head"] = json!(engine.head().map(|(_, hash)| hash.to_string()));
+        app.ui.value(&value);
+        return Ok(exit);
+    }
+    show(app, &incident, now);
+    for pending in engine.pending()? {
+        let steps = words::list(&pending.steps);
+        let have = match pending.have.is_empty() {
+            true => "nobody has yet".to_owned(),
+            false => format!("signed by {}", escape(&words::list(&pending.have))),
+        };
+        app.ui.tone(
+            Tone::Warn,
+            &format!(
+                "request {} ({steps}) waits for {}; {have}",
+                pending.request,
+                words::need(&pending.need)
+            ),
+        );
+    }
+    for trouble in engine.troubles() {
+        app.ui
+            .tone(Tone::Bad, &format!("The record: {}", escape(&trouble)));
+    }
+    app.ui.wrapped(0, &format!("Next: {}", escape(&due.what)));
+    app.ui.line(&format!("  {}", due.command));
+    Ok(exit)
+}
+
+/// A record that nobody walks any more: a closed incident, or a drill.
+fn of_record(app: &App, record: &Record) -> Result<Exit, CliError> {
+    let (incident, now) = (&record.incident, record.seen_at(app.world.clock.now()));
+    let why = match (&incident.closed_ts, incident.opened.drill) {
+        (Some(_), false) => "It is closed; nothing is probed any more.",
+        (Some(_), true) => "It is the record of a drill, and over.",
+        (None, _) => "It is the record of a drill that was left; it cannot be taken up again.",
+    };
+    let due = Due {
+        what: why.to_owned(),
+        command: format!("incident report --incident {}", incident.id()),
+    };
+    let open = incident.closed_unproved.len() > 1 || incident.closed_ts.is_none();
+    let exit = if open { Exit::Unproved } else { Exit::Done };
+    if app.ui.json {
+        let mut value = json(incident, &due, now, exit);
+        value["head"] = json!(record.head.to_string());
+        app.ui.value(&value);
+        return Ok(exit);
+    }
+    show(app, incident, now);
+    for open in &incident.closed_unproved {
+        app.ui.tone(Tone::Warn, &format!("closed with {}", escape(open)));
+    }
+    app.ui.line(why);
+    app.ui.line(&format!("  next: {}", due.command));
+    Ok(exit)
+}
+
+fn show(app: &App, incident: &Incident, now: Moment) {
+    let ui = &app.ui;
+    ui.tone(Tone::Head, &truth::line(incident, now));
+    ui.line(&format!("{}: {}", incident.id(), escape(&incident.opened.title)));
+    ui.line("");
+    ui.tone(Tone::Head, "Proved");
+    proofs::table(ui, incident);
+    ui.line("");
+    danger::show(ui, &still_dangerous(incident, now));
+    ui.line("");
+    let looks = incident.captures.len();
+    let sealed = match &incident.baseline {
+        Some((seq, _)) => format!("baseline sealed by record {seq}"),
+        None => "baseline not sealed".to_owned(),
+    };
+    let holes = incident.holes();
+    ui.line(&format!(
+        "Evidence: {}, {}, {sealed}.",
+        words::count(looks, "capture"),
+        words::count(holes.len(), "hole")
+    ));
+    for (capture, item) in holes.iter().take(SHOWN) {
+        let why = item.why.as_deref().unwrap_or("no reason is on record");
+        ui.wrapped(
+            2,
+            &escape(&format!("{capture}/{} {}: {why}", item.name, item.status.word())),
+        );
+    }
+    if holes.len() > SHOWN {
+        ui.line(&format!("  and {} more", holes.len() - SHOWN));
+    }
+}
+
+/// Holes shown on screen; `--json` has all.
+const SHOWN: usize = 5;
+
+fn json(incident: &Incident, due: &Due, now: Moment, exit: Exit) -> Value {
+    let targets = incident.targets().into_iter().map(|(id, t)| {
+        json!({
+            "id": id, "proof": t.proof().word(), "dead": t.proof().is_dead(), "found_by": t.aim.found_by,
+            "answered_by": t.answered.as_ref().map(|(who, _)| who),
+        })
+    });
+    let holes = incident.holes().into_iter().map(|(capture, item)| {
+        json!({ "capture": capture, "name": item.name, "status": item.status.word(), "why": item.why })
+    });
+    json!({
+        "incident": incident.id(), "title": incident.opened.title, "drill": incident.opened.drill,
+        "opened": incident.opened_ts, "closed": incident.closed_ts, "stage": incident.stage.word(),
+        "targets": targets.collect::<Vec<_>>(),
+        "unlisted_access": "unknown",
+        "still_dangerous": still_dangerous(incident, now),
+        "captures": incident.captures.len(), "holes": holes.collect::<Vec<_>>(),
+        "baseline": incident.baseline.as_ref().map(|(seq, _)| seq),
+        "in_doubt": incident.in_doubt().map(|(seq, a)| json!({"act": seq, "step": a.step})).collect::<Vec<_>>(),
+        "recovered": incident.recovered_us.is_some(),
+        "next": { "what": due.what, "command": due.command },
+        "records": incident.records, "exit": exit.code(),
+    })
+}
+
+fn waiting(engine: &Engine<'_>) -> Result<Value, CliError> {
+    let pending = engine.pending()?;
+    let rows = pending.iter().map(
+        |p| json!({ "request": p.request, "steps": p.steps, "people": p.need.people, "roles": p.need.roles, "have": p.have }),
+    );
+    Ok(Value::Array(rows.collect()))
+}

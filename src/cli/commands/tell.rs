@@ -1,0 +1,134 @@
+//! `timeline`, `brief`, `handoff`, `report`: the record in words, for other people. None of them changes it.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde_json::json;
+
+use crate::cli::record::Record;
+use crate::cli::view::next;
+use crate::cli::{App, CliError, Exit};
+use crate::evidence::escape;
+use crate::report::{self, Due, Report, ReportError};
+
+/// Arguments of `report`.
+#[derive(clap::Args)]
+pub struct ReportArgs {
+    /// In which form
+    #[arg(long, value_name = "FORM", default_value = "md")]
+    format: Form,
+    /// Write it here instead of to the terminal; never replaces a file
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Forms of the postmortem.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Markdown
+    Md,
+    /// One JSON object
+    Json,
+}
+
+impl From<ReportError> for CliError {
+    fn from(error: ReportError) -> Self {
+        let because = std::error::Error::source(&error).map(ToString::to_string);
+        CliError::new(Exit::Failed, error.to_string()).because(because.unwrap_or_default())
+    }
+}
+
+/// Everything that happened, a row each.
+pub fn timeline(app: &App) -> Result<Exit, CliError> {
+    let record = Record::read(app, &app.which_any()?)?;
+    let rows = report::timeline(&record.entries);
+    if app.ui.json {
+        app.ui
+            .value(&json!({ "incident": record.incident.id(), "timeline": rows }));
+        return Ok(Exit::Done);
+    }
+    let mut day = String::new();
+    for row in &rows {
+        let (date, time) = row.ts.split_once('T').unwrap_or(("", &row.ts));
+        if date != day {
+            app.ui.line(&format!("{date} (UTC)"));
+            day = date.to_owned();
+        }
+        let head = format!("  {} #{:<4} ", time.get(..8).unwrap_or(time), row.seq);
+        let text = format!("{}: {}", escape(&row.who), escape(&row.words));
+        let indent = head.chars().count();
+        let lines = crate::cli::ui::wrap(&text, app.ui.width.saturating_sub(indent));
+        for (n, line) in lines.iter().enumerate() {
+            match n {
+                0 => app.ui.line(&format!("{head}{line}")),
+                _ => app.ui.line(&format!("{:indent$}{line}", "")),
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Ten lines for the chat.
+pub fn brief(app: &App) -> Result<Exit, CliError> {
+    let record = Record::read(app, &app.which_any()?)?;
+    let now = record.seen_at(app.world.clock.now());
+    let lines = report::brief(&record.incident, &record.head, &due(app, &record)?, now);
+    match app.ui.json {
+        true => app
+            .ui
+            .value(&json!({ "incident": record.incident.id(), "brief": lines })),
+        false => lines.iter().for_each(|line| app.ui.line(line)),
+    }
+    Ok(Exit::Done)
+}
+
+/// What the next shift must know.
+pub fn handoff(app: &App) -> Result<Exit, CliError> {
+    let record = Record::read(app, &app.which_any()?)?;
+    let now = record.seen_at(app.world.clock.now());
+    let text = report::handoff(&record.entries, &record.incident, &due(app, &record)?, now)?;
+    match app.ui.json {
+        true => app
+            .ui
+            .value(&json!({ "incident": record.incident.id(), "handoff": text })),
+        false => app.ui.raw(text.as_bytes()),
+    }
+    Ok(Exit::Done)
+}
+
+/// What is due next in an open incident; in a closed one or a drill there is nothing to do any more.
+fn due(app: &App, record: &Record) -> Result<Due, CliError> {
+    if record.incident.closed_ts.is_some() || record.incident.opened.drill {
+        return Ok(Due {
+            what: "none, it is over".to_owned(),
+            command: "incident report".to_owned(),
+        });
+    }
+    let engine = app.desk().resume(record.incident.id())?;
+    Ok(next::due(&engine.next()?))
+}
+
+/// The postmortem.
+pub fn report(app: &App, args: &ReportArgs) -> Result<Exit, CliError> {
+    let record = Record::read(app, &app.which_any()?)?;
+    let report = Report::of(&record.entries, &record.incident);
+    let text = match (args.format, app.ui.json) {
+        (Form::Json, _) | (_, true) => report
+            .json()
+            .map_err(|e| CliError::new(Exit::Failed, format!("the report cannot be written: {e}")))?,
+        (Form::Md, false) => report::markdown(&report)?,
+    };
+    let Some(path) = &args.output else {
+        app.ui.raw(text.as_bytes());
+        return Ok(Exit::Done);
+    };
+    let path = app.world.host.cwd().join(path);
+    super::new_file(app, &path)?;
+    app.world
+        .files
+        .replace(&path, text.as_bytes(), 0o644)
+        .map_err(|e| CliError::new(Exit::Failed, format!("cannot write {}: {e}", path.display())))?;
+    app.ui
+        .aside(&format!("The report is written to {}.", path.display()));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,156 @@
+//! `verify`: is it unchanged, who vouches for it, is everything there?
+
+use std::path::PathBuf;
+
+use crate::cli::ui::{Tone, Ui};
+use crate::cli::{App, CliError, Exit};
+use crate::evidence::{self, Kind, VerifyError, VerifyOptions, VerifyReport, escape};
+use crate::model::ids::IncidentId;
+use crate::report::words::count;
+
+/// Arguments of `verify`.
+///
+/// Three answers are kept apart: unchanged (10 where not), vouched for (11 where not known), complete
+/// (12 where not). Nothing is unpacked and nothing in it is believed; the signers must come from elsewhere.
+#[derive(clap::Args)]
+pub struct VerifyArgs {
+    /// A bundle, the folder it was unpacked into, a case folder, or the id of an incident kept here
+    path: Option<PathBuf>,
+    /// An allowed_signers file that you got from somewhere else than the bundle
+    #[arg(long, value_name = "FILE")]
+    signers: Option<PathBuf>,
+}
+
+/// Largest signers file that is read, in bytes.
+const SIGNERS_CAP: u64 = 1 << 20;
+/// Faults and holes shown on screen; `--json` has all that were kept.
+const SHOWN: usize = 10;
+
+/// Verifies, and says what was found.
+pub fn run(app: &App, args: &VerifyArgs) -> Result<Exit, CliError> {
+    let path = match &args.path {
+        Some(path) => here(app, path),
+        None => app.store.root().join(app.which_any()?.as_str()),
+    };
+    let signers = match &args.signers {
+        None => None,
+        Some(file) => {
+            let file = app.world.host.cwd().join(file);
+            let read = app.world.files.read(&file, SIGNERS_CAP);
+            Some(
+                read.map_err(|e| CliError::new(Exit::Usage, format!("cannot read {}: {e}", file.display())))?,
+            )
+        }
+    };
+    let options = VerifyOptions {
+        pinned_signers: signers.as_deref(),
+    };
+    let report = evidence::verify(&path, &options).map_err(|e| match e {
+        VerifyError::Signers(found) => {
+            let named = args.signers.as_ref().map(|f| f.display().to_string());
+            CliError::mistakes(&named.unwrap_or_default(), &found)
+        }
+        other => CliError::new(Exit::Usage, other.to_string()).hint(
+            "Name a bundle, its unpacked folder, or a case folder; `incident list` shows what is kept here",
+        ),
+    })?;
+    let exit = match report.exit_code() {
+        10 => Exit::Broken,
+        11 => Exit::NotVouched,
+        12 => Exit::Incomplete,
+        _ => Exit::Done,
+    };
+    if app.ui.json {
+        let mut value = serde_json::to_value(&report).unwrap_or_default();
+        value["answers"] = serde_json::json!(report.words());
+        value["exit"] = serde_json::json!(exit.code());
+        app.ui.value(&value);
+        return Ok(exit);
+    }
+    show(&app.ui, &report);
+    if exit == Exit::NotVouched && signers.is_none() {
+        let path = path.display();
+        app.ui.line(&format!(
+            "  next: incident verify {path} --signers FILE, with signers you got from elsewhere"
+        ));
+    }
+    Ok(exit)
+}
+
+/// The path as given, or the folder of the case of that name.
+fn here(app: &App, given: &std::path::Path) -> PathBuf {
+    let path = app.world.host.cwd().join(given);
+    let id = given.to_str().and_then(|text| IncidentId::new(text).ok());
+    match id {
+        Some(id) if app.world.files.stat(&path).is_err() => app.store.root().join(id.as_str()),
+        _ => path,
+    }
+}
+
+fn show(ui: &Ui, report: &VerifyReport) {
+    let kind = match report.kind {
+        Kind::Bundle => "bundle",
+        Kind::UnpackedBundle => "unpacked bundle",
+        Kind::Case => "case folder",
+    };
+    let files = usize::try_from(report.files).unwrap_or(usize::MAX);
+    ui.tone(
+        Tone::Head,
+        &format!(
+            "{} ({kind}, {}, {} bytes)",
+            escape(
+                report
+                    .incident
+                    .as_deref()
+                    .unwrap_or("no incident that can be read")
+            ),
+            count(files, "evidence file"),
+            report.bytes
+        ),
+    );
+    let tones = [report.unchanged(), report.vouched_for(), report.complete()];
+    for (n, sentence) in report.words().iter().enumerate() {
+        let tone = match (n, tones.get(n)) {
+            (_, Some(true)) => Tone::Good,
+            (0, Some(false)) => Tone::Bad,
+            (_, Some(false)) => Tone::Warn,
+            (_, None) => Tone::Plain,
+        };
+        for (m, line) in crate::cli::ui::wrap(&escape(sentence), ui.width.saturating_sub(2))
+            .iter()
+            .enumerate()
+        {
+            ui.tone(tone, &format!("{}{line}", if m == 0 { "" } else { "  " }));
+        }
+    }
+    for signoff in &report.signoffs {
+        let who = match &signoff.signer.principal {
+            Some(who) => escape(who),
+            None => format!("an unknown key {}", signoff.signer.fingerprint),
+        };
+        ui.wrapped(
+            2,
+            &escape(&format!(
+                "{} is signed by {who}, who saw record {}",
+                signoff.file, signoff.head_seq
+            )),
+        );
+    }
+    let faults = report.faults.iter().map(|f| format!("{}: {}", f.place, f.why));
+    more(ui, "also changed", faults.skip(1).collect());
+    let holes = report.holes.iter().map(|h| format!("{}: {}", h.what, h.why));
+    more(ui, "also missing", holes.skip(1).collect());
+    more(ui, "note", report.notes.clone());
+}
+
+fn more(ui: &Ui, label: &str, all: Vec<String>) {
+    for text in all.iter().take(SHOWN) {
+        ui.wrapped(2, &format!("{label}: {}", escape(text)));
+    }
+    if all.len() > SHOWN {
+        ui.line(&format!(
+            "  and {} more ({label}); --json has them",
+            all.len() - SHOWN
+        ));
+    }
+}

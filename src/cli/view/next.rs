@@ -1,0 +1,62 @@
+//! What is due next, and the command that does it.
+
+use crate::engine::Next;
+use crate::report::Due;
+
+/// What is due, in a sentence and a command.
+pub fn due(next: &Next) -> Due {
+    let (what, command) = match next {
+        Next::Stop => (
+            "the agent is to be stopped".to_owned(),
+            "incident stop".to_owned(),
+        ),
+        Next::Settle(d) => (
+            format!("act {} (`{}`) is in doubt: did it happen?", d.act, d.step),
+            format!("incident settle {} --happened \"WORDS\", or --did-not", d.act),
+        ),
+        Next::Ask { step, question } => (
+            format!("a question waits: {question}"),
+            format!("incident answer {step} \"…\""),
+        ),
+        Next::Capture { step } => (
+            format!("the look `{step}` is to be taken"),
+            format!("incident capture {step}"),
+        ),
+        Next::Seal => (
+            "the baseline can be sealed".to_owned(),
+            "incident seal".to_owned(),
+        ),
+        Next::Enter(stage) => (format!("{stage} can begin"), format!("incident enter {stage}")),
+        Next::Run { step, .. } => (format!("step `{step}` is next"), format!("incident run {step}")),
+        Next::Manual { step, .. } => (
+            format!("step `{step}` is done by hand"),
+            format!("incident done {step} \"WHAT YOU SAW\""),
+        ),
+        Next::Broken { step, why } => (
+            format!("step `{step}` cannot run: {why}"),
+            format!("incident skip {step} \"WHY\""),
+        ),
+        Next::Failed { step, why } => (
+            format!("step `{step}` failed: {why}"),
+            format!("incident undo {step}, or incident skip {step} \"WHY\""),
+        ),
+        Next::Freeze(steps) => (
+            format!("the recovery plan ({} steps) is to be fixed", steps.len()),
+            "incident plan --freeze".to_owned(),
+        ),
+        Next::Prove => ("recovery is to be proved".to_owned(), "incident prove".to_owned()),
+        Next::AnswerFor(u) => (
+            format!("{} is {}: somebody must answer for it", u.target, u.proof),
+            format!("incident answer {} \"WORDS\"", u.target),
+        ),
+        Next::Close => (
+            "nothing keeps the incident open".to_owned(),
+            "incident close \"WORDS\"".to_owned(),
+        ),
+        Next::Closed => (
+            "it is closed".to_owned(),
+            "incident report, incident bundle -o FILE".to_owned(),
+        ),
+    };
+    Due { what, command }
+}
