@@ -1,5 +1,8 @@
 //! The simulated world: it cannot reach out, it goes on by itself, and the seed decides all of it.
 
+#[path = "drill/binary.rs"]
+mod binary;
+
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -569,101 +572,4 @@ fn the_careful_way_works_whatever_the_seed() {
         let (outcome, _) = played(Player::Careful, seed);
         assert_eq!(outcome.sheet.total, 100, "seed {seed}: {:#?}", outcome.sheet);
     }
-}
-
-/// Run by the test below, alone and traced.
-#[test]
-#[ignore = "the inner half of a traced test"]
-fn traced_drill() {
-    let store = Store::open(std::env::var_os("DRILL_FOLDER").unwrap().into());
-    incident::drill::run("nine-seconds", Player::Careful, 1, &store).unwrap();
-}
-
-#[test]
-fn promise_11_a_traced_drill_opens_no_socket_sends_no_signal_and_writes_only_its_record() {
-    let folder = tempfile::tempdir().unwrap();
-    let (cases, log) = (folder.path().join("cases"), folder.path().join("trace"));
-    let traced = std::process::Command::new("strace")
-        .args([
-            "-f",
-            "-qq",
-            "-e",
-            "trace=%network,%file,kill,tkill,tgkill,pidfd_send_signal,process_vm_readv",
-            "-o",
-        ])
-        .arg(&log)
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "drill::traced_drill", "--ignored", "--test-threads=1"])
-        .env_clear()
-        .env("DRILL_FOLDER", &cases)
-        .output();
-    let Ok(traced) = traced else {
-        assert!(std::env::var_os("CI").is_none(), "strace is missing");
-        eprintln!("NOT TESTED: the system calls of a drill (strace is missing)");
-        return;
-    };
-    assert!(
-        traced.status.success(),
-        "{}",
-        String::from_utf8_lossy(&traced.stdout)
-    );
-    let text = std::fs::read_to_string(&log).unwrap();
-    let calls = text
-        .lines()
-        .filter_map(|l| l.split_once(' '))
-        .map(|(_, call)| call.trim_start());
-    let (mut ours, mut execs) = (0, 0);
-    for call in calls.filter(|c| !c.starts_with("<...") && !c.starts_with("+++") && !c.starts_with("---")) {
-        let name = call.split('(').next().unwrap();
-        let reads = matches!(
-            name,
-            "stat"
-                | "lstat"
-                | "newfstatat"
-                | "statx"
-                | "access"
-                | "faccessat2"
-                | "readlink"
-                | "readlinkat"
-                | "getcwd"
-                | "statfs"
-        );
-        let opens_to_read = matches!(name, "open" | "openat")
-            && !call.contains("O_WRONLY")
-            && !call.contains("O_RDWR")
-            && !call.contains("O_CREAT");
-        execs += usize::from(name == "execve");
-        if reads || opens_to_read || name == "execve" {
-            continue;
-        }
-        let forbidden = [
-            "socket",
-            "connect",
-            "bind",
-            "sendto",
-            "sendmsg",
-            "kill",
-            "tkill",
-            "tgkill",
-            "pidfd_send_signal",
-            "process_vm_readv",
-        ];
-        assert!(!forbidden.contains(&name), "{call}");
-        // A name below a folder that was opened before, or an absolute path below the cases.
-        let path = Path::new(call.split('"').nth(1).unwrap_or_default());
-        let by_folder = call
-            .split('(')
-            .nth(1)
-            .is_some_and(|a| a.starts_with(|c: char| c.is_ascii_digit()));
-        assert!(
-            path.starts_with(&cases) || (by_folder && path.is_relative()),
-            "{call}"
-        );
-        ours += 1;
-    }
-    assert_eq!(execs, 1, "the drill itself and nothing else");
-    assert!(
-        ours > 100,
-        "only {ours} calls wrote anything: was a drill played?"
-    );
 }

@@ -138,8 +138,12 @@ impl Table<'_> {
             walk::show_live(&engine);
         }
         let mut asked = BTreeSet::new();
+        let mut read = false;
         let mut beside = |engine: &Engine<'_>, next: &Next| {
             view::news(ui, after(), &drill.thinks(next));
+            if matches!(next, Next::Ask { .. }) && !std::mem::replace(&mut read, true) {
+                self.captures(engine)?;
+            }
             let open = engine.pending()?.into_iter().map(|p| p.request);
             let fresh: Vec<u64> = open.filter(|request| asked.insert(*request)).collect();
             for request in &fresh {
@@ -165,6 +169,22 @@ impl Table<'_> {
                 self.over(&engine, &id, &sheet, None)
             }
         }
+    }
+
+    /// What the captures brought home, for somebody who is about to be asked about it. Files, which may be
+    /// long, are named only.
+    fn captures(&self, engine: &Engine<'_>) -> Result<(), CliError> {
+        let ui = &self.app.ui;
+        let data = engine.case_path().unwrap_or_default().join("data");
+        ui.line("");
+        for capture in engine.incident()?.captures.values() {
+            let Some(exhibit) = &capture.exhibit else { continue };
+            match std::fs::read_to_string(data.join(exhibit).join("stdout")) {
+                Ok(text) => view::output(ui, exhibit, &text),
+                Err(_) => ui.line(&format!("{exhibit} lies in {}", data.join(exhibit).display())),
+            }
+        }
+        Ok(())
     }
 
     /// Those who were asked read, and sign or refuse, each in their own time.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::cli::ui::{Tone, Ui, styled, wrap};
 use crate::drill::Sheet;
 use crate::drill::scenario::{Inject, Scenario};
@@ -135,6 +137,49 @@ pub fn told(event: &Event) -> Option<(Tone, &'static str, String)> {
 
 fn holes(items: &[CaptureItem]) -> usize {
     items.iter().filter(|i| i.status != ItemStatus::Collected).count()
+}
+
+/// Rows of a captured text that are shown.
+const ROWS: usize = 20;
+
+/// What a program's captured output says: a list of JSON objects as rows, anything else as it is.
+pub fn output(ui: &Ui, name: &str, text: &str) {
+    ui.tone(Tone::Head, &format!("{name} says:"));
+    let parsed = serde_json::from_str::<Value>(text).ok();
+    let items = parsed
+        .as_ref()
+        .and_then(|v| v.get("items"))
+        .and_then(Value::as_array);
+    let rows: Vec<String> = match items {
+        Some(items) => items.iter().map(fields).collect(),
+        None => text.lines().map(str::to_owned).collect(),
+    };
+    if rows.is_empty() {
+        ui.line("  nothing");
+    }
+    for row in rows.iter().take(ROWS) {
+        let mut indent = 2;
+        for line in wrap(&escape(row), ui.width.saturating_sub(4)) {
+            ui.line(&format!("{:indent$}{line}", ""));
+            indent = 4;
+        }
+    }
+    if rows.len() > ROWS {
+        ui.tone(Tone::Dim, &format!("  and {} more", rows.len() - ROWS));
+    }
+}
+
+fn fields(item: &Value) -> String {
+    let Value::Object(fields) = item else {
+        return item.to_string();
+    };
+    let shown = fields.iter().filter_map(|(key, value)| match value {
+        Value::Null => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(format!("{key}={text}")),
+        value => Some(format!("{key}={value}")),
+    });
+    shown.collect::<Vec<_>>().join(" ")
 }
 
 /// The score with its reasons, and what there is to learn.
