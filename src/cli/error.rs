@@ -12,6 +12,8 @@ pub struct CliError {
     pub message: String,
     /// Why, one line each.
     pub causes: Vec<String>,
+    /// What stands: what was done, or that nothing was.
+    pub stands: Vec<String>,
     /// What to do next.
     pub hints: Vec<String>,
     /// The exit code.
@@ -24,6 +26,7 @@ impl CliError {
         CliError {
             message: message.into(),
             causes: Vec::new(),
+            stands: Vec::new(),
             hints: Vec::new(),
             exit,
         }
@@ -32,6 +35,12 @@ impl CliError {
     /// Adds a cause.
     pub fn because(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());
+        self
+    }
+
+    /// Adds what stands.
+    pub fn stands(mut self, what: impl Into<String>) -> Self {
+        self.stands.push(what.into());
         self
     }
 
@@ -57,19 +66,23 @@ impl From<EngineError> for CliError {
     fn from(error: EngineError) -> Self {
         let message = error.to_string();
         match error {
-            EngineError::Store(e) if e.is_integrity() => CliError::new(Exit::Broken, message).hint(
-                "Nothing was changed. `incident repair` goes on in a new journal that names the damaged one",
-            ),
+            EngineError::Store(e) if e.is_integrity() => CliError::new(Exit::Broken, message)
+                .stands("nothing was changed")
+                .hint("`incident repair` goes on in a new journal that names the damaged one"),
             EngineError::Fold(_) => CliError::new(Exit::Broken, "the record says something that cannot be")
                 .because(message)
-                .hint("Nothing was changed. `incident verify` on the case folder names the line"),
+                .stands("nothing was changed")
+                .hint("`incident verify` on the case folder names the line"),
+            EngineError::OutOfOrder(why) => CliError::new(Exit::Refused, why)
+                .stands("nothing was changed")
+                .hint("`incident status` says what comes next"),
             EngineError::PinChanged { .. } => CliError::new(Exit::Broken, message)
                 .hint("Put the file back as it was, or open a new incident; stop works all the same"),
             EngineError::NoIncident => CliError::new(Exit::Usage, message)
                 .hint("Run `incident start`; `incident list` shows what there is"),
             EngineError::Blocked { step, verdict } => blocked(step.as_str(), &verdict),
             EngineError::NoStep(_) => {
-                CliError::new(Exit::Usage, message).hint("`incident plan` lists every step")
+                CliError::new(Exit::Usage, message).hint("`incident runbook show` lists every step")
             }
             EngineError::NoTarget(_) => {
                 CliError::new(Exit::Usage, message).hint("`incident status` lists them")

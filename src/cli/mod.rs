@@ -45,19 +45,47 @@ struct Cli {
 #[derive(clap::Args, Clone)]
 struct Global {
     /// Which incident; needed only where several are open
-    #[arg(long, global = true, value_name = "ID", env = "INCIDENT_ID")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Everywhere",
+        value_name = "ID",
+        env = "INCIDENT_ID",
+        hide_env_values = true
+    )]
     incident: Option<IncidentId>,
     /// Where incidents are kept
-    #[arg(long, global = true, value_name = "FOLDER", env = "INCIDENT_STORE")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Everywhere",
+        value_name = "FOLDER",
+        env = "INCIDENT_STORE",
+        hide_env_values = true
+    )]
     store: Option<PathBuf>,
     /// Folder with runbook.yaml, access.yaml and allowed_signers
-    #[arg(long, global = true, value_name = "FOLDER", env = "INCIDENT_CONFIG")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Everywhere",
+        value_name = "FOLDER",
+        env = "INCIDENT_CONFIG",
+        hide_env_values = true
+    )]
     config: Option<PathBuf>,
     /// Who you are in the record, as in allowed_signers
-    #[arg(long = "as", global = true, value_name = "PRINCIPAL", env = "INCIDENT_AS")]
+    #[arg(
+        long = "as",
+        global = true,
+        help_heading = "Everywhere",
+        value_name = "PRINCIPAL",
+        env = "INCIDENT_AS",
+        hide_env_values = true
+    )]
     who: Option<String>,
     /// Answer with JSON: one object, or the events as lines with the result last
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Everywhere")]
     json: bool,
 }
 

@@ -97,11 +97,22 @@ impl Ui {
         }
     }
 
+    /// Long text behind a heading, wrapped at words; every further line begins under the text.
+    pub fn hanging(&self, tone: Tone, head: &str, text: &str) {
+        let indent = console::measure_text_width(head);
+        for (n, line) in wrap(text, self.width.saturating_sub(indent)).iter().enumerate() {
+            match n {
+                0 => self.tone(tone, &format!("{head}{line}")),
+                _ => self.tone(tone, &format!("{:indent$}{line}", "")),
+            }
+        }
+    }
+
     /// An error: what happened, why, what stands, what to do next.
     pub fn error(&self, error: &CliError) {
         if self.json {
             let value = serde_json::json!({
-                "error": error.message, "because": error.causes, "hint": error.hints, "exit": error.exit.code(),
+                "error": error.message, "because": error.causes, "stands": error.stands, "hint": error.hints, "exit": error.exit.code(),
             });
             self.value(&value);
         }
@@ -112,6 +123,9 @@ impl Ui {
         ));
         for cause in &error.causes {
             self.aside(&format!("  {} {}", styled(Tone::Dim, "because"), escape(cause)));
+        }
+        for stands in &error.stands {
+            self.aside(&format!("  {} {}", styled(Tone::Dim, "so far:"), escape(stands)));
         }
         for hint in &error.hints {
             self.aside(&format!("  {} {}", styled(Tone::Head, "next:"), escape(hint)));

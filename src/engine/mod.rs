@@ -76,6 +76,9 @@ pub enum EngineError {
     /// The record says something that cannot be.
     #[error(transparent)]
     Fold(#[from] FoldError),
+    /// What was asked for cannot follow what is on record. Nothing was written.
+    #[error("this cannot follow here: {0}")]
+    OutOfOrder(String),
     /// There is no open incident.
     #[error("there is no open incident")]
     NoIncident,

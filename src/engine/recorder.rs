@@ -10,7 +10,7 @@ use super::EngineError;
 use crate::journal::Hash;
 use crate::model::event::{Event, JournalRecovered};
 use crate::model::ids::IncidentId;
-use crate::model::incident::Incident;
+use crate::model::incident::{FoldError, Incident};
 use crate::model::time::Moment;
 use crate::store::{Appended, Case, Draft, Locked, Spool, StoreError};
 use crate::world::World;
@@ -222,7 +222,12 @@ impl<'w> Recorder<'w> {
         let mut next = u64::try_from(self.hashes.len()).unwrap_or(u64::MAX);
         let mut copy = self.incident.clone();
         for event in events {
-            copy = Some(Incident::apply(copy, next, ts, &self.who, "", event.clone())?);
+            // It is the request that does not fit the record, not the record that is wrong.
+            let applied = Incident::apply(copy, next, ts, &self.who, "", event.clone());
+            copy = Some(applied.map_err(|e| match e {
+                FoldError::Illegal { why, .. } => EngineError::OutOfOrder(why),
+                other => other.into(),
+            })?);
             next += 1;
         }
         Ok(())
@@ -387,7 +392,6 @@ impl Fold<'_> {
 /// Reads a line as an event.
 pub fn decode(line: &crate::journal::Line<'_>) -> Result<Event, EngineError> {
     use crate::model::event::EventError;
-    use crate::model::incident::FoldError;
     let wrong = |error| FoldError::Event { seq: line.seq, error };
     let what = serde_json::from_str(&line.what).map_err(|e| {
         wrong(EventError::Fields {

@@ -189,14 +189,22 @@ impl VerifyReport {
             ),
         });
         if let Some(journal) = &self.journal {
-            let anchor = match &journal.anchored {
-                Some(anchored) => format!("record {} is vouched for by {}", anchored.seq, anchored.by),
-                None => "no record is vouched for from outside".to_owned(),
-            };
-            words.push(match journal.unanchored {
-                0 => anchor,
-                1 => format!("{anchor}; 1 record after it stands on its own word"),
-                n => format!("{anchor}; {n} records after it stand on their own word"),
+            words.push(match (&journal.anchored, journal.unanchored) {
+                (None, _) => {
+                    "no record is vouched for from outside: the journal stands on its own word".to_owned()
+                }
+                (Some(a), 0) => format!(
+                    "record {} is vouched for by {}, and none came after it",
+                    a.seq, a.by
+                ),
+                (Some(a), 1) => format!(
+                    "record {} is vouched for by {}; 1 record after it stands on its own word",
+                    a.seq, a.by
+                ),
+                (Some(a), n) => format!(
+                    "record {} is vouched for by {}; {n} records after it stand on their own word",
+                    a.seq, a.by
+                ),
             });
         }
         words

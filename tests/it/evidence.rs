@@ -265,7 +265,7 @@ fn without_signers_from_outside_nobody_is_vouched_for() {
     );
     assert_eq!(
         words[3],
-        "no record is vouched for from outside; 9 records after it stand on their own word"
+        "no record is vouched for from outside: the journal stands on its own word"
     );
 }
 

@@ -75,7 +75,9 @@ fn providers(app: &App, engine: &Engine<'_>) -> Result<Exit, CliError> {
         app.ui
             .line(&format!("{:<16} {}", adapter.name(), escape(adapter.title())));
         for need in adapter.check(&bare(adapter.name())?) {
-            app.ui.wrapped(17, &escape(&need));
+            let need = need.strip_prefix("`with` has no ").unwrap_or(&need);
+            app.ui
+                .hanging(Tone::Plain, "                 with ", &escape(need));
         }
     }
     app.ui

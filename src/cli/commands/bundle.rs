@@ -14,9 +14,10 @@ use crate::report::words::count;
 use crate::store::{Case, Folder};
 
 /// Arguments of `bundle`.
-///
-/// The sealing is a record of its own, the last one in the bundle; the same seal gives the same bytes.
 #[derive(clap::Args)]
+#[command(
+    after_help = "The sealing is a record of its own, the last one in the bundle; the same seal gives the same bytes."
+)]
 pub struct BundleArgs {
     /// Where it goes; never replaces anything
     #[arg(long, short, value_name = "FILE")]
@@ -64,7 +65,8 @@ impl From<WriteError> for CliError {
             ),
             WriteError::Exists(_) => CliError::new(Exit::Usage, message).hint("Name another file"),
             _ => CliError::new(Exit::Failed, message)
-                .hint("The seal is on record; the same command tries again"),
+                .stands("the seal is on record")
+                .hint("The same command tries again"),
         }
     }
 }
@@ -178,7 +180,9 @@ fn signature(
     }
     let namespace = seal_namespace(&plan.seal.incident);
     let signature = engine.ssh_sign(key, namespace, plan.to_sign()).map_err(|e| {
-        CliError::from(e).hint("The seal is on record; the same command with a working key signs it")
+        CliError::from(e)
+            .stands("the seal is on record")
+            .hint("The same command with a working key signs it")
     })?;
     case.write_once(Folder::Anchors, &signature_name(seal), &signature)
         .map_err(EngineError::from)?;
@@ -201,17 +205,27 @@ fn show(ui: &Ui, plan: &Plan, signed: bool, path: &Path) {
         plan.seal.records
     ));
     ui.line(&format!("  head      {}", plan.seal.head));
-    for out in &plan.ledger.withheld {
-        ui.wrapped(2, &format!("withheld  {}: {}", out.path, out.why));
-    }
+    let withheld: Vec<&str> = plan.ledger.withheld.iter().map(|out| out.path.as_str()).collect();
+    ui.hanging(
+        Tone::Plain,
+        "  withheld  ",
+        &format!("{}; ledger.json in it says why of each", withheld.join(", ")),
+    );
     for out in &plan.ledger.foreign {
-        ui.tone(
+        ui.hanging(
             Tone::Warn,
-            &format!("  left out  {}: {}", escape(&out.path), escape(&out.why)),
+            "  left out  ",
+            &format!("{}: {}", escape(&out.path), escape(&out.why)),
         );
     }
     let holes = plan.ledger.holes().len();
-    ui.line(&format!("  holes     {}", count(holes, "hole")));
+    match holes {
+        0 => ui.line("  holes     none"),
+        n => ui.tone(
+            Tone::Warn,
+            &format!("  holes     {n}; ledger.json and `incident verify` name them"),
+        ),
+    }
     match signed {
         true => ui.line("  signed    yes: tagmanifest-sha256.txt.sig covers everything"),
         false => ui.tone(

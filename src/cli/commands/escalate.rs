@@ -8,9 +8,10 @@ use crate::cli::{App, CliError, Exit, walk};
 use crate::model::ids::StepId;
 
 /// Arguments of `escalate`.
-///
-/// Writes the text that the other person signs. The step stays blocked until enough signatures are filed.
 #[derive(clap::Args)]
+#[command(
+    after_help = "Writes the text that the other person signs. The step stays blocked until enough signatures are filed."
+)]
 pub struct EscalateArgs {
     /// Steps, in the order they may run
     #[arg(required = true)]

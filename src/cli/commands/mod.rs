@@ -6,6 +6,7 @@ mod boundary;
 mod bundle;
 mod drill;
 mod escalate;
+mod init;
 mod list;
 mod plan;
 mod repair;
@@ -93,6 +94,8 @@ pub enum Command {
     Repair,
     /// What agents can reach, and whether each cut would work
     Access(access::AccessArgs),
+    /// Write the plan in advance: runbook, access and signers to fill in
+    Init(init::InitArgs),
     /// The plan written in advance: list, show, lint
     Runbook(runbook::RunbookArgs),
     /// On which side of the repair boundary an act lands, and why
@@ -139,6 +142,7 @@ impl Command {
             Command::Verify(args) => verify::run(app, &args),
             Command::Repair => repair::run(app),
             Command::Access(args) => access::run(app, &args),
+            Command::Init(args) => init::run(app, &args),
             Command::Runbook(args) => runbook::run(app, &args),
             Command::Boundary(args) => boundary::run(app, &args),
             Command::Completions(args) => shell::completions(app, &args),

@@ -9,14 +9,15 @@ use serde_json::{Value, json};
 use crate::cli::ui::{Tone, Ui, styled};
 use crate::cli::view::{plan, verdict};
 use crate::cli::{App, CliError, Exit, wire};
-use crate::engine::{Engine, SHIPPED_RUNBOOK, SHIPPED_RUNBOOK_NAME, Written};
+use crate::engine::{Engine, EngineError, SHIPPED_RUNBOOK, SHIPPED_RUNBOOK_NAME, Written};
 use crate::evidence::escape;
 use crate::model::act::{Act, ResolvedUndo, Stage};
-use crate::model::diagnostic::Diagnostic;
+use crate::model::diagnostic::{self, Diagnostic};
 use crate::model::effect::{Effect, Zone};
 use crate::model::inventory::Inventory;
 use crate::model::runbook::{Need, Runbook};
 use crate::providers::Registry;
+use crate::redact::Redactor;
 use crate::report::words::{count, list as listed, need as need_words};
 use crate::sshsig::Roster;
 
@@ -181,6 +182,7 @@ fn show(app: &App, written: &Written, raw: bool) -> Result<Exit, CliError> {
 /// Mistakes of one file, with its text.
 struct Linted<'a> {
     file: &'a str,
+    text: String,
     mistakes: Vec<Diagnostic>,
 }
 
@@ -195,7 +197,7 @@ fn lint(app: &App, written: &Written) -> Result<Exit, CliError> {
     if let Some((file, bytes)) = runbook {
         let text = String::from_utf8_lossy(bytes).into_owned();
         let mistakes = Runbook::parse(file, &text).err().unwrap_or_default();
-        files.push(Linted { file, mistakes });
+        files.push(Linted { file, text, mistakes });
     }
     if let Some((file, bytes)) = &written.access {
         let text = String::from_utf8_lossy(bytes).into_owned();
@@ -204,12 +206,13 @@ fn lint(app: &App, written: &Written) -> Result<Exit, CliError> {
         for (name, node) in &inventory.tables {
             mistakes.extend(registry.add_node(file, name, node).err().unwrap_or_default());
         }
-        files.push(Linted { file, mistakes });
+        files.push(Linted { file, text, mistakes });
     }
     if let Some((file, bytes)) = &written.signers {
+        let text = String::from_utf8_lossy(bytes).into_owned();
         let mut mistakes = Roster::parse(bytes).err().unwrap_or_default();
         mistakes.iter_mut().for_each(|d| d.file.clone_from(file));
-        files.push(Linted { file, mistakes });
+        files.push(Linted { file, text, mistakes });
     }
     let wrong: usize = files.iter().map(|f| f.mistakes.len()).sum();
     // Warnings need a runbook that can be read.
@@ -225,7 +228,7 @@ fn lint(app: &App, written: &Written) -> Result<Exit, CliError> {
         }));
         return Ok(exit);
     }
-    report(&app.ui, &files, &warned);
+    report(&app.ui, &files, &warned)?;
     Ok(exit)
 }
 
@@ -233,15 +236,15 @@ fn as_json(d: &Diagnostic) -> Value {
     json!({ "file": d.file, "line": d.place.line, "column": d.place.column, "message": d.message, "remedy": d.remedy })
 }
 
-fn report(ui: &Ui, files: &[Linted<'_>], warned: &[String]) {
+fn report(ui: &Ui, files: &[Linted<'_>], warned: &[String]) -> Result<(), CliError> {
+    let redactor = Redactor::new([0; 32], &[]).map_err(EngineError::from)?;
     for file in files.iter().filter(|f| !f.mistakes.is_empty()) {
-        for mistake in &file.mistakes {
-            ui.wrapped(0, &escape(&mistake.to_string()));
-        }
+        let drawn = diagnostic::render(&file.mistakes, &file.text, &|line| redactor.scrub(line));
+        drawn.lines().for_each(|line| ui.line(line));
+        ui.line("");
     }
     for warning in warned {
-        ui.tone(Tone::Warn, "warning:");
-        ui.wrapped(2, &escape(warning));
+        ui.hanging(Tone::Warn, "warning: ", &escape(warning));
     }
     for file in files {
         let words = match file.mistakes.len() {
@@ -253,6 +256,7 @@ fn report(ui: &Ui, files: &[Linted<'_>], warned: &[String]) {
     if !warned.is_empty() {
         ui.line(&count(warned.len(), "warning"));
     }
+    Ok(())
 }
 
 /// What can be read and will hurt on the day.

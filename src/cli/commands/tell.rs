@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use crate::cli::record::Record;
+use crate::cli::ui::Tone;
 use crate::cli::view::next;
 use crate::cli::{App, CliError, Exit};
 use crate::evidence::escape;
@@ -56,14 +57,7 @@ pub fn timeline(app: &App) -> Result<Exit, CliError> {
         }
         let head = format!("  {} #{:<4} ", time.get(..8).unwrap_or(time), row.seq);
         let text = format!("{}: {}", escape(&row.who), escape(&row.words));
-        let indent = head.chars().count();
-        let lines = crate::cli::ui::wrap(&text, app.ui.width.saturating_sub(indent));
-        for (n, line) in lines.iter().enumerate() {
-            match n {
-                0 => app.ui.line(&format!("{head}{line}")),
-                _ => app.ui.line(&format!("{:indent$}{line}", "")),
-            }
-        }
+        app.ui.hanging(Tone::Plain, &head, &text);
     }
     Ok(Exit::Done)
 }

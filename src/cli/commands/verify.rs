@@ -9,10 +9,11 @@ use crate::model::ids::IncidentId;
 use crate::report::words::count;
 
 /// Arguments of `verify`.
-///
-/// Three answers are kept apart: unchanged (10 where not), vouched for (11 where not known), complete
-/// (12 where not). Nothing is unpacked and nothing in it is believed; the signers must come from elsewhere.
 #[derive(clap::Args)]
+#[command(
+    after_help = "Three answers are kept apart: unchanged (ends 10 where not), vouched for (11 where not known), \
+complete (12 where not). Nothing is unpacked and nothing in it is believed; signers must come from elsewhere."
+)]
 pub struct VerifyArgs {
     /// A bundle, the folder it was unpacked into, a case folder, or the id of an incident kept here
     path: Option<PathBuf>,
@@ -116,12 +117,7 @@ fn show(ui: &Ui, report: &VerifyReport) {
             (_, Some(false)) => Tone::Warn,
             (_, None) => Tone::Plain,
         };
-        for (m, line) in crate::cli::ui::wrap(&escape(sentence), ui.width.saturating_sub(2))
-            .iter()
-            .enumerate()
-        {
-            ui.tone(tone, &format!("{}{line}", if m == 0 { "" } else { "  " }));
-        }
+        ui.hanging(tone, "  ", &escape(sentence));
     }
     for signoff in &report.signoffs {
         let who = match &signoff.signer.principal {
@@ -129,7 +125,7 @@ fn show(ui: &Ui, report: &VerifyReport) {
             None => format!("an unknown key {}", signoff.signer.fingerprint),
         };
         ui.wrapped(
-            2,
+            4,
             &escape(&format!(
                 "{} is signed by {who}, who saw record {}",
                 signoff.file, signoff.head_seq
@@ -145,11 +141,11 @@ fn show(ui: &Ui, report: &VerifyReport) {
 
 fn more(ui: &Ui, label: &str, all: Vec<String>) {
     for text in all.iter().take(SHOWN) {
-        ui.wrapped(2, &format!("{label}: {}", escape(text)));
+        ui.wrapped(4, &format!("{label}: {}", escape(text)));
     }
     if all.len() > SHOWN {
         ui.line(&format!(
-            "  and {} more ({label}); --json has them",
+            "    and {} more ({label}); --json has them",
             all.len() - SHOWN
         ));
     }

@@ -13,10 +13,11 @@ use crate::model::ids::TargetId;
 use crate::model::time::{parse_span, span};
 
 /// Arguments of `watch`.
-///
-/// Looks for respawned processes, revived credentials and re-enabled triggers, in the foreground, and
-/// cuts nothing. Every look goes on record. Ctrl-C ends it with code 130, `--for` with the code of how things stand.
 #[derive(clap::Args)]
+#[command(
+    after_help = "Looks in the foreground for respawned processes, revived credentials and re-enabled triggers, and \
+cuts nothing. Every look goes on record. Ctrl-C ends it with code 130, --for with the code of how things stand."
+)]
 pub struct WatchArgs {
     /// Time between two looks
     #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = interval)]

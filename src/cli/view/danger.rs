@@ -16,13 +16,7 @@ pub fn show(ui: &Ui, dangers: &[Danger]) {
             Some(at) => format!("{} ", minute(at)),
             None => String::new(),
         };
-        let text = format!("{until}{}", danger.what);
-        for (n, line) in crate::cli::ui::wrap(&text, ui.width.saturating_sub(4))
-            .iter()
-            .enumerate()
-        {
-            ui.tone(tone, &format!("{}{line}", if n == 0 { "  " } else { "    " }));
-        }
+        ui.hanging(tone, "  ", &format!("{until}{}", danger.what));
         ui.tone(Tone::Dim, &format!("    next: {}", danger.next));
     }
 }

@@ -146,18 +146,20 @@ pub(super) fn step(
     Some((node.place, step))
 }
 
+/// At most 72 characters, and a mark where there were more.
+fn one_line(text: &str) -> String {
+    const LONGEST: usize = 72;
+    match text.char_indices().nth(LONGEST) {
+        Some(_) => text.chars().take(LONGEST - 1).chain(['…']).collect(),
+        None => text.to_owned(),
+    }
+}
+
 fn title_of(act: &Act) -> String {
     match act {
-        Act::Run(argv) => argv.join(" ").chars().take(72).collect(),
-        Act::Manual(manual) => manual
-            .what
-            .lines()
-            .next()
-            .unwrap_or("by hand")
-            .chars()
-            .take(72)
-            .collect(),
-        Act::Ask(question) => question.chars().take(72).collect(),
+        Act::Run(argv) => one_line(&argv.join(" ")),
+        Act::Manual(manual) => one_line(manual.what.lines().next().unwrap_or("by hand")),
+        Act::Ask(question) => one_line(question),
         Act::Capture(CaptureSpec::Host) => "capture the host".into(),
         Act::Capture(CaptureSpec::Command { argv, .. }) => format!("capture `{}`", argv.join(" ")),
         Act::Capture(CaptureSpec::File { path }) => format!("capture {}", path.display()),
