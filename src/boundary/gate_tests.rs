@@ -150,7 +150,10 @@ enum Command {
     Escort {
         step: usize,
         undo: bool,
+        stale: bool,
     },
+    /// Planned, signed and run, and it fails, again and again.
+    Insist(usize),
     /// A picture, then the act, with a reason: the way of the early lanes.
     Hurry(usize),
     Change(usize),
@@ -182,8 +185,9 @@ fn command() -> impl Strategy<Value = Command> {
         1 => prop::sample::select(&[-7_200_000_i64, 7_200_000][..]).prop_map(Command::Clock),
         14 => (0_usize..5, prop::bool::weighted(0.2), prop::bool::weighted(0.8), who(), outcome)
             .prop_map(|(step, undo, why, who, outcome)| Command::Run { step, undo, why, who, outcome }),
-        4 => (0_usize..5, prop::bool::weighted(0.15)).prop_map(|(step, undo)| Command::Escort { step, undo }),
+        4 => (0_usize..5, prop::bool::weighted(0.15), prop::bool::weighted(0.2)).prop_map(|(step, undo, stale)| Command::Escort { step, undo, stale }),
         3 => (0_usize..5).prop_map(Command::Hurry),
+        3 => (0_usize..5).prop_map(Command::Insist),
         1 => (0_usize..5).prop_map(Command::Change),
         2 => any::<bool>().prop_map(Command::Settle),
         1 => (0_usize..5).prop_map(Command::Skip),
@@ -699,11 +703,25 @@ impl Desk {
                 who,
                 outcome,
             } => self.run(tally, *step, *undo, *why, *who, *outcome)?,
-            Command::Escort { step, undo } => {
+            Command::Escort { step, undo, stale } => {
                 if self.ask(&[(*step, *undo)], 0, true).is_some() {
                     (1..4).for_each(|person| self.answer(0, person, true));
                 }
+                if *stale {
+                    // The signatures run out while somebody sets the wall clock back.
+                    self.obey(tally, &Command::Clock(-7_200_000))?;
+                    self.obey(tally, &Command::Wait(1_860_000))?;
+                }
                 self.run(tally, *step, *undo, true, 0, Outcome::Done)?;
+            }
+            Command::Insist(step) => {
+                self.freeze(&[*step]);
+                for _ in 0..3 {
+                    if self.ask(&[(*step, false)], 0, true).is_some() {
+                        (1..4).for_each(|person| self.answer(0, person, true));
+                    }
+                    self.run(tally, *step, false, true, 0, Outcome::Failed)?;
+                }
             }
             Command::Hurry(step) => {
                 let picture = Command::Picture {
