@@ -84,7 +84,6 @@ fn only_the_swap_of_the_orders_example_needs_a_second_person() {
     }
     let expected = [
         ("maintenance-page", "inside"),
-        ("page-down", "inside"),
         ("restore-beside", "inside"),
         ("room-beside", "inside"),
         ("swap", "at"),
@@ -344,7 +343,7 @@ fn the_agent_is_stopped_and_the_orders_are_back() {
     jail.incident(&format!("signoff add {ben}"), 0);
     jail.incident("run swap", 0);
     assert_eq!(jail.databases(), "orders orders_damaged");
-    jail.incident("run page-down", 0);
+    jail.incident("undo maintenance-page --why 'the orders are back'", 0);
     assert_eq!(shop.file("shop/page/index.html"), "orders: open\n");
 
     // Proved, answered for, closed.
@@ -361,9 +360,94 @@ fn the_agent_is_stopped_and_the_orders_are_back() {
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(jail.agents(), "");
 
-    // No secret of anybody is in the record.
+    // A bundle that plain tools prove, and a report.
+    let bundle = shop.root.join("bundle.tar");
+    jail.incident(&format!("bundle -o {} --key ../keys/ana", bundle.display()), 0);
+    plain_tools_agree(&shop, &bundle);
+    jail.incident(&format!("verify {}", bundle.display()), 11);
+    // 12: in here no systemd answers, and the bundle says that its units were not listed.
+    let said = jail.incident(
+        &format!("verify {} --signers incident/allowed_signers", bundle.display()),
+        12,
+    );
+    assert!(
+        said.contains("unchanged: yes") && said.contains("vouched for: yes, by ana@example.com"),
+        "{said}"
+    );
+    assert!(
+        !said.contains("never ended") && !said.contains("cannot read"),
+        "{said}"
+    );
+    jail.incident("report -o ../report.md", 0);
+    let report = shop.file("report.md");
+    for told in [
+        "the agent dropped customers",
+        "ben@example.com approved",
+        "session opened before refused",
+    ] {
+        assert!(report.contains(told), "{told} is not in\n{report}");
+    }
+
+    // No secret of anybody is in the record, the bundle or the report.
     for secret in shop.secrets() {
-        let (code, said) = jail.sh(&format!("grep -rlF -e '{secret}' ~/.local/share/incident"));
+        let (code, said) = jail.sh(&format!(
+            "grep -rlF -e '{secret}' ~/.local/share/incident ../bundle.tar ../report.md"
+        ));
         assert_eq!(code, 1, "a secret is in {said}");
+    }
+}
+
+/// Runs a program that must end well.
+fn runs(command: &mut Command) {
+    let out = command.output().unwrap();
+    let said = [out.stdout, out.stderr].concat();
+    assert!(
+        out.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&said)
+    );
+}
+
+fn plain_tools_agree(shop: &Shop, bundle: &Path) {
+    let folder = shop.root.join("unpacked");
+    fs::create_dir(&folder).unwrap();
+    runs(Command::new("tar").arg("-xf").arg(bundle).arg("-C").arg(&folder));
+    let top = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    for list in ["tagmanifest-sha256.txt", "manifest-sha256.txt"] {
+        runs(
+            Command::new("sha256sum")
+                .args(["--strict", "-c", list])
+                .current_dir(&top),
+        );
+    }
+    let signers = shop.root.join("shop/incident/allowed_signers");
+    let verify = [
+        "-Y",
+        "verify",
+        "-I",
+        "ana@example.com",
+        "-n",
+        "seal@incident-v1",
+        "-s",
+        "tagmanifest-sha256.txt.sig",
+    ];
+    runs(
+        Command::new("ssh-keygen")
+            .args(verify)
+            .arg("-f")
+            .arg(&signers)
+            .stdin(fs::File::open(top.join("tagmanifest-sha256.txt")).unwrap())
+            .current_dir(&top),
+    );
+    runs(
+        Command::new("sh")
+            .arg("VERIFY.txt")
+            .arg(&signers)
+            .current_dir(&top),
+    );
+    let bagit = std::env::var_os("INCIDENT_BAGIT").unwrap_or_else(|| "bagit.py".into());
+    match Command::new(&bagit).arg("--version").output() {
+        Ok(_) => runs(Command::new(&bagit).arg("--validate").arg(&top)),
+        Err(_) => not_tested("the bundle of the orders example with bagit.py (PyPI bagit)"),
     }
 }
