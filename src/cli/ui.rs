@@ -162,9 +162,9 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
 
 /// A reader that went away (`incident list | head`) is no error of ours.
 fn quiet(written: std::io::Result<()>) {
-    if let Err(e) = written {
-        if e.kind() == std::io::ErrorKind::BrokenPipe {
-            super::leave_quietly();
-        }
+    if let Err(e) = written
+        && e.kind() == std::io::ErrorKind::BrokenPipe
+    {
+        super::leave_quietly();
     }
 }

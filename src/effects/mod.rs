@@ -6,10 +6,10 @@
 //!
 //! Absent from this room: files, processes, the network, the clock, and any word about zones or
 //! permission. It is handed text and hands back text. It must never hang, recurse without a
-//! bound or panic, whatever bytes an agent wrote: depth, commands and bytes are budgeted in [`eye`].
+//! bound or panic, whatever bytes an agent wrote: depth, commands and bytes are budgeted in `eye`.
 //!
 //! Adding a program is one line in a table under `tools`, or one file there and one line in
-//! [`tools::TOOLS`].
+//! `tools::TOOLS`.
 
 mod eye;
 mod options;

@@ -223,10 +223,10 @@ impl Engine<'_> {
     pub fn capture_after(&self) -> Result<Vec<Captured>, EngineError> {
         let mut specs: Vec<CaptureSpec> = Vec::new();
         for step in self.runbook.stage(Stage::Assess) {
-            if let Act::Capture(_) = &step.act {
-                if let Act::Capture(spec) = self.resolved(step)?.act {
-                    specs.push(spec);
-                }
+            if let Act::Capture(_) = &step.act
+                && let Act::Capture(spec) = self.resolved(step)?.act
+            {
+                specs.push(spec);
             }
         }
         if specs.is_empty() {

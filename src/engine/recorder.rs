@@ -219,16 +219,15 @@ impl<'w> Recorder<'w> {
                 return Ok(());
             }
         }
-        let mut next = u64::try_from(self.hashes.len()).unwrap_or(u64::MAX);
+        let next = u64::try_from(self.hashes.len()).unwrap_or(u64::MAX);
         let mut copy = self.incident.clone();
-        for event in events {
+        for (seq, event) in (next..).zip(events) {
             // It is the request that does not fit the record, not the record that is wrong.
-            let applied = Incident::apply(copy, next, ts, &self.who, "", event.clone());
+            let applied = Incident::apply(copy, seq, ts, &self.who, "", event.clone());
             copy = Some(applied.map_err(|e| match e {
                 FoldError::Illegal { why, .. } => EngineError::OutOfOrder(why),
                 other => other.into(),
             })?);
-            next += 1;
         }
         Ok(())
     }

@@ -29,14 +29,14 @@ impl Inventory {
         };
         let mistakes = Mistakes::of(file);
         if let Some(mut fields) = Fields::of(&node, "the access file", &mistakes) {
-            if let Some(version) = fields.need("version", "write `version: 1` as the first line") {
-                if yaml::text(version, "version", &mistakes).is_some_and(|v| v != "1") {
-                    mistakes.add(
-                        version.place,
-                        "this version is not known",
-                        Some("write `version: 1`".into()),
-                    );
-                }
+            if let Some(version) = fields.need("version", "write `version: 1` as the first line")
+                && yaml::text(version, "version", &mistakes).is_some_and(|v| v != "1")
+            {
+                mistakes.add(
+                    version.place,
+                    "this version is not known",
+                    Some("write `version: 1`".into()),
+                );
             }
             if let Some(agents) = fields.take("agents") {
                 for item in yaml::items(agents, "agents", &mistakes) {
@@ -92,12 +92,12 @@ fn agent(node: &Node, inventory: &mut Inventory, mistakes: &Mistakes) {
     let name = name_node
         .and_then(|n| yaml::text(n, "name", mistakes))
         .unwrap_or_else(|| "agent".into());
-    if let Some(host) = fields.take("host") {
-        if yaml::text(host, "host", mistakes).is_some_and(|h| h != "local") {
-            let remedy =
-                Some("run `incident stop` on that host; its grants below are still cut from here".to_owned());
-            mistakes.add(host.place, "only `host: local` can be reached from here", remedy);
-        }
+    if let Some(host) = fields.take("host")
+        && yaml::text(host, "host", mistakes).is_some_and(|h| h != "local")
+    {
+        let remedy =
+            Some("run `incident stop` on that host; its grants below are still cut from here".to_owned());
+        mistakes.add(host.place, "only `host: local` can be reached from here", remedy);
     }
     if let Some(rule) = fields.take("processes").and_then(|n| rule(n, mistakes)) {
         let place = name_node.map_or(node.place, |n| n.place);

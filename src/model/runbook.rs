@@ -162,17 +162,17 @@ fn whole(node: &Node, mistakes: &Mistakes) -> Option<Runbook> {
     let (need_at, need_outside, valid_ms) = escalation(fields.take("escalation"), &people, mistakes);
     let backups = backups(fields.take("backups"), mistakes);
     let mut steps = Vec::new();
-    if let Some(node) = fields.need("stages", "write `stages:` with stop, assess, contain, recover") {
-        if let Some(mut stages) = Fields::of(node, "`stages`", mistakes) {
-            for stage in Stage::ALL {
-                if let Some(list) = stages.take(stage.word()) {
-                    for (n, node) in yaml::items(list, stage.word(), mistakes).iter().enumerate() {
-                        steps.extend(step(node, stage, n + 1, &backups, mistakes));
-                    }
+    if let Some(node) = fields.need("stages", "write `stages:` with stop, assess, contain, recover")
+        && let Some(mut stages) = Fields::of(node, "`stages`", mistakes)
+    {
+        for stage in Stage::ALL {
+            if let Some(list) = stages.take(stage.word()) {
+                for (n, node) in yaml::items(list, stage.word(), mistakes).iter().enumerate() {
+                    steps.extend(step(node, stage, n + 1, &backups, mistakes));
                 }
             }
-            stages.finish();
         }
+        stages.finish();
     }
     let probes = probes(fields.take("probes"), &backups, mistakes);
     fields.finish();

@@ -1,7 +1,7 @@
 //! Takes secrets out of text on its way into the record, and says what it took.
 //!
-//! Three nets: shapes of tokens ([`shapes`]), values under names such as `password` ([`named`]), and
-//! values this run has read itself, in the usual encodings ([`known`]). What is taken is replaced by
+//! Three nets: shapes of tokens (`shapes`), values under names such as `password` (`named`), and
+//! values this run has read itself, in the usual encodings (`known`). What is taken is replaced by
 //! `[REDACTED rule length fingerprint]`; the keyed fingerprint lets two places be seen to hold the
 //! same secret, without letting anybody without the case key guess it.
 //!
@@ -79,7 +79,7 @@ impl Redactor {
 
     /// Adds values to look for, in the encodings they usually travel in.
     ///
-    /// Values under [`known::SHORTEST`] bytes are passed over: taking every `abc` out of the evidence
+    /// Values under `known::SHORTEST` bytes are passed over: taking every `abc` out of the evidence
     /// would destroy it and give the secret away.
     pub fn learn(&mut self, values: &[&str]) -> Result<(), RedactError> {
         for value in values {

@@ -1,7 +1,7 @@
 //! Facts to words: the postmortem as Markdown and JSON, the timeline, and the live views of a shift.
 //!
-//! Everything here is a pure function of the record; only the live views ([`danger`], [`brief`],
-//! [`handoff`]) are handed the time. The same journal gives the same report, byte for byte.
+//! Everything here is a pure function of the record; only the live views ([`danger`], [`brief()`],
+//! [`handoff()`]) are handed the time. The same journal gives the same report, byte for byte.
 //!
 //! Absent from this room: files, clocks, the terminal, and any judgement. A word of proof comes from
 //! `model::fact`, a zone from the record; nothing here can round either up.
