@@ -376,7 +376,6 @@ impl Desk {
             capture,
             exhibit: format!("{capture:04}-x"),
             items: vec![item],
-            more: 0,
             ms: 1,
         };
         self.append(PEOPLE[0], ended.into()).unwrap();

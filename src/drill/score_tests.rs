@@ -107,7 +107,6 @@ impl Play {
             capture,
             exhibit: "0001-x".into(),
             items: vec![item],
-            more: 0,
             ms: 1,
         });
     }

@@ -7,7 +7,8 @@ use crate::boundary::{Answer, Asked, Refusal, Verdict, judge};
 use crate::journal::Hash;
 use crate::model::act::{Act, Check, EnvValue, Manual, Resolved};
 use crate::model::event::{
-    ActChecked, ActChild, ActEnded, ActStarted, Event, Outcome, QuestionAnswered, Runner, StepSkipped,
+    ActChecked, ActChild, ActEnded, ActStarted, CaptureItem, Event, ExhibitFiled, ItemStatus, Outcome,
+    QuestionAnswered, Runner, StepSkipped,
 };
 use crate::model::ids::StepId;
 use crate::model::incident::Incident;
@@ -43,6 +44,12 @@ pub struct DoubtAbout {
     pub title: String,
     /// True where its program is still running, here.
     pub still_running: bool,
+}
+
+/// What an act wrote, kept.
+struct Output {
+    exhibit: String,
+    items: Vec<CaptureItem>,
 }
 
 /// Output kept of each stream of an act, in bytes.
@@ -236,9 +243,23 @@ impl Engine<'_> {
         self.unchanged(act)?;
         let seq = self.begin(act, why)?;
         let name = format!("act-{}", file_name(act.step.as_str()));
-        let (ran, exhibit) = self.run_into_exhibit(seq, &name, command)?;
-        let ended = ended(seq, &ran, exhibit.clone());
-        self.record(ended.clone())?;
+        let (ran, output) = self.run_into_exhibit(seq, &name, command);
+        let exhibit = output.as_ref().ok().map(|o| o.exhibit.clone());
+        let mut ended = ended(seq, &ran, exhibit.clone());
+        let mut events = Vec::new();
+        match output {
+            Ok(output) => events.push(Event::from(ExhibitFiled {
+                of: seq,
+                exhibit: output.exhibit,
+                items: output.items,
+            })),
+            Err(e) => ended.why.push_str(&format!(
+                "; its output was not kept: {}",
+                self.scrubbed(&e.to_string())
+            )),
+        }
+        events.push(ended.clone().into());
+        self.recorder.borrow_mut().record_all(events)?;
         let checked = match (&act.verify, ended.outcome) {
             (Some(check), Outcome::Done) => {
                 let (passed, text) = self.check_passes(act, check)?;
@@ -320,16 +341,21 @@ impl Engine<'_> {
     }
 
     /// Runs a command with its output streamed, redacted, into an exhibit of record `seq`.
-    fn run_into_exhibit(
-        &self,
-        seq: u64,
-        name: &str,
-        command: Command,
-    ) -> Result<(Ran, Option<String>), EngineError> {
+    ///
+    /// Where the output cannot be kept the program is not started; where that shows only afterwards,
+    /// how it ended is known all the same.
+    fn run_into_exhibit(&self, seq: u64, name: &str, command: Command) -> (Ran, Result<Output, EngineError>) {
+        let not_started = |why: String| Ran {
+            end: End::NotStarted(why),
+            ms: 0,
+            out_bytes: 0,
+            err_bytes: 0,
+            truncated: false,
+            escapees: 0,
+            left: 0,
+        };
         let redactor = self.redactor();
-        let mut child: Option<Child> = None;
         let mut note_child = |c: Child| {
-            child = Some(c);
             // A lost line here loses only the pid; the act itself is on record already.
             let _ = self.record(ActChild {
                 act: seq,
@@ -337,30 +363,57 @@ impl Engine<'_> {
                 starttime: c.starttime,
             });
         };
-        let case = self.case()?;
-        let staging = case.begin_capture(seq, name)?;
-        let (mut out_file, mut err_file) = (staging.create("stdout")?, staging.create("stderr")?);
-        let ran = {
-            let mut out = redactor.stream(&mut out_file);
-            let mut err = redactor.stream(&mut err_file);
-            let ran = self
-                .world
-                .wait(self.world.spawn.run(command, &mut out, &mut err, &mut note_child));
-            let _ = (out.finish(), err.finish());
-            ran
+        let case = match self.case() {
+            Ok(case) => case,
+            Err(e) => return (not_started(e.to_string()), Err(e)),
         };
-        let ran = ran.unwrap_or(Ran {
-            end: End::NotStarted("the world gave up on it".into()),
-            ms: 0,
-            out_bytes: 0,
-            err_bytes: 0,
-            truncated: false,
-            escapees: 0,
-            left: 0,
+        let begun = case.begin_capture(seq, name).and_then(|staging| {
+            let files = (staging.create("stdout")?, staging.create("stderr")?);
+            Ok((staging, files))
         });
-        let files = vec![out_file.finish()?, err_file.finish()?];
-        staging.commit(files)?;
-        Ok((ran, Some(format!("{seq:04}-{name}"))))
+        let (staging, (out_file, err_file)) = match begun {
+            Ok(begun) => begun,
+            Err(e) => {
+                return (
+                    not_started(format!("its output cannot be kept: {e}")),
+                    Err(e.into()),
+                );
+            }
+        };
+        let (mut out, mut err) = (redactor.stream(out_file), redactor.stream(err_file));
+        let run = self.world.spawn.run(command, &mut out, &mut err, &mut note_child);
+        let ran = self
+            .world
+            .wait(run)
+            .unwrap_or_else(|| not_started("the world gave up on it".into()));
+        let keep = || {
+            let no = |e: std::io::Error| EngineError::File {
+                path: name.to_owned(),
+                why: e.to_string(),
+            };
+            let (out_file, out_receipts) = out.finish().map_err(no)?;
+            let (err_file, err_receipts) = err.finish().map_err(no)?;
+            let files = vec![out_file.finish()?, err_file.finish()?];
+            let mut items = Vec::new();
+            for (file, (source, receipts)) in files.iter().zip([
+                ("standard output", out_receipts.len()),
+                ("standard error", err_receipts.len()),
+            ]) {
+                let mut item = super::capture::kept_whole(file, source, receipts);
+                if ran.truncated && file.len >= OUTPUT_CAP {
+                    item.status = ItemStatus::Truncated;
+                    item.why = Some("longer than 64 MiB; the beginning is kept".into());
+                }
+                items.push(item);
+            }
+            staging.commit(files)?;
+            Ok(Output {
+                exhibit: format!("{seq:04}-{name}"),
+                items,
+            })
+        };
+        let kept = keep();
+        (ran, kept)
     }
 
     /// Runs a check; it must only read, which its judge has seen to.

@@ -10,7 +10,7 @@ use super::{Engine, EngineError};
 use crate::collectors::{self, Ctx, Limits, Sink, Taken};
 use crate::model::act::{Act, CaptureSpec, Stage};
 use crate::model::event::{
-    BaselineSealed, CaptureEnded, CaptureItem, CaptureStarted, FileAttached, ItemStatus,
+    BaselineSealed, CaptureEnded, CaptureItem, CaptureStarted, Event, ExhibitFiled, FileAttached, ItemStatus,
 };
 use crate::model::ids::StepId;
 use crate::redact::Redactor;
@@ -23,14 +23,12 @@ pub struct Captured {
     pub capture: u64,
     /// Folder below `data/`.
     pub exhibit: String,
-    /// Each thing looked at, with what became of it; holes first where there are very many.
+    /// Each thing looked at, with what became of it.
     pub items: Vec<CaptureItem>,
-    /// Things that stand only in the exhibit's `items.json`.
-    pub more: u64,
 }
 
-/// Items that one record holds; a line of the journal is at most 64 KiB.
-const ITEMS: usize = 100;
+/// Bytes of items in one record; a line of the journal is at most 64 KiB.
+const LINE_ROOM: usize = 48 << 10;
 
 impl Engine<'_> {
     /// Takes the look that a step of the runbook names.
@@ -90,27 +88,40 @@ impl Engine<'_> {
         };
         let looked = self.world.wait(collectors::run(ctx, spec)).unwrap_or_default();
         let kept = bench.finish()?;
-        let items: Vec<CaptureItem> = looked.into_iter().map(|taken| self.item(taken, &kept)).collect();
+        let mut items: Vec<CaptureItem> = looked.into_iter().map(|taken| self.item(taken, &kept)).collect();
         let mut stored: Vec<Stored> = kept.into_values().map(|(s, _)| s).collect();
         // What became of each thing stands beside the things themselves, for readers of the bundle.
-        let meta = serde_json::to_vec_pretty(&items).unwrap_or_default();
-        stored.push(staging.put("items.json", &meta)?);
+        let list = staging.put(
+            "items.json",
+            &serde_json::to_vec_pretty(&items).unwrap_or_default(),
+        )?;
+        items.push(kept_whole(&list, "what became of each thing", 0));
+        stored.push(list);
         staging.commit(stored)?;
         let exhibit = format!("{capture:04}-{name}");
         let ms = self.world.clock.now().mono_us.saturating_sub(started.mono_us) / 1000;
-        let (items, more) = first_of(items);
-        self.record(CaptureEnded {
-            capture,
-            exhibit: exhibit.clone(),
-            items: items.clone(),
-            more,
-            ms,
-        })?;
+        let mut lists = lines_of(items.clone()).into_iter();
+        let mut events: Vec<Event> = vec![
+            CaptureEnded {
+                capture,
+                exhibit: exhibit.clone(),
+                items: lists.next().unwrap_or_default(),
+                ms,
+            }
+            .into(),
+        ];
+        events.extend(lists.map(|items| {
+            Event::from(ExhibitFiled {
+                of: capture,
+                exhibit: exhibit.clone(),
+                items,
+            })
+        }));
+        self.recorder.borrow_mut().record_all(events)?;
         Ok(Captured {
             capture,
             exhibit,
             items,
-            more,
         })
     }
 
@@ -198,7 +209,6 @@ impl Engine<'_> {
             capture,
             exhibit,
             items,
-            more: 0,
         })
     }
 
@@ -239,15 +249,39 @@ impl Engine<'_> {
     }
 }
 
-/// As many items as a record holds, the holes before all others, and how many are left out.
-fn first_of(mut items: Vec<CaptureItem>) -> (Vec<CaptureItem>, u64) {
-    if items.len() <= ITEMS {
-        return (items, 0);
+/// A file that was kept whole.
+pub(super) fn kept_whole(stored: &Stored, source: &str, redactions: usize) -> CaptureItem {
+    CaptureItem {
+        name: stored
+            .path
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default(),
+        source: source.to_owned(),
+        status: ItemStatus::Collected,
+        why: None,
+        bytes: stored.len,
+        sha256: stored.sha256.to_string(),
+        redactions: u32::try_from(redactions).unwrap_or(u32::MAX),
     }
-    items.sort_by_key(|i| i.status == ItemStatus::Collected);
-    let more = items.len() - ITEMS;
-    items.truncate(ITEMS);
-    (items, u64::try_from(more).unwrap_or(u64::MAX))
+}
+
+/// Cuts a list into parts that each fit into one line of the journal.
+fn lines_of(items: Vec<CaptureItem>) -> Vec<Vec<CaptureItem>> {
+    let mut lists = vec![Vec::new()];
+    let mut used = 0;
+    for item in items {
+        let size = serde_json::to_string(&item).map_or(0, |text| text.len() + 1);
+        if used + size > LINE_ROOM && used > 0 {
+            lists.push(Vec::new());
+            used = 0;
+        }
+        used += size;
+        if let Some(list) = lists.last_mut() {
+            list.push(item);
+        }
+    }
+    lists
 }
 
 /// Where collectors put what they see: redacted and hashed on the way.

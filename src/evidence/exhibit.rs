@@ -3,56 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::journal::{Hash, Record};
-
-/// How a capture ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Status {
-    /// Whole, as far as the collector can know.
-    Collected,
-    /// The collector or the program it ran failed.
-    Failed,
-    /// A deadline passed.
-    TimedOut,
-    /// The source refused us.
-    Forbidden,
-    /// Cut at a size or count limit.
-    Truncated,
-    /// Whole but for secrets, each with a receipt.
-    Redacted,
-    /// Nobody tried.
-    Skipped,
-    /// Collected, and kept out of what is handed on.
-    Withheld,
-}
-
-impl Status {
-    /// True where something that was asked for is not there.
-    pub fn is_hole(self) -> bool {
-        !matches!(self, Status::Collected | Status::Redacted)
-    }
-}
-
-/// Where an exhibit comes from. Masked of secrets before it is written down.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Origin {
-    /// A program that was run.
-    Argv(Vec<String>),
-    /// A file or folder, by its path on the host it was on.
-    Path(String),
-    /// A query sent to a server.
-    Query {
-        /// Which server.
-        server: String,
-        /// What was asked.
-        text: String,
-    },
-    /// A web address.
-    Url(String),
-    /// Someone who handed it in.
-    Person(String),
-}
+use crate::model::event::{CaptureItem, Event, ItemStatus};
 
 /// One file of an exhibit, as it was when it was stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,68 +17,26 @@ pub struct ExhibitFile {
     pub sha256: Hash,
 }
 
-/// A secret that was taken out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Redaction {
-    /// Which file of the exhibit.
-    pub file: String,
-    /// Keyed fingerprint of the secret.
-    pub fingerprint: String,
-    /// Its length in bytes.
-    pub len: u64,
-    /// Where it stood, in bytes from the start of the original.
-    pub offset: u64,
-    /// The rule that found it.
-    pub rule: String,
-}
-
-/// One piece of evidence. A record carries it under `what.exhibit`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Exhibit {
-    /// When collecting ended, RFC 3339.
-    pub ended: String,
-    /// What was stored; empty where nothing was.
-    pub files: Vec<ExhibitFile>,
-    /// Short name for people, unique in the incident, such as `E41`.
-    pub id: String,
-    /// What it is, such as `processes`.
-    pub name: String,
-    /// Where it comes from.
-    pub origin: Origin,
-    /// Secrets taken out.
-    pub redactions: Vec<Redaction>,
-    /// Number of the record that announced the capture.
-    pub seq: u64,
-    /// When collecting began, RFC 3339.
-    pub started: String,
-    /// How it ended.
-    pub status: Status,
-    /// Why it ended that way; empty only for [`Status::Collected`].
-    pub why: String,
-}
-
-/// One line of the ledger.
+/// One line of the ledger: one thing that was looked at, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
-    /// Number of the record that announced the capture.
+    /// Number of the record that announced it.
     pub seq: u64,
-    /// Short name for people.
-    pub id: String,
-    /// What it is.
+    /// Folder below `data/`.
+    pub exhibit: String,
+    /// File name in it, or the name of what is missing.
     pub name: String,
-    /// How it ended.
-    pub status: Status,
-    /// Why it ended that way.
+    /// Where it came from.
+    pub source: String,
+    /// What became of it.
+    pub status: ItemStatus,
+    /// Why, where it is not whole.
     pub why: String,
-    /// How many files it has. Their hashes stand in the journal and in the manifest.
-    pub files: u64,
-    /// Their bytes.
+    /// Bytes kept.
     pub bytes: u64,
-    /// How many secrets were taken out. The receipts stand in the journal.
-    pub redactions: u64,
+    /// How many secrets were taken out.
+    pub redactions: u32,
 }
 
 /// A file of the case folder that is not in the bundle.
@@ -188,10 +97,10 @@ impl Ledger {
         let rows = self
             .rows
             .iter()
-            .filter(|row| row.status.is_hole())
+            .filter(|row| row.status != ItemStatus::Collected)
             .map(|row| Hole {
-                what: format!("exhibit {} ({})", row.id, row.name),
-                why: format!("{}: {}", word(row.status), row.why),
+                what: format!("{}/{}", row.exhibit, row.name),
+                why: format!("{}: {}", row.status.word(), row.why),
             });
         let unfinished = self.unfinished.iter().map(|seq| Hole {
             what: format!("the capture announced by record {seq}"),
@@ -209,19 +118,6 @@ impl Ledger {
     }
 }
 
-fn word(status: Status) -> &'static str {
-    match status {
-        Status::Collected => "collected",
-        Status::Failed => "failed",
-        Status::TimedOut => "timed out",
-        Status::Forbidden => "forbidden",
-        Status::Truncated => "truncated",
-        Status::Redacted => "redacted",
-        Status::Skipped => "skipped",
-        Status::Withheld => "withheld",
-    }
-}
-
 /// Reads exhibits out of records, one record at a time.
 #[derive(Debug, Default)]
 pub struct LedgerFold {
@@ -232,30 +128,49 @@ pub struct LedgerFold {
 }
 
 impl LedgerFold {
-    /// Takes in the next record. What is no exhibit is passed over.
-    pub fn add(&mut self, mut record: Record) {
-        if record.kind == "capture.started" {
-            self.ledger.unfinished.push(record.seq);
+    /// Takes in the next record. What speaks of no evidence is passed over.
+    pub fn add(&mut self, record: Record) {
+        const KINDS: [&str; 4] = [
+            "capture.started",
+            "capture.ended",
+            "exhibit.filed",
+            "file.attached",
+        ];
+        if !KINDS.contains(&record.kind.as_str()) {
+            return;
         }
-        let Some(value) = record.what.get_mut("exhibit").map(serde_json::Value::take) else {
-            return;
-        };
-        let Ok(exhibit) = serde_json::from_value::<Exhibit>(value) else {
-            self.ledger.unreadable.push(record.seq);
-            return;
-        };
-        self.ledger.unfinished.retain(|seq| *seq != exhibit.seq);
-        self.ledger.rows.push(Row {
-            seq: exhibit.seq,
-            id: exhibit.id,
-            name: exhibit.name,
-            status: exhibit.status,
-            why: exhibit.why,
-            files: exhibit.files.len() as u64,
-            bytes: exhibit.files.iter().map(|f| f.len).sum(),
-            redactions: exhibit.redactions.len() as u64,
-        });
-        self.files.extend(exhibit.files);
+        match Event::decode(&record.kind, record.v, &record.what) {
+            Ok(Event::CaptureStarted(_)) => self.ledger.unfinished.push(record.seq),
+            Ok(Event::CaptureEnded(e)) => {
+                self.ledger.unfinished.retain(|seq| *seq != e.capture);
+                self.file(e.capture, &e.exhibit, e.items);
+            }
+            Ok(Event::ExhibitFiled(e)) => self.file(e.of, &e.exhibit, e.items),
+            Ok(Event::FileAttached(e)) => self.file(record.seq, &e.exhibit, e.items),
+            _ => self.ledger.unreadable.push(record.seq),
+        }
+    }
+
+    fn file(&mut self, seq: u64, exhibit: &str, items: Vec<CaptureItem>) {
+        for item in items {
+            if let Some(sha256) = Hash::parse(&item.sha256) {
+                self.files.push(ExhibitFile {
+                    len: item.bytes,
+                    path: format!("data/{exhibit}/{}", item.name),
+                    sha256,
+                });
+            }
+            self.ledger.rows.push(Row {
+                seq,
+                exhibit: exhibit.to_owned(),
+                name: item.name,
+                source: item.source,
+                status: item.status,
+                why: item.why.unwrap_or_default(),
+                bytes: item.bytes,
+                redactions: item.redactions,
+            });
+        }
     }
 
     /// The ledger, and the files in order of their paths.
@@ -289,19 +204,21 @@ mod tests {
         fold.end().0
     }
 
-    fn exhibit(seq: u64, status: &str) -> serde_json::Value {
-        json!({"exhibit": {
-            "id": format!("E{seq}"), "seq": seq, "name": "processes", "origin": {"argv": ["ps", "aux"]},
-            "files": [], "status": status, "why": "the reason", "redactions": [],
-            "started": "2026-11-22T03:14:07.120Z", "ended": "2026-11-22T03:14:08.120Z",
-        }})
+    fn ended(capture: u64, status: &str) -> serde_json::Value {
+        json!({"capture": capture, "exhibit": "0000-host", "ms": 1, "items": [{
+            "name": "processes", "source": "ps aux", "status": status, "why": "the reason",
+            "bytes": 0, "sha256": "", "redactions": 0,
+        }]})
+    }
+
+    fn started() -> serde_json::Value {
+        json!({"name": "host", "spec": "host", "step": null, "purpose": "baseline", "mono_us": 1})
     }
 
     #[test]
-    fn every_way_to_end_is_a_row_and_most_are_holes() {
+    fn every_way_to_end_is_a_row_and_all_but_one_are_holes() {
         for (status, hole) in [
             ("collected", false),
-            ("redacted", false),
             ("failed", true),
             ("timed-out", true),
             ("forbidden", true),
@@ -310,10 +227,10 @@ mod tests {
             ("withheld", true),
         ] {
             let ledger = fold(&[
-                ("capture.started", json!({"n": 1})),
-                ("capture.ended", exhibit(0, status)),
+                ("capture.started", started()),
+                ("capture.ended", ended(0, status)),
             ]);
-            assert_eq!(ledger.rows.len(), 1);
+            assert_eq!(ledger.rows.len(), 1, "{ledger:?}");
             assert_eq!(ledger.holes().len(), usize::from(hole), "{status}");
             assert_eq!(Ledger::parse(&ledger.render()), Ok(ledger));
         }
@@ -321,15 +238,18 @@ mod tests {
 
     #[test]
     fn a_capture_that_never_ended_is_a_hole() {
-        let ledger = fold(&[("capture.started", json!({"n": 1})), ("note.added", json!({}))]);
+        let ledger = fold(&[
+            ("capture.started", started()),
+            ("note.added", json!({"text": "x"})),
+        ]);
         assert_eq!(ledger.unfinished, [0]);
         assert_eq!(ledger.holes()[0].why, "it was begun and never ended");
     }
 
     #[test]
     fn an_exhibit_with_an_unknown_field_is_a_hole_not_a_guess() {
-        let mut what = exhibit(0, "collected");
-        what["exhibit"]["extra"] = json!(1);
+        let mut what = ended(0, "collected");
+        what["extra"] = json!(1);
         assert_eq!(fold(&[("capture.ended", what)]).unreadable, [0]);
     }
 

@@ -31,7 +31,7 @@ mod ustar;
 mod verify;
 mod write;
 
-pub use exhibit::{Exhibit, ExhibitFile, Hole, Ledger, LedgerFold, LeftOut, Origin, Redaction, Row, Status};
+pub use exhibit::{ExhibitFile, Hole, Ledger, LedgerFold, LeftOut, Row};
 pub use hashing::{At, Digested, Job, hash_many};
 pub use plan::{BundleMeta, Plan, PlanError, plan};
 pub use seal::{Seal, seal_namespace, signoff_namespace};

@@ -246,12 +246,20 @@ events! {
         capture: u64,
         /// Folder below `data/`.
         exhibit: String,
-        /// Things looked at, with what became of each; the holes before all others.
+        /// Things looked at, with what became of each, as many as one line holds.
         items: Vec<CaptureItem>,
-        /// Things that stand only in the exhibit's `items.json`.
-        more: u64,
         /// Milliseconds it took.
         ms: u64,
+    }
+    /// Files of an exhibit that the record naming it does not hold: output of an act, or the rest of
+    /// a long list.
+    ExhibitFiled = "exhibit.filed" v 1 {
+        /// The `capture.started` or `act.started` it belongs to.
+        of: u64,
+        /// Folder below `data/`.
+        exhibit: String,
+        /// What is in it, with what became of each.
+        items: Vec<CaptureItem>,
     }
     /// Enough was looked at: repair may begin to change things.
     BaselineSealed = "baseline.sealed" v 1 {

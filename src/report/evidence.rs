@@ -1,7 +1,5 @@
 //! What was captured, and what was not.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::Entry;
@@ -25,13 +23,11 @@ pub struct Capture {
     pub who: String,
     /// Folder below `data/`; `None` = it never ended.
     pub exhibit: Option<String>,
-    /// Things kept whole, among those the record lists.
+    /// Things kept whole.
     pub whole: usize,
     /// Things not whole.
     pub holes: usize,
-    /// Things that stand only in the exhibit's `items.json`.
-    pub more: u64,
-    /// Bytes kept, of the things the record lists.
+    /// Bytes kept.
     pub bytes: u64,
     /// Secrets taken out.
     pub redactions: u64,
@@ -70,8 +66,7 @@ pub struct Baseline {
 }
 
 /// Every capture, in order.
-pub(super) fn captures(entries: &[Entry], incident: &Incident) -> Vec<Capture> {
-    let more = more(entries);
+pub(super) fn captures(incident: &Incident) -> Vec<Capture> {
     let one = |(seq, c): (&u64, &CaptureState)| {
         let holes = c
             .items
@@ -88,7 +83,6 @@ pub(super) fn captures(entries: &[Entry], incident: &Incident) -> Vec<Capture> {
             exhibit: c.exhibit.clone(),
             whole: c.items.len() - holes,
             holes,
-            more: more.get(seq).copied().unwrap_or(0),
             bytes: c.items.iter().map(|i| i.bytes).sum(),
             redactions: c.items.iter().map(|i| u64::from(i.redactions)).sum(),
         }
@@ -96,9 +90,8 @@ pub(super) fn captures(entries: &[Entry], incident: &Incident) -> Vec<Capture> {
     incident.captures.iter().map(one).collect()
 }
 
-/// Every hole: what is not whole, a capture that never ended, and what the record does not list.
-pub(super) fn holes(entries: &[Entry], incident: &Incident) -> Vec<Hole> {
-    let more = more(entries);
+/// Every hole: what is not whole, and a capture that never ended.
+pub(super) fn holes(incident: &Incident) -> Vec<Hole> {
     let mut all = Vec::new();
     for (seq, capture) in &incident.captures {
         let hole = |what: &str, status: &'static str, why: &str| Hole {
@@ -117,22 +110,8 @@ pub(super) fn holes(entries: &[Entry], incident: &Incident) -> Vec<Hole> {
         }
         let broken = capture.items.iter().filter(|i| i.status != ItemStatus::Collected);
         all.extend(broken.map(|i| hole(&i.name, i.status.word(), i.why.as_deref().unwrap_or_default())));
-        // Holes are listed before all else: a list with nothing whole in it may have been cut among them.
-        let unlisted = more.get(seq).copied().unwrap_or(0);
-        if unlisted > 0 && capture.items.iter().all(|i| i.status != ItemStatus::Collected) {
-            let why = "they stand only in items.json of the exhibit; some may be holes, too";
-            all.push(hole(&format!("{unlisted} more"), "unknown", why));
-        }
     }
     all
-}
-
-fn more(entries: &[Entry]) -> BTreeMap<u64, u64> {
-    let one = |entry: &Entry| match &entry.event {
-        Event::CaptureEnded(e) => Some((e.capture, e.more)),
-        _ => None,
-    };
-    entries.iter().filter_map(one).collect()
 }
 
 /// The newest baseline.

@@ -23,7 +23,7 @@ fn a_small_incident_from_end_to_end() {
     | Closed | 2026-11-22T03:15:30.000Z |
     | Recovered | 2026-11-22T03:15:20.000Z |
     | People who acted or answered | ana, ana@example.com |
-    | Record | 33 records, head 0aa1-95df |
+    | Record | 33 records, head 0d87-1136 |
 
     ## Times
 
@@ -154,7 +154,7 @@ fn a_small_incident_from_end_to_end() {
     | 31 | 2026-11-22T03:15:20.000Z | ana@example.com | recovered: 1 probe passed, the state after is kept in #29 |
     | 32 | 2026-11-22T03:15:30.000Z | ana@example.com | closed the incident, 1 unproved: orders are back |
 
-    Head of the record: `0aa195df89021bade5d90805495a5065cccb25ca7ae6f0b05402af12c7d7950b`
+    Head of the record: `0d871136b6f2cd788ee2845eafab8c5295b895e324db31041b03314175064d2a`
     "#);
 }
 
@@ -187,7 +187,7 @@ fn the_keys_of_the_json_form_are_stable() {
     /acts/1: act act_sha256 allowed_by effects lane outcome stage step title ts undoes who why words zone
     /acts/1/allowed_by/0: algorithm approves filed fingerprint person record request touched verified
     /requests/0: answers need proven request requester rule state steps ts withdrawn zone
-    /captures/0: bytes capture exhibit holes more name purpose redactions step ts who whole
+    /captures/0: bytes capture exhibit holes name purpose redactions step ts who whole
     /holes/0: capture name status what why
     ");
 }

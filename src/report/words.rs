@@ -109,15 +109,14 @@ pub fn words_of(event: &Event) -> Option<String> {
                 .iter()
                 .filter(|i| i.status != ItemStatus::Collected)
                 .count();
-            let more = usize::try_from(e.more).unwrap_or(usize::MAX);
-            let things = e.items.len().saturating_add(more);
-            let (things, holes) = (count(things, "thing"), count(holes, "hole"));
+            let (things, holes) = (count(e.items.len(), "thing"), count(holes, "hole"));
             format!(
                 "capture #{} ended after {}: {things}, {holes}",
                 e.capture,
                 span(e.ms)
             )
         }
+        Event::ExhibitFiled(_) => return None,
         Event::BaselineSealed(e) => {
             let unknown = match e.unknown.is_empty() {
                 true => String::new(),

@@ -75,6 +75,10 @@ fn sign(who: &str, namespace: &str, message: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
+fn started(name: &str) -> Value {
+    json!({"name": name, "spec": "host", "step": null, "purpose": "baseline", "mono_us": 1})
+}
+
 /// A case on disk: ten records, two exhibits, a hole or none, one sign-off by ben.
 struct Case {
     _dir: TempDir,
@@ -137,20 +141,30 @@ impl Case {
     }
 
     fn capture(&mut self, name: &str, status: &str, files: &[(&str, &[u8])]) {
-        let seq = self.record("capture.started", json!({"name": name}));
-        let mut filed = Vec::new();
+        let seq = self.record("capture.started", started(name));
+        let why = if status == "collected" {
+            Value::Null
+        } else {
+            json!("the reason")
+        };
+        let mut items = Vec::new();
         for (file, bytes) in files {
             let path = format!("data/{seq:04}-{name}/{file}");
             fs::create_dir_all(self.path.join(&path).parent().unwrap()).unwrap();
             fs::write(self.path.join(&path), bytes).unwrap();
-            filed.push(json!({"path": path, "sha256": Hash::of(bytes), "len": bytes.len()}));
+            items.push(
+                json!({"name": file, "source": "ps aux", "status": status, "bytes": bytes.len(),
+                "sha256": Hash::of(bytes), "redactions": 0}),
+            );
         }
-        let why = if status == "collected" { "" } else { "the reason" };
-        let exhibit = json!({
-            "id": format!("E{seq}"), "seq": seq, "name": name, "origin": {"argv": ["ps", "aux"]}, "files": filed,
-            "status": status, "why": why, "redactions": [], "started": TS, "ended": TS,
-        });
-        self.record("capture.ended", json!({"exhibit": exhibit}));
+        if files.is_empty() {
+            items.push(
+                json!({"name": "list", "source": "ps aux", "status": status, "why": why, "bytes": 0,
+                "sha256": "", "redactions": 0}),
+            );
+        }
+        let ended = json!({"capture": seq, "exhibit": format!("{seq:04}-{name}"), "items": items, "ms": 1});
+        self.record("capture.ended", ended);
     }
 
     fn signoff(&mut self, who: &str, id: &str) {
@@ -282,7 +296,7 @@ fn holes_are_named_and_end_12() {
     ] {
         case.capture("pods", status, &[]);
     }
-    case.record("capture.started", json!({"name": "disk"}));
+    case.record("capture.started", started("disk"));
     fs::create_dir(case.path.join("data/0099-orphan")).unwrap();
     fs::write(case.path.join("data/0099-orphan/x"), "x").unwrap();
     fs::write(case.path.join("data/Odd Name\u{1b}[2J"), "x").unwrap();
@@ -297,12 +311,12 @@ fn holes_are_named_and_end_12() {
         .map(|h| format!("{}: {}", h.what, h.why))
         .collect();
     insta::assert_snapshot!(holes.join("\n"), @r"
-    exhibit E9 (pods): failed: the reason
-    exhibit E11 (pods): timed out: the reason
-    exhibit E13 (pods): forbidden: the reason
-    exhibit E15 (pods): truncated: the reason
-    exhibit E17 (pods): skipped: the reason
-    exhibit E19 (pods): withheld: the reason
+    0009-pods/list: failed: the reason
+    0011-pods/list: timed out: the reason
+    0013-pods/list: forbidden: the reason
+    0015-pods/list: truncated: the reason
+    0017-pods/list: skipped: the reason
+    0019-pods/list: withheld: the reason
     the capture announced by record 21: it was begun and never ended
     file data/Odd Name\u{1b}[2J: not bundled: upper-case letters could be twins of another name
     file data/link: not bundled: not a regular file

@@ -3,8 +3,8 @@
 use super::{At, Incident};
 use crate::model::act::CaptureSpec;
 use crate::model::event::{
-    BaselineSealed, CaptureEnded, CaptureItem, CaptureStarted, FileAttached, ItemStatus, ProbeAnswered,
-    Recovered,
+    BaselineSealed, CaptureEnded, CaptureItem, CaptureStarted, ExhibitFiled, FileAttached, ItemStatus,
+    ProbeAnswered, Recovered,
 };
 use crate::model::ids::StepId;
 
@@ -78,6 +78,17 @@ impl Incident {
         capture.exhibit = Some(e.exhibit);
         capture.items = e.items;
         Ok(())
+    }
+
+    pub(super) fn exhibit_filed(&mut self, e: ExhibitFiled) -> Result<(), String> {
+        if let Some(capture) = self.captures.get_mut(&e.of) {
+            capture.items.extend(e.items);
+            return Ok(());
+        }
+        match self.acts.contains_key(&e.of) {
+            true => Ok(()),
+            false => Err(format!("there is no capture or act {}", e.of)),
+        }
     }
 
     pub(super) fn file_attached(&mut self, at: &At<'_>, e: FileAttached) {

@@ -84,7 +84,6 @@ fn captured(capture: u64) -> Event {
         capture,
         exhibit: format!("{capture:04}-host"),
         items: vec![item("ps")],
-        more: 0,
         ms: 1,
     }
     .into()
@@ -310,6 +309,12 @@ fn story() -> Vec<Event> {
         .into(), // 28
         capture("host", "after"), // 29
         captured(29),
+        ExhibitFiled {
+            of: 29,
+            exhibit: "0029-host".into(),
+            items: vec![item("more")],
+        }
+        .into(),
         Recovered {
             probes: vec![28],
             captures: vec![29],
@@ -669,10 +674,10 @@ fn what_cannot_follow_is_refused_and_says_why() {
             "used up, refused",
         ),
         (told(22), issued(20), "request 20 has its statement"),
-        (told(31), recovered(vec![], vec![29]), "without a probe"),
-        (told(31), recovered(vec![28], vec![6]), "was not captured"),
+        (told(32), recovered(vec![], vec![29]), "without a probe"),
+        (told(32), recovered(vec![28], vec![6]), "was not captured"),
         (
-            told(31),
+            told(32),
             recovered(vec![27], vec![29]),
             "record 27 is not a probe",
         ),
@@ -685,7 +690,7 @@ fn what_cannot_follow_is_refused_and_says_why() {
             "after the last act",
         ),
         (
-            told(36),
+            told(37),
             started("late", Zone::Inside, vec![]),
             "the incident is closed",
         ),

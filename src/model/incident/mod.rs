@@ -218,6 +218,7 @@ impl Incident {
             Event::CaptureEnded(e) => self.capture_ended(at, e)?,
             Event::BaselineSealed(e) => self.baseline_sealed(at, e)?,
             Event::NoteAdded(e) => self.notes.push(said(&e.text)),
+            Event::ExhibitFiled(e) => self.exhibit_filed(e)?,
             Event::FileAttached(e) => self.file_attached(at, e),
             Event::DidElsewhere(e) => {
                 self.actors.insert(at.who.to_owned());

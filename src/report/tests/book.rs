@@ -210,7 +210,6 @@ pub(super) fn capture(
             capture: seq,
             exhibit,
             items,
-            more: 0,
             ms: 900,
         },
     );

@@ -764,7 +764,7 @@ const TABLE: &[(&str, Damage, u8, &str)] = &[
     (
         "a prettier ledger, sealed",
         |k| {
-            k.replace("ledger.json", "\"collected\"", "\"redacted\"");
+            k.replace("ledger.json", "\"collected\"", "\"skipped\"");
             k.reseal("ana");
         },
         10,
