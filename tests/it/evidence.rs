@@ -261,7 +261,7 @@ fn a_whole_bundle_answers_yes_three_times() {
             "unchanged: yes".to_owned(),
             format!("vouched for: yes, by ana@example.com ({fingerprint})"),
             "complete: yes".to_owned(),
-            "record 8 is vouched for by the seal of ana@example.com".to_owned(),
+            "record 8 is vouched for by the seal of ana@example.com, and none came after it".to_owned(),
         ]
     );
 }
