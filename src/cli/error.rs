@@ -4,6 +4,7 @@ use super::exit::Exit;
 use crate::boundary::Refusal;
 use crate::engine::EngineError;
 use crate::model::diagnostic::Diagnostic;
+use crate::store::StoreError;
 
 /// An error for people.
 #[derive(Debug)]
@@ -69,6 +70,9 @@ impl From<EngineError> for CliError {
             EngineError::Store(e) if e.is_integrity() => CliError::new(Exit::Broken, message)
                 .stands("nothing was changed")
                 .hint("`incident repair` goes on in a new journal that names the damaged one"),
+            EngineError::Store(StoreError::NoSuchCase { .. }) => {
+                CliError::new(Exit::Usage, message).hint("`incident list` shows what there is")
+            }
             EngineError::Fold(_) => CliError::new(Exit::Broken, "the record says something that cannot be")
                 .because(message)
                 .stands("nothing was changed")
@@ -87,9 +91,6 @@ impl From<EngineError> for CliError {
             EngineError::NoTarget(_) => {
                 CliError::new(Exit::Usage, message).hint("`incident status` lists them")
             }
-            EngineError::NoSigners => CliError::new(Exit::Refused, message)
-                .hint("Beforehand, `incident init` writes the roster: allowed_signers, and `people:` in the runbook")
-                .hint("Today, what is done by hand elsewhere is recorded with `incident did \"…\"`"),
             EngineError::WrongKind { .. } => CliError::new(Exit::Usage, message),
             EngineError::Running => CliError::new(Exit::Waiting, message)
                 .hint("Wait for it, or look with `incident status`; two terminals cannot run one act twice"),

@@ -73,11 +73,16 @@ pub fn standing(engine: &Engine<'_>) -> Result<Exit, CliError> {
         .values()
         .any(|t| !t.proof().is_dead() && t.answered.is_none());
     let doubt = incident.in_doubt().next().is_some();
-    let closed = incident.closed_ts.is_some();
-    if none || alive || doubt || (closed && incident.recovered_us.is_none()) {
+    // A closed incident that nobody proved recovered is over, not proved.
+    let unrecovered = incident.closed_ts.is_some() && incident.recovered_us.is_none();
+    if none || alive || doubt || unrecovered {
         return Ok(Exit::Unproved);
     }
-    Ok(if closed { Exit::Done } else { Exit::Waiting })
+    Ok(if incident.closed_ts.is_some() {
+        Exit::Done
+    } else {
+        Exit::Waiting
+    })
 }
 
 /// What happens beside the walk before each step; true where what is due may have changed by it.
@@ -149,10 +154,11 @@ fn missing(next: &Next) -> String {
     let due = super::view::next::due(next);
     let mut what = due.what.chars();
     let first = what.next().map(|c| c.to_uppercase().to_string());
+    let end = if due.what.ends_with(['.', '?']) { "" } else { "." };
     format!(
-        "{}{}.\n  next: {}",
+        "{}{}{end}\n  next: {}",
         first.unwrap_or_default(),
-        what.as_str().trim_end_matches(['.', '?']),
+        escape(what.as_str()),
         due.command
     )
 }

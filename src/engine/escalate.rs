@@ -108,7 +108,11 @@ impl Engine<'_> {
         };
         let roster = self.roster();
         if roster.is_empty() {
-            return Err(EngineError::NoSigners);
+            return Err(EngineError::Escalation(
+                "no signers are configured: at and outside the boundary stay blocked. Beforehand, put an \
+                 `allowed_signers` file and `people:` beside the runbook (`incident init` writes both)"
+                    .into(),
+            ));
         }
         let proven = key.is_some();
         let mut nonce = [0_u8; 16];

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test module takes what it needs")]
 
+pub mod desk;
 pub mod servers;
 pub mod stub;
 

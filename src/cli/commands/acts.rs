@@ -58,7 +58,7 @@ pub struct DoArgs {
 
 /// Arguments of `settle`.
 #[derive(clap::Args)]
-#[group(id = "seen", required = true, multiple = false)]
+#[command(group(clap::ArgGroup::new("seen").required(true)))]
 pub struct SettleArgs {
     /// Number of the act
     act: u64,

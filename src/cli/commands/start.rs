@@ -81,7 +81,9 @@ pub fn stop(app: &App, args: &StopArgs) -> Result<Exit, CliError> {
         walk::show_live(&engine);
     }
     let exit = walk::stop(&app.ui, &engine, &args.full)?;
-    app.ui.line("  next: incident resume");
+    if engine.case_path().is_some() {
+        app.ui.line("  next: incident resume");
+    }
     Ok(app.finish(&engine, exit))
 }
 

@@ -73,7 +73,9 @@ fn of_record(app: &App, record: &Record) -> Result<Exit, CliError> {
         what: why.to_owned(),
         command: format!("incident report --incident {}", incident.id()),
     };
-    let open = incident.closed_unproved.len() > 1 || incident.closed_ts.is_none();
+    // What nobody listed is on every list; anything beside it was not proved when it was closed.
+    let nothing_cut = incident.stop.targets.is_empty();
+    let open = nothing_cut || incident.closed_unproved.len() > 1 || incident.closed_ts.is_none();
     let exit = if open { Exit::Unproved } else { Exit::Done };
     if app.ui.json {
         let mut value = json(incident, &due, now, exit);

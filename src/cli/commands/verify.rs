@@ -70,9 +70,13 @@ pub fn run(app: &App, args: &VerifyArgs) -> Result<Exit, CliError> {
     }
     show(&app.ui, &report);
     if exit == Exit::NotVouched && signers.is_none() {
-        let path = path.display();
+        let path = args
+            .path
+            .as_ref()
+            .map(|p| format!(" {}", p.display()))
+            .unwrap_or_default();
         app.ui.line(&format!(
-            "  next: incident verify {path} --signers FILE, with signers you got from elsewhere"
+            "  next: incident verify{path} --signers FILE, with signers you got from elsewhere"
         ));
     }
     Ok(exit)

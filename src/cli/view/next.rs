@@ -1,7 +1,23 @@
 //! What is due next, and the command that does it.
 
+use crate::boundary::{Answer, Refusal, Verdict};
 use crate::engine::Next;
+use crate::model::ids::StepId;
 use crate::report::Due;
+
+/// What keeps a step from running now.
+fn refused(step: &StepId, verdict: &Verdict) -> Option<(String, String)> {
+    let Answer::Refused(refusal) = &verdict.answer else {
+        return None;
+    };
+    let command = match refusal {
+        Refusal::NeedsSignoff { request: Some(_), .. } => "incident signoff add FILE".to_owned(),
+        Refusal::NeedsSignoff { request: None, .. } => format!("incident escalate {step}"),
+        Refusal::StillLive { .. } => "incident stop".to_owned(),
+        _ => "incident resume".to_owned(),
+    };
+    Some((format!("step `{step}` is blocked: {refusal}"), command))
+}
 
 /// What is due, in a sentence and a command.
 pub fn due(next: &Next) -> Due {
@@ -27,11 +43,17 @@ pub fn due(next: &Next) -> Due {
             "incident seal".to_owned(),
         ),
         Next::Enter(stage) => (format!("{stage} can begin"), format!("incident enter {stage}")),
-        Next::Run { step, .. } => (format!("step `{step}` is next"), format!("incident run {step}")),
-        Next::Manual { step, .. } => (
-            format!("step `{step}` is done by hand"),
-            format!("incident done {step} \"WHAT YOU SAW\""),
-        ),
+        Next::Run { step, verdict } => match refused(step, verdict) {
+            Some(due) => due,
+            None => (format!("step `{step}` is next"), format!("incident run {step}")),
+        },
+        Next::Manual { step, verdict } => match refused(step, verdict) {
+            Some(due) => due,
+            None => (
+                format!("step `{step}` is done by hand"),
+                format!("incident done {step} \"WHAT YOU SAW\""),
+            ),
+        },
         Next::Broken { step, why } => (
             format!("step `{step}` cannot run: {why}"),
             format!("incident skip {step} \"WHY\""),
