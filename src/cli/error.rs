@@ -91,6 +91,9 @@ impl From<EngineError> for CliError {
             EngineError::NoTarget(_) => {
                 CliError::new(Exit::Usage, message).hint("`incident status` lists them")
             }
+            EngineError::NoSigners => CliError::new(Exit::Refused, message)
+                .hint("Beforehand, `incident init` writes the roster: allowed_signers, and `people:` in the runbook")
+                .hint("Today, what is done by hand elsewhere is recorded with `incident did \"…\"`"),
             EngineError::WrongKind { .. } => CliError::new(Exit::Usage, message),
             EngineError::Running => CliError::new(Exit::Waiting, message)
                 .hint("Wait for it, or look with `incident status`; two terminals cannot run one act twice"),

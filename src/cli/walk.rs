@@ -73,16 +73,11 @@ pub fn standing(engine: &Engine<'_>) -> Result<Exit, CliError> {
         .values()
         .any(|t| !t.proof().is_dead() && t.answered.is_none());
     let doubt = incident.in_doubt().next().is_some();
-    // A closed incident that nobody proved recovered is over, not proved.
-    let unrecovered = incident.closed_ts.is_some() && incident.recovered_us.is_none();
-    if none || alive || doubt || unrecovered {
+    let closed = incident.closed_ts.is_some();
+    if none || alive || doubt || (closed && incident.recovered_us.is_none()) {
         return Ok(Exit::Unproved);
     }
-    Ok(if incident.closed_ts.is_some() {
-        Exit::Done
-    } else {
-        Exit::Waiting
-    })
+    Ok(if closed { Exit::Done } else { Exit::Waiting })
 }
 
 /// What happens beside the walk before each step; true where what is due may have changed by it.

@@ -46,7 +46,7 @@ pub(super) fn items() -> Vec<Source> {
         program("logins.txt", &["last", "-n", "200", "-w", "-F"]),
         file("mounts", "/proc/self/mounts"),
         file("kernel", "/proc/version"),
-        file("os-release", "/etc/os-release"),
+        file("os-release", "/usr/lib/os-release"),
     ]
 }
 

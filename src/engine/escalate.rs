@@ -108,11 +108,7 @@ impl Engine<'_> {
         };
         let roster = self.roster();
         if roster.is_empty() {
-            return Err(EngineError::Escalation(
-                "no signers are configured: at and outside the boundary stay blocked. Beforehand, put an \
-                 `allowed_signers` file and `people:` beside the runbook (`incident init` writes both)"
-                    .into(),
-            ));
+            return Err(EngineError::NoSigners);
         }
         let proven = key.is_some();
         let mut nonce = [0_u8; 16];

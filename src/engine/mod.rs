@@ -118,6 +118,9 @@ pub enum EngineError {
     /// No durable journal line, no act.
     #[error("the record cannot be written to disk, so nothing but stop may act")]
     NotDurable,
+    /// Nobody could sign.
+    #[error("no signers are configured: at and outside the boundary stay blocked")]
+    NoSigners,
     /// A signed answer does not count.
     #[error("this answer does not count: {0}")]
     Signoff(#[from] signoff::Refusal),

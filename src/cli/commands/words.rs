@@ -173,16 +173,12 @@ pub fn close(app: &App, args: &CloseArgs) -> Result<Exit, CliError> {
     engine.close(&args.words)?;
     app.ui.tone(Tone::Good, "The incident is closed.");
     app.ui.line("  next: incident bundle -o FILE, incident report");
-    let unproved = engine
-        .incident()?
-        .stop
-        .targets
-        .values()
-        .any(|t| !t.proof().is_dead());
-    let exit = if unproved {
-        Exit::Unproved
-    } else {
-        walk::standing(&engine)?
-    };
-    Ok(app.finish(&engine, exit))
+    let incident = engine.incident()?;
+    for unproved in &incident.closed_unproved {
+        app.ui.tone(
+            Tone::Warn,
+            &format!("  not proved: {}", crate::evidence::escape(unproved)),
+        );
+    }
+    Ok(app.finish(&engine, walk::standing(&engine)?))
 }
