@@ -431,6 +431,7 @@ fn the_shipped_engine_for_tables_cuts_the_platform_of_the_drill_and_proves_it() 
         "it has not spread yet"
     );
     drill.clock.advance(adapter.window());
+    let earlier = record.clone();
     let probe = world.wait(adapter.probe(ctx(&earlier), dns)).unwrap();
     note(&mut record, probe);
     assert_eq!(
@@ -438,6 +439,19 @@ fn the_shipped_engine_for_tables_cuts_the_platform_of_the_drill_and_proves_it() 
         Proof::RefusedNewUse,
         "{record:#?}"
     );
+    let windows: Vec<_> = record
+        .iter()
+        .filter_map(|o| match &o.fact {
+            Fact::Window { what, closes_ms, .. } => Some((what.as_str(), *closes_ms)),
+            _ => None,
+        })
+        .collect();
+    let [(what, closes_ms)] = windows.as_slice() else {
+        panic!("one deletion can be undone, and two probes tell it once: {windows:?}");
+    };
+    let left_ms = closes_ms - drill.world.clock.now().utc_ms;
+    assert_eq!(*what, "the time in which Harbor can bring back vol-bookings");
+    assert!((47 * 3_600_000..48 * 3_600_000).contains(&left_ms), "{left_ms}");
     drill.clock.advance(MINUTE * 10);
     assert_eq!(
         state(&drill.truth(), "production", "photos"),

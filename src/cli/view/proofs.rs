@@ -2,7 +2,7 @@
 
 use comfy_table::{ContentArrangement, Table};
 
-use crate::cli::ui::{Tone, Ui, styled};
+use crate::cli::ui::{Tone, Ui, styled, wrap};
 use crate::evidence::escape;
 use crate::model::fact::{Fact, Proof};
 use crate::model::incident::{Incident, TargetState};
@@ -24,7 +24,10 @@ pub fn show(ui: &Ui, incident: &Incident) {
             let until = deadline
                 .map(|ms| format!(" until {}", crate::model::time::rfc3339(ms)))
                 .unwrap_or_default();
-            ui.tone(Tone::Warn, &format!("still dangerous{until}: {}", escape(&what)));
+            let words = format!("still dangerous{until}: {}", escape(&what));
+            for line in wrap(&words, ui.width) {
+                ui.tone(Tone::Warn, &line);
+            }
         }
     }
 }

@@ -31,6 +31,7 @@ impl Harbor {
             ("GET", ["v1", "tokens", id, "operations"]) => {
                 list(self.pending().filter(|o| o.token == *id).map(operation_json))
             }
+            ("GET", ["v1", "tokens", id, "undoable"]) => list(self.undoable(id)),
             ("DELETE", ["v1", "tokens", id, "operations"]) => self.cancel(now, &caller, id),
             ("GET", ["v1", "operations"]) => list(self.operations.iter().map(operation_json)),
             ("GET", ["v1", "volumes"]) => list(self.volumes.iter().map(volume_json)),
@@ -55,6 +56,20 @@ impl Harbor {
             .map(|(id, _)| id.clone())?;
         self.tokens.get_mut(&id)?.last_used_ms = Some(now.utc_ms);
         Some(id)
+    }
+
+    /// What was deleted with this token and can still be brought back.
+    fn undoable(&self, token: &str) -> impl Iterator<Item = Value> {
+        let done = self
+            .operations
+            .iter()
+            .filter(move |o| o.token == token && o.state == OperationState::Done);
+        done.filter_map(|operation| match self.volumes.get(&operation.target)?.state {
+            VolumeState::Deleted { undo_until_ms } => {
+                Some(json!({ "volume": operation.target, "undo_until": rfc3339(undo_until_ms) }))
+            }
+            VolumeState::Live | VolumeState::Purged => None,
+        })
     }
 
     fn may(&self, caller: &str, environment: &str) -> bool {

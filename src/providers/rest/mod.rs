@@ -3,6 +3,7 @@
 //! Adding a provider is one YAML file in `tables/` and one line in [`SHIPPED`]; a team adds its own
 //! under `providers:` in `access.yaml`. The format is explained at the top of `tables/vault-token.yaml`.
 
+mod closing;
 mod read;
 mod rule;
 mod send;
@@ -12,7 +13,7 @@ mod template;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::join3;
 use regex::Regex;
 use serde_json::{Map, Value};
 
@@ -386,9 +387,10 @@ impl Adapter for Rest {
                 facts.extend(dead.map(|refused| Fact::TriedNew { refused }));
                 facts
             };
-            let (mut facts, more) = join(record, tried).await;
-            facts.extend(more);
-            facts
+            let closing = self.closing(ctx, vars);
+            let (record, tried, closing) = join3(record, tried, closing).await;
+            // The words of proof last: the newest fact is what a screen shows first.
+            [closing, record, tried].concat()
         })
     }
 

@@ -7,7 +7,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::rule::Rule;
-use super::table::{Act, As, Call, Login, Look, Need, Sessions, Table};
+use super::table::{Act, As, Call, Closing, Login, Look, Need, Sessions, Table};
 use crate::model::yaml::{self, Fields, Mistakes, Node};
 
 /// Requests under way to one host at once, unless the table says less.
@@ -65,6 +65,11 @@ pub(super) fn table(name: Option<&str>, node: &Node, mistakes: &Mistakes) -> Opt
         .collect();
     let cut = acts(fields.need("cut", "write the calls that cut"), "cut", mistakes);
     let sessions = fields.take("sessions").and_then(|n| sessions(n, mistakes));
+    let closing = fields
+        .take("closing")
+        .map(|n| yaml::items(n, "closing", mistakes));
+    let closing = closing.unwrap_or_default();
+    let closing = closing.iter().filter_map(|n| closes(n, mistakes)).collect();
     let lookup = fields.take("lookup").and_then(|n| look(n, "`lookup`", mistakes));
     let usage = fields.take("use").and_then(|n| look(n, "`use`", mistakes));
     if lookup.is_none() && usage.is_none() {
@@ -104,6 +109,7 @@ pub(super) fn table(name: Option<&str>, node: &Node, mistakes: &Mistakes) -> Opt
         keep,
         cut,
         sessions,
+        closing,
         lookup,
         usage,
         restore,
@@ -255,6 +261,43 @@ fn sessions(node: &Node, mistakes: &Mistakes) -> Option<Sessions> {
         id,
         none,
         end,
+    })
+}
+
+fn closes(node: &Node, mistakes: &Mistakes) -> Option<Closing> {
+    let mut fields = Fields::of(node, "an entry of `closing`", mistakes)?;
+    let list = fields
+        .need("list", "write the request that lists what can still be held")
+        .and_then(|n| call(n, mistakes));
+    let items = needed(
+        &mut fields,
+        "items",
+        "write a JSON pointer to the list, as in `items: /items`",
+    );
+    let name = needed(
+        &mut fields,
+        "name",
+        "write a JSON pointer to the item's name, as in `name: /id`",
+    );
+    let closes = needed(
+        &mut fields,
+        "closes",
+        "write a JSON pointer to the deadline, as in `closes: /undo_until`",
+    );
+    let what = needed(&mut fields, "what", "say what closes; the item's name follows");
+    let hold = needed(
+        &mut fields,
+        "hold",
+        "write what holds it open; the item's name follows",
+    );
+    fields.finish();
+    Some(Closing {
+        list: list?,
+        items: items?,
+        name: name?,
+        closes: closes?,
+        what: what?,
+        hold: hold?,
     })
 }
 

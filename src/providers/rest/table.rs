@@ -100,6 +100,23 @@ pub(super) struct Sessions {
     pub end: Option<Act>,
 }
 
+/// A door at the provider that closes by itself, such as the time in which a deletion can be undone.
+#[derive(Debug)]
+pub(super) struct Closing {
+    /// Lists what can still be held.
+    pub list: Call,
+    /// JSON pointer to the list in the answer.
+    pub items: String,
+    /// JSON pointer from an item to its name.
+    pub name: String,
+    /// JSON pointer from an item to its deadline, RFC 3339. An item without one closes nothing.
+    pub closes: String,
+    /// What closes; the name follows.
+    pub what: String,
+    /// What holds it open, or uses it in time; the name follows.
+    pub hold: String,
+}
+
 /// A provider.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -139,6 +156,8 @@ pub(super) struct Table {
     pub cut: Vec<Act>,
     /// What lives on beside it.
     pub sessions: Option<Sessions>,
+    /// Doors that close, listed with each probe.
+    pub closing: Vec<Closing>,
     /// Reads the provider's record.
     pub lookup: Option<Look>,
     /// Tries the agent's secret.
@@ -175,7 +194,8 @@ impl Table {
             .chain(&self.usage)
             .chain(&self.armed)
             .map(|l| &l.call);
-        acts.chain(lists).chain(ends).chain(looks)
+        let closing = self.closing.iter().map(|c| &c.list);
+        acts.chain(lists).chain(ends).chain(looks).chain(closing)
     }
 }
 
