@@ -80,6 +80,10 @@ impl From<EngineError> for CliError {
             EngineError::OutOfOrder(why) => CliError::new(Exit::Refused, why)
                 .stands("nothing was changed")
                 .hint("`incident status` says what comes next"),
+            EngineError::OtherRecord { .. } => {
+                CliError::new(Exit::Broken, message).hint("Put the folder back under its own name")
+            }
+            EngineError::OtherWorld(_) => CliError::new(Exit::Usage, message),
             EngineError::PinChanged { .. } => CliError::new(Exit::Broken, message)
                 .hint("Put the file back as it was, or open a new incident; stop works all the same"),
             EngineError::NoIncident => CliError::new(Exit::Usage, message)

@@ -146,6 +146,7 @@ impl Engine<'_> {
             });
         };
         let words = self.scrubbed(words);
+        self.picture_before(act, Some(&words))?;
         let seq = self.begin(act, Some(&words))?;
         let why = format!("{}: {words}", what.lines().next().unwrap_or("by hand"));
         let ended = ActEnded {
@@ -183,9 +184,6 @@ impl Engine<'_> {
         let identity = self.world.host.identity();
         let now = self.world.clock.now();
         let why_scrubbed = why.map(|w| self.scrubbed(w));
-        if self.recorder.borrow().spooled_to().is_some() {
-            return Err(EngineError::NotDurable);
-        }
         self.with_case(|case| case.write_once(Folder::Signoffs, &act_file(&digest), &bytes))?;
         let decide = |incident: Option<&Incident>| {
             let incident = incident.ok_or(EngineError::NoIncident)?;

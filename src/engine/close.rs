@@ -29,8 +29,8 @@ pub enum CloseBlock {
     /// A request waits for answers.
     #[error("request {0} still waits for signatures")]
     Request(u64),
-    /// The sweep never ended.
-    #[error("the stop sweep did not end")]
+    /// The sweep never ended, or never began: nothing seen proves nothing.
+    #[error("the stop sweep was not run to its end")]
     Sweep,
 }
 
@@ -50,7 +50,7 @@ impl Engine<'_> {
     pub fn close_blocks(&self) -> Result<Vec<CloseBlock>, EngineError> {
         let incident = self.incident()?;
         let mut blocks = Vec::new();
-        if incident.stop.is_open() {
+        if incident.stop.started_us.is_none() || incident.stop.is_open() {
             blocks.push(CloseBlock::Sweep);
         }
         for unproved in unproved(&incident) {

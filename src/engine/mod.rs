@@ -139,6 +139,17 @@ pub enum EngineError {
         /// Its name.
         file: &'static str,
     },
+    /// The folder of a case holds the record of another.
+    #[error("the folder of {asked} holds the record of {found}")]
+    OtherRecord {
+        /// The case that was asked for.
+        asked: IncidentId,
+        /// What its record says it is.
+        found: IncidentId,
+    },
+    /// A drill where the real world is meant, or the other way round.
+    #[error("{0} belongs to the other world: a drill and an incident never continue each other")]
+    OtherWorld(IncidentId),
     /// A file of the responder cannot be read.
     #[error("cannot read {path}: {why}")]
     File {
@@ -263,6 +274,15 @@ impl<'w> Desk<'w> {
         }
         recorder.catch_up()?;
         let incident = recorder.incident().ok_or(EngineError::NoIncident)?;
+        if incident.id() != id {
+            return Err(EngineError::OtherRecord {
+                asked: id.clone(),
+                found: incident.id().clone(),
+            });
+        }
+        if incident.opened.drill != (self.world.kind == WorldKind::Drill) {
+            return Err(EngineError::OtherWorld(id.clone()));
+        }
         let mut written = Written::default();
         for pin in [Pin::Runbook, Pin::Access, Pin::AllowedSigners] {
             let name = pin.file_name();

@@ -51,6 +51,8 @@ pub struct Recorder<'w> {
 
 /// How long another terminal may hold the record before we give up, in milliseconds.
 const LOCK_WAIT_MS: u32 = 3_000;
+/// The same while something is being cut: then the record goes on elsewhere.
+const STOP_LOCK_WAIT_MS: u32 = 250;
 
 impl<'w> Recorder<'w> {
     /// A recorder over a case; `None` where no folder could be made. `spool_folders` take over then.
@@ -118,34 +120,57 @@ impl<'w> Recorder<'w> {
         let Some(case) = self.case.clone() else {
             return Ok(());
         };
-        self.locked(&case, |this, locked| this.read(locked))
+        self.locked(&case, LOCK_WAIT_MS, |this, locked| this.read(locked))
     }
 
     /// Writes one event.
     pub fn record(&mut self, event: impl Into<Event>) -> Result<u64, EngineError> {
-        let event = event.into();
-        self.decide(move |_| Ok((vec![event], ())))
-            .map(|(seqs, ())| seqs.first().copied().unwrap_or(0))
+        self.record_all(vec![event.into()])
+            .map(|seqs| seqs.first().copied().unwrap_or(0))
     }
 
-    /// Writes a group of events with one sync.
+    /// Writes a group of events with one sync; in a spool where the case folder cannot be written.
     pub fn record_all(&mut self, events: Vec<Event>) -> Result<Vec<u64>, EngineError> {
-        self.decide(move |_| Ok((events, ()))).map(|(seqs, ())| seqs)
+        let unwritable = |e: &StoreError| e.is_unwritable();
+        self.record_or_spool(events, LOCK_WAIT_MS, unwritable)
+    }
+
+    /// Writes what stop has to say: whatever is wrong with the case, the record goes on and stop with it.
+    pub fn record_at_once(&mut self, events: Vec<Event>) -> Result<Vec<u64>, EngineError> {
+        self.record_or_spool(events, STOP_LOCK_WAIT_MS, |_| true)
+    }
+
+    fn record_or_spool(
+        &mut self,
+        events: Vec<Event>,
+        wait_ms: u32,
+        spools: impl Fn(&StoreError) -> bool,
+    ) -> Result<Vec<u64>, EngineError> {
+        if let (Some(case), None) = (self.case.clone(), &self.spool) {
+            match self.locked(&case, wait_ms, |this, locked| {
+                this.read(locked)?;
+                this.append(locked, &events)
+            }) {
+                Ok((ts, appended)) => return self.believe(&ts, events, &appended),
+                Err(EngineError::Store(e)) if spools(&e) => self.begin_spool(&e),
+                Err(e) => return Err(e),
+            }
+        }
+        self.write_spooled(events)
     }
 
     /// Decides on the newest state and writes what was decided, with nobody in between.
+    ///
+    /// Never in a spool: what is decided here lets an act begin, and without a durable line there is none.
     pub fn decide<T>(
         &mut self,
         decide: impl FnOnce(Option<&Incident>) -> Result<(Vec<Event>, T), EngineError>,
     ) -> Result<(Vec<u64>, T), EngineError> {
         let case = match &self.case {
             Some(case) if self.spool.is_none() => Rc::clone(case),
-            _ => {
-                let (events, value) = decide(self.incident.as_ref())?;
-                return Ok((self.write_spooled(events)?, value));
-            }
+            _ => return Err(EngineError::NotDurable),
         };
-        self.locked(&case, |this, locked| {
+        self.locked(&case, LOCK_WAIT_MS, |this, locked| {
             this.read(locked)?;
             let (events, value) = decide(this.incident.as_ref())?;
             Ok((this.write(locked, events)?, value))
@@ -155,13 +180,14 @@ impl<'w> Recorder<'w> {
     fn locked<T>(
         &mut self,
         case: &Case,
+        wait_ms: u32,
         run: impl FnOnce(&mut Self, &mut Locked<'_>) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         const PAUSE_MS: u32 = 5;
         let world = self.world;
         let mut locked = case.lock(|tries| {
             world.clock.pause(Duration::from_millis(PAUSE_MS.into()));
-            tries < LOCK_WAIT_MS / PAUSE_MS
+            tries < wait_ms / PAUSE_MS
         })?;
         run(self, &mut locked)
     }
@@ -191,17 +217,21 @@ impl<'w> Recorder<'w> {
     }
 
     fn write(&mut self, locked: &mut Locked<'_>, events: Vec<Event>) -> Result<Vec<u64>, EngineError> {
+        let (ts, appended) = self.append(locked, &events)?;
+        self.believe(&ts, events, &appended)
+    }
+
+    /// Puts events on disk, at this time; they are not folded yet.
+    fn append(
+        &self,
+        locked: &mut Locked<'_>,
+        events: &[Event],
+    ) -> Result<(String, Vec<Appended>), EngineError> {
         let ts = self.now().rfc3339();
-        self.rehearse(&ts, &events)?;
+        self.rehearse(&ts, events)?;
         let drafts = events.iter().map(|e| self.draft(&ts, e)).collect();
-        match locked.append_group(drafts) {
-            Ok(appended) => self.believe(&ts, events, &appended),
-            Err(e) if e.is_unwritable() => {
-                self.begin_spool(&e);
-                self.write_spooled(events)
-            }
-            Err(e) => Err(e.into()),
-        }
+        let appended = locked.append_group(drafts)?;
+        Ok((ts, appended))
     }
 
     /// Folds on a copy first: what cannot follow never reaches the disk.
@@ -335,7 +365,7 @@ impl<'w> Recorder<'w> {
             return Ok(0);
         };
         let folders = self.spool_folders.clone();
-        let outcome = self.locked(&case, |this, locked| {
+        self.locked(&case, LOCK_WAIT_MS, |this, locked| {
             this.read(locked)?;
             let mut taken = 0;
             for folder in Spool::find(case.id(), &folders) {
@@ -344,14 +374,13 @@ impl<'w> Recorder<'w> {
                 let who = this.who.clone();
                 taken += locked.absorb(&spool, &ts, &who)?.records;
             }
+            if taken > 0 {
+                // The store wrote what was absorbed by itself: fold the record again from its start.
+                let folded = fold_case(&case)?;
+                (this.incident, this.hashes) = folded.map_or((None, Vec::new()), |(i, h)| (Some(i), h));
+            }
             Ok(taken)
-        });
-        if outcome.as_ref().is_ok_and(|n| *n > 0) {
-            // What was absorbed is folded by reading the record again from its start.
-            self.incident = None;
-            self.hashes.clear();
-        }
-        outcome
+        })
     }
 }
 

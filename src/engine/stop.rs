@@ -134,11 +134,12 @@ impl<'w> Engine<'w> {
     ) -> Result<StopReport, EngineError> {
         let start = self.world.clock.now().mono_us;
         let problems = problems.iter().map(|p| self.scrubbed(p)).collect();
-        self.record(StopStarted {
+        let started = StopStarted {
             mono_us: start,
             targets: aims.clone(),
             problems,
-        })?;
+        };
+        self.recorder.borrow_mut().record_at_once(vec![started.into()])?;
         let incident = self.incident()?;
         let kept = Kept {
             engine: self,
@@ -159,11 +160,12 @@ impl<'w> Engine<'w> {
         sweep.commit()?;
         let end = self.world.clock.now().mono_us;
         let first_cut_us = sweep.first_cut_us.get();
-        self.record(StopEnded {
+        let ended = StopEnded {
             mono_us: end,
             first_cut_us,
             interrupted,
-        })?;
+        };
+        self.recorder.borrow_mut().record_at_once(vec![ended.into()])?;
         Ok(StopReport {
             targets: aims.len(),
             first_cut_ms: first_cut_us.map(|at| at.saturating_sub(start) / 1000),
@@ -260,7 +262,7 @@ impl<'w> Sweep<'_, 'w> {
             return Ok(());
         }
         let events = facts.iter().cloned().map(Event::from).collect();
-        let written = self.engine.recorder.borrow_mut().record_all(events);
+        let written = self.engine.recorder.borrow_mut().record_at_once(events);
         if written.is_err() {
             // Keep them for the next try, before what came since.
             let mut queue = self.facts.borrow_mut();

@@ -282,12 +282,13 @@ impl Incident {
     }
 }
 
-/// A closed incident still takes bundles, notes, and the countersignature of what was left open.
+/// A closed incident still takes bundles, words, and what was done elsewhere, which is never refused.
 fn allowed_after_close(event: &Event) -> bool {
     matches!(
         event,
         Event::BundleSealed(_)
             | Event::NoteAdded(_)
+            | Event::DidElsewhere(_)
             | Event::JournalRecovered(_)
             | Event::JournalContinued(_)
             | Event::SpoolAbsorbed(_)
