@@ -22,23 +22,21 @@ pub fn show_live(engine: &Engine<'_>) {
     let start = engine.world().clock.now().mono_us;
     engine.listen(Box::new(move |told| {
         let Event::StopFacts(e) = told.event else { return };
-        let ui = Ui {
-            json: false,
-            width: 100,
-        };
+        let ui = Ui::new(false);
         for observed in &e.facts {
             let Some(words) = proofs::words(&observed.fact) else {
                 continue;
             };
             let ms = observed.at_us.saturating_sub(start) / 1000;
-            let row = format!(
-                "  {:>8}  {:<18} {:<9} {}",
-                crate::model::time::span(ms),
-                e.target,
-                e.phase,
-                escape(&words)
-            );
-            ui.aside(&styled(Tone::Dim, &row));
+            let head = format!("  {:>8}  {:<18} ", crate::model::time::span(ms), e.target);
+            let text = format!("{}: {}", e.phase, escape(&words));
+            for (n, line) in super::ui::wrap(&text, ui.width.saturating_sub(31))
+                .iter()
+                .enumerate()
+            {
+                let head = if n == 0 { head.as_str() } else { "" };
+                ui.aside(&styled(Tone::Dim, &format!("{head:<31}{line}")));
+            }
         }
     }));
 }
@@ -102,7 +100,7 @@ pub fn walk_beside(
             continue;
         }
         if !prompt.attended() && needs_a_person(&next) {
-            ui.line("");
+            truth(ui, engine)?;
             ui.line(&missing(&next));
             return Ok(standing(engine)?.worst(Exit::Waiting));
         }
@@ -111,7 +109,9 @@ pub fn walk_beside(
                 CliError::new(Exit::Interrupted, "interrupted").hint("`incident resume` goes on here")
             );
         }
-        truth(ui, engine)?;
+        if needs_a_person(&next) || matches!(next, Next::Stop) {
+            truth(ui, engine)?;
+        }
         match step(ui, prompt, engine, next) {
             Ok(Some(exit)) => return Ok(exit),
             Ok(None) => {}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Engine, EngineError};
 use crate::local::{cron, systemd, tree};
 use crate::model::event::Aim;
-use crate::model::grant::{Target, Tree};
+use crate::model::grant::{Target, Tree, TriggerKind};
 
 /// What would be stopped, and what could not be looked at.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -135,9 +135,23 @@ fn same(a: &Target, b: &Target) -> bool {
         (Target::Grant(a), Target::Grant(b)) => {
             a.provider == b.provider && a.with == b.with && !a.with.is_empty()
         }
-        (Target::Trigger(a), Target::Trigger(b)) => a.kind == b.kind,
+        (Target::Trigger(a), Target::Trigger(b)) => same_trigger(&a.kind, &b.kind),
         (Target::Tree(a), Target::Tree(b)) => a.rule == b.rule,
         _ => false,
+    }
+}
+
+/// True where two rules mean the same lines: one text holds the other, in one table.
+fn same_trigger(a: &TriggerKind, b: &TriggerKind) -> bool {
+    let overlap = |a: &str, b: &str| a.contains(b) || b.contains(a);
+    match (a, b) {
+        (TriggerKind::CronFile { path: p, contains: x }, TriggerKind::CronFile { path: q, contains: y }) => {
+            p == q && overlap(x, y)
+        }
+        (TriggerKind::Cron { user: u, contains: x }, TriggerKind::Cron { user: v, contains: y }) => {
+            u == v && overlap(x, y)
+        }
+        (a, b) => a == b,
     }
 }
 
@@ -167,7 +181,6 @@ fn tree_words(found: &tree::FoundTree) -> String {
 }
 
 fn words_of(target: &Target) -> String {
-    use crate::model::grant::TriggerKind;
     match target {
         Target::Grant(g) => {
             let with: Vec<String> = g.with.iter().map(|(k, v)| format!("{k} {v}")).collect();

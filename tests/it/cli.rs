@@ -142,11 +142,10 @@ fn on_day_0_start_proves_nothing_and_says_so() {
     INC-…-k7qf · stop · 0 s · nothing stopped yet · next: access nobody listed: unk…
     Stop took 0 s; there was nothing to cut.
      unknown  access nobody listed  nothing can prove that there is none
-
-    INC-…-k7qf · stop · 0 s · no target seen · next: access nobody listed: unknown
     — assess — look, change nothing; a repair now would destroy the picture of what happened
     Paste into the chat: INC-20261122-0314-k7qf record 3 head 0123-4567
 
+    INC-…-k7qf · assess · 0 s · no target seen · next: access nobody listed: unknown
     A question waits: Which services are up, degraded, down? Look at the status page and from outside; paste what you see.
       next: incident answer services "…"
     [exit 4]
@@ -191,14 +190,11 @@ fn single_commands_walk_as_far_as_the_walk_does() {
     INC-…-k7qf · stop · 0 s · nothing stopped yet · next: access nobody listed: unk…
     Stop took 0 s; there was nothing to cut.
      unknown  access nobody listed  nothing can prove that there is none
-
-    INC-…-k7qf · stop · 0 s · no target seen · next: access nobody listed: unknown
     — assess — look, change nothing; a repair now would destroy the picture of what happened
     Paste into the chat: INC-20261122-0314-k7qf record 3 head 0123-4567
-
-    INC-…-k7qf · assess · 0 s · no target seen · next: access nobody listed: unknown
     captured 0004-log: 3 of 3 whole, 509 bytes, 0 secrets taken out
 
+    INC-…-k7qf · assess · 0 s · no target seen · next: access nobody listed: unknown
     A question waits: What is broken?
       next: incident answer damage "…"
     [exit 4]
@@ -276,8 +272,10 @@ fn single_commands_walk_as_far_as_the_walk_does() {
     "#);
     assert_snapshot!(desk.incident(&["escalate", "swap"]), @r#"
     [stderr]
-    Error: no signers are configured: at and outside the boundary stay blocked. Beforehand, put an `allowed_signers` file and `people:` beside the runbook (`incident init` writes both)
-    [exit 1]
+    Error: no signers are configured: at and outside the boundary stay blocked
+      next: Beforehand, `incident init` writes the roster: allowed_signers, and `people:` in the runbook
+      next: Today, what is done by hand elsewhere is recorded with `incident did "…"`
+    [exit 5]
     "#);
     assert_snapshot!(desk.incident(&["do", "--", "sleep", "0"]), @r#"
     [stdout]
@@ -761,6 +759,8 @@ fn a_closed_incident_still_tells_and_takes_no_act() {
     assert_snapshot!(desk.incident(&["close", "handed over"]), @r#"
     [stdout]
     The incident is closed.
+      not proved: access that nobody listed: unknown
+      not proved: recovery: not proved
       next: incident bundle -o FILE, incident report
     [exit 4]
     "#);

@@ -172,7 +172,6 @@ pub fn close(app: &App, args: &CloseArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
     engine.close(&args.words)?;
     app.ui.tone(Tone::Good, "The incident is closed.");
-    app.ui.line("  next: incident bundle -o FILE, incident report");
     let incident = engine.incident()?;
     for unproved in &incident.closed_unproved {
         app.ui.tone(
@@ -180,5 +179,6 @@ pub fn close(app: &App, args: &CloseArgs) -> Result<Exit, CliError> {
             &format!("  not proved: {}", crate::evidence::escape(unproved)),
         );
     }
+    app.ui.line("  next: incident bundle -o FILE, incident report");
     Ok(app.finish(&engine, walk::standing(&engine)?))
 }

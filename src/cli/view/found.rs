@@ -30,14 +30,10 @@ pub fn show(ui: &Ui, found: &Found) {
             Target::Grant(g) if g.shared == Shared::Responder => "; you use it too: cut last",
             _ => "",
         };
-        ui.line(&format!(
-            "  {kind:<10} {}  {}{shared}  ({})",
-            aim.target.id(),
-            escape(words),
-            aim.found_by
-        ));
+        let line = format!("{}: {}{shared}", aim.target.id(), escape(words));
+        ui.hanging(Tone::Plain, &format!("  {kind:<10} "), &line);
     }
     for problem in &found.problems {
-        ui.tone(Tone::Warn, &format!("  not used: {}", escape(problem)));
+        ui.hanging(Tone::Warn, "  not used: ", &escape(problem));
     }
 }

@@ -38,25 +38,34 @@ pub fn table(ui: &Ui, incident: &Incident) {
     table.load_style(comfy_table::presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(u16::try_from(ui.width).unwrap_or(100));
+    let mut rows: Vec<(Tone, &str)> = Vec::new();
     for (id, target) in incident.targets() {
         let proof = target.proof();
         let answered = match &target.answered {
             Some((who, words)) => format!("; {} answers for it: {}", escape(who), escape(words)),
             None => String::new(),
         };
+        rows.push((tone(proof), proof.word()));
         table.add_row([
-            styled(tone(proof), proof.word()),
+            proof.word().to_owned(),
             escape(id.as_str()),
             format!("{}{answered}", escape(&because(target))),
         ]);
     }
+    rows.push((Tone::Warn, "unknown"));
     table.add_row([
-        styled(Tone::Warn, "unknown"),
-        "access nobody listed".into(),
-        "nothing can prove that there is none".into(),
+        "unknown",
+        "access nobody listed",
+        "nothing can prove that there is none",
     ]);
+    // Colour comes after the columns are measured: a table would count its codes as letters.
+    let mut rows = rows.into_iter().peekable();
     for line in table.to_string().lines() {
-        ui.line(line.trim_end());
+        let line = line.trim_end();
+        let coloured = rows
+            .next_if(|(_, word)| line.strip_prefix(' ').is_some_and(|rest| rest.starts_with(word)))
+            .map(|(tone, word)| line.replacen(word, &styled(tone, word), 1));
+        ui.line(coloured.as_deref().unwrap_or(line));
     }
 }
 
