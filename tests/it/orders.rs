@@ -351,7 +351,7 @@ fn the_agent_is_stopped_and_the_orders_are_back() {
     assert!(said.contains(counts.trim()), "{said}");
     jail.incident("close 'restored from the backup of 02:00'", 4);
     jail.incident("answer tree:claude-code 'it ran nowhere but in this jail'", 0);
-    jail.incident("close 'restored from the backup of 02:00'", 4);
+    jail.incident("close 'restored from the backup of 02:00'", 0);
 
     // Dead, and dead still when cron has run again.
     wait_for("the next minute of cron", || {
