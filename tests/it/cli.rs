@@ -762,6 +762,8 @@ fn a_closed_incident_still_tells_and_takes_no_act() {
       not proved: access that nobody listed: unknown
       not proved: recovery: not proved
       next: incident bundle -o FILE, incident report
+      not proved: access that nobody listed: unknown
+      not proved: recovery: not proved
     [exit 4]
     "#);
     assert_snapshot!(desk.incident(&["status"]), @r#"
