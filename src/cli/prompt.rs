@@ -46,6 +46,36 @@ fn interrupted(e: dialoguer::Error) -> CliError {
     }
 }
 
+/// Puts no colon behind a question mark or a full stop.
+struct Plain;
+
+impl dialoguer::theme::Theme for Plain {
+    fn format_select_prompt(&self, f: &mut dyn std::fmt::Write, prompt: &str) -> std::fmt::Result {
+        f.write_str(prompt)
+    }
+
+    fn format_select_prompt_selection(
+        &self,
+        f: &mut dyn std::fmt::Write,
+        prompt: &str,
+        sel: &str,
+    ) -> std::fmt::Result {
+        write!(f, "{prompt} {sel}")
+    }
+}
+
+/// A question that would leave no room to answer beside it is shown above; what is left to prompt with.
+fn shortened(question: &str) -> String {
+    const ROOM: usize = 24;
+    let ui = super::ui::Ui::new(false);
+    let asked = console::measure_text_width(question);
+    if asked + ROOM <= ui.width {
+        return question.to_owned();
+    }
+    ui.hanging_aside(super::ui::Tone::Plain, "", question);
+    "Answer".to_owned()
+}
+
 impl Prompter for Terminal {
     fn attended(&self) -> bool {
         true
@@ -60,14 +90,14 @@ impl Prompter for Terminal {
 
     fn line(&mut self, question: &str, _flag: &str) -> Result<String, CliError> {
         dialoguer::Input::<String>::new()
-            .with_prompt(question)
+            .with_prompt(shortened(question))
             .allow_empty(true)
             .interact_text()
             .map_err(interrupted)
     }
 
     fn select(&mut self, question: &str, choices: &[String], _flag: &str) -> Result<usize, CliError> {
-        dialoguer::Select::new()
+        dialoguer::Select::with_theme(&Plain)
             .with_prompt(question)
             .items(choices)
             .default(0)

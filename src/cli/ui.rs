@@ -99,13 +99,26 @@ impl Ui {
 
     /// Long text behind a heading, wrapped at words; every further line begins under the text.
     pub fn hanging(&self, tone: Tone, head: &str, text: &str) {
-        let indent = console::measure_text_width(head);
-        for (n, line) in wrap(text, self.width.saturating_sub(indent)).iter().enumerate() {
-            match n {
-                0 => self.tone(tone, &format!("{head}{line}")),
-                _ => self.tone(tone, &format!("{:indent$}{line}", "")),
-            }
+        for line in self.hung(head, text) {
+            self.tone(tone, &line);
         }
+    }
+
+    /// The same, beside the answer.
+    pub fn hanging_aside(&self, tone: Tone, head: &str, text: &str) {
+        for line in self.hung(head, text) {
+            self.aside(&styled(tone, &line));
+        }
+    }
+
+    fn hung(&self, head: &str, text: &str) -> Vec<String> {
+        let indent = console::measure_text_width(head);
+        let lines = wrap(text, self.width.saturating_sub(indent));
+        let hung = lines.iter().enumerate().map(|(n, line)| match n {
+            0 => format!("{head}{line}"),
+            _ => format!("{:indent$}{line}", ""),
+        });
+        hung.collect()
     }
 
     /// An error: what happened, why, what stands, what to do next.

@@ -15,28 +15,22 @@ use crate::model::act::{Act, Stage, Undo};
 use crate::model::event::{Event, ItemStatus, Outcome};
 use crate::model::ids::StepId;
 use crate::model::incident::StepState;
+use crate::report::words::count;
 use crate::world::WorldKind;
 
 /// Lets the person see facts as they are recorded.
 pub fn show_live(engine: &Engine<'_>) {
     let start = engine.world().clock.now().mono_us;
+    let ui = Ui::new(false);
     engine.listen(Box::new(move |told| {
         let Event::StopFacts(e) = told.event else { return };
-        let ui = Ui::new(false);
         for observed in &e.facts {
             let Some(words) = proofs::words(&observed.fact) else {
                 continue;
             };
             let ms = observed.at_us.saturating_sub(start) / 1000;
             let head = format!("  {:>8}  {:<18} ", crate::model::time::span(ms), e.target);
-            let text = format!("{}: {}", e.phase, escape(&words));
-            for (n, line) in super::ui::wrap(&text, ui.width.saturating_sub(31))
-                .iter()
-                .enumerate()
-            {
-                let head = if n == 0 { head.as_str() } else { "" };
-                ui.aside(&styled(Tone::Dim, &format!("{head:<31}{line}")));
-            }
+            ui.hanging_aside(Tone::Dim, &head, &format!("{}: {}", e.phase, escape(&words)));
         }
     }));
 }
@@ -349,8 +343,9 @@ fn seal(ui: &Ui, prompt: &mut dyn Prompter, engine: &Engine<'_>) -> Result<Optio
     let incident = engine.incident()?;
     let holes = incident.holes().len();
     ui.line(&format!(
-        "{} captures, {holes} holes. Later looks are addenda; the baseline stays as it is.",
-        incident.captures.len()
+        "{}, {}. Later looks are addenda; the baseline stays as it is.",
+        count(incident.captures.len(), "capture"),
+        count(holes, "hole")
     ));
     if !prompt.confirm("Seal the baseline now?", "incident seal")? {
         return leave(engine);

@@ -291,7 +291,7 @@ fn single_commands_walk_as_far_as_the_walk_does() {
     INC-…-k7qf · contain · 0 s · no target seen · next: access nobody listed: unkno…
     INC-20261122-0314-k7qf: the agent dropped a table
 
-    Proved
+    Proofs
      unknown  access nobody listed  nothing can prove that there is none
 
     Still dangerous
@@ -762,8 +762,6 @@ fn a_closed_incident_still_tells_and_takes_no_act() {
       not proved: access that nobody listed: unknown
       not proved: recovery: not proved
       next: incident bundle -o FILE, incident report
-      not proved: access that nobody listed: unknown
-      not proved: recovery: not proved
     [exit 4]
     "#);
     assert_snapshot!(desk.incident(&["status"]), @r#"
@@ -771,7 +769,7 @@ fn a_closed_incident_still_tells_and_takes_no_act() {
     INC-…-k7qf · closed · 0 s · no target seen · next: access nobody listed: unknown
     INC-20261122-0314-k7qf: an AI agent has broken something
 
-    Proved
+    Proofs
      unknown  access nobody listed  nothing can prove that there is none
 
     Still dangerous

@@ -199,6 +199,52 @@ fn two_terminals_cannot_run_one_act_twice() {
     first.wait().unwrap();
 }
 
+/// What is written about the agent of this shop.
+const ACCESS: &str = "version: 1
+agents:
+  - {name: shop-agent, host: local, processes: {env: [SHOP_AGENT=1]}}
+";
+
+#[test]
+fn watch_says_that_an_agent_is_back_and_cuts_nothing() {
+    let Some(desk) = prepared() else { return };
+    desk.file("incident/access.yaml", ACCESS);
+    let stopped = desk.incident(&["stop"]);
+    assert!(stopped.contains("not-seen-here  tree:shop-agent"), "{stopped}");
+    let mut command = desk.jailed("sh");
+    command.args([
+        "-c",
+        "\"$0\" watch --every 200ms --for 4s & sleep 1; SHOP_AGENT=1 setsid sleep 30 & \
+         wait %1; ended=$?; kill -0 $! && echo it is alive; exit $ended",
+        crate::support::desk::PROGRAM,
+    ]);
+    let said = desk.told(&command.stdin(std::process::Stdio::null()).output().unwrap());
+    assert!(
+        said.contains("tree:shop-agent: was not-seen-here, now still-live; 1 found alive"),
+        "{said}"
+    );
+    assert!(
+        said.contains("it is alive") && said.ends_with("[exit 4]"),
+        "{said}"
+    );
+    assert_eq!(
+        said.matches("still-live").count(),
+        1,
+        "only changes are shown: {said}"
+    );
+}
+
+#[test]
+fn ctrl_c_ends_a_watch_with_130() {
+    let Some(desk) = prepared() else { return };
+    desk.file("incident/access.yaml", ACCESS);
+    desk.run(&["stop"]);
+    let mut p = desk.terminal("watch --every 1s");
+    p.exp_string("Ctrl-C ends it").unwrap();
+    p.send_control('c').unwrap();
+    assert!(ended(&mut p, 130).contains("Nobody watches any more"));
+}
+
 #[test]
 fn eighty_columns_are_enough() {
     let Some(desk) = in_contain() else { return };

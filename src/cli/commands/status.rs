@@ -97,7 +97,7 @@ fn show(app: &App, incident: &Incident, now: Moment) {
     ui.tone(Tone::Head, &truth::line(incident, now));
     ui.line(&format!("{}: {}", incident.id(), escape(&incident.opened.title)));
     ui.line("");
-    ui.tone(Tone::Head, "Proved");
+    ui.tone(Tone::Head, "Proofs");
     proofs::table(ui, incident);
     ui.line("");
     danger::show(ui, &still_dangerous(incident, now));

@@ -1,7 +1,5 @@
 //! What was cut and by what proof, most dangerous first.
 
-use comfy_table::{ContentArrangement, Table};
-
 use crate::cli::ui::{Tone, Ui, styled, wrap};
 use crate::evidence::escape;
 use crate::model::fact::{Fact, Proof};
@@ -34,38 +32,27 @@ pub fn show(ui: &Ui, incident: &Incident) {
 
 /// The table of targets, and the row that is always there.
 pub fn table(ui: &Ui, incident: &Incident) {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(u16::try_from(ui.width).unwrap_or(100));
-    let mut rows: Vec<(Tone, &str)> = Vec::new();
+    let mut rows: Vec<(Tone, &str, String, String)> = Vec::new();
     for (id, target) in incident.targets() {
         let proof = target.proof();
         let answered = match &target.answered {
             Some((who, words)) => format!("; {} answers for it: {}", escape(who), escape(words)),
             None => String::new(),
         };
-        rows.push((tone(proof), proof.word()));
-        table.add_row([
-            proof.word().to_owned(),
-            escape(id.as_str()),
-            format!("{}{answered}", escape(&because(target))),
-        ]);
+        let because = format!("{}{answered}", escape(&because(target)));
+        rows.push((tone(proof), proof.word(), escape(id.as_str()), because));
     }
-    rows.push((Tone::Warn, "unknown"));
-    table.add_row([
-        "unknown",
-        "access nobody listed",
-        "nothing can prove that there is none",
-    ]);
-    // Colour comes after the columns are measured: a table would count its codes as letters.
-    let mut rows = rows.into_iter().peekable();
-    for line in table.to_string().lines() {
-        let line = line.trim_end();
-        let coloured = rows
-            .next_if(|(_, word)| line.strip_prefix(' ').is_some_and(|rest| rest.starts_with(word)))
-            .map(|(tone, word)| line.replacen(word, &styled(tone, word), 1));
-        ui.line(coloured.as_deref().unwrap_or(line));
+    let nobody = "nothing can prove that there is none".to_owned();
+    rows.push((Tone::Warn, "unknown", "access nobody listed".to_owned(), nobody));
+    // A very long name only moves its own row.
+    let widest = |n: usize, most: usize, width: usize| if n > most { width } else { width.max(n) };
+    let words = rows.iter().map(|r| r.1.len()).max().unwrap_or(0);
+    let names = rows
+        .iter()
+        .fold(0, |width, r| widest(r.2.chars().count(), 28, width));
+    for (tone, word, name, because) in rows {
+        let head = format!(" {}  {name:<names$}  ", styled(tone, &format!("{word:<words$}")));
+        ui.hanging(Tone::Plain, &head, &because);
     }
 }
 
