@@ -13,7 +13,7 @@ const SIGNOFF: &str = "signoff-drill@incident-v1";
 /// Namespace in which a requester proves to be one.
 const REQUEST: &str = "request@incident-v1";
 /// Namespace in which a bundle is sealed.
-const SEAL: &str = "seal@incident-v1";
+const SEAL: &str = "seal-drill@incident-v1";
 
 /// One person who can sign.
 pub struct Colleague {

@@ -24,8 +24,16 @@ use tempfile::TempDir;
 
 #[path = "promises/acts.rs"]
 mod acts;
+#[path = "promises/bundle.rs"]
+mod bundle;
+#[path = "promises/crash.rs"]
+mod crash;
+#[path = "promises/people.rs"]
+mod people;
 #[path = "promises/record.rs"]
 mod record;
+#[path = "promises/secrets.rs"]
+mod secrets;
 #[path = "promises/stop.rs"]
 mod stop;
 

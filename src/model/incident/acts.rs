@@ -156,9 +156,27 @@ impl Incident {
     }
 
     pub(super) fn act_ended(&mut self, e: ActEnded) -> Result<(), String> {
-        let act = self.open_act(e.act)?;
-        act.ended = Some(e);
+        let (seq, failed) = (e.act, e.outcome == Outcome::Failed);
+        self.open_act(seq)?.ended = Some(e);
+        if failed {
+            self.not_taken_back(seq);
+        }
         Ok(())
+    }
+
+    /// An undo that did not happen leaves its step as it was: tried, and still in force.
+    fn not_taken_back(&mut self, undo: u64) {
+        let Some(step) = self.acts.get(&undo).map(|a| a.step.clone()) else {
+            return;
+        };
+        if self.steps.get(&step) != Some(&(StepState::Undone { act: undo })) {
+            return;
+        }
+        let forward = self.acts.iter().filter(|(_, a)| a.step == step && !a.undoes);
+        let (tries, last) = forward.fold((0, None), |(n, _), (seq, _)| (n + 1, Some(*seq)));
+        if let Some(act) = last {
+            self.steps.insert(step, StepState::Tried { act, tries });
+        }
     }
 
     fn open_act(&mut self, seq: u64) -> Result<&mut ActState, String> {
@@ -189,6 +207,7 @@ impl Incident {
             if let Some(StepState::Tried { tries, .. }) = self.steps.get_mut(&step) {
                 *tries = tries.saturating_sub(1);
             }
+            self.not_taken_back(e.act);
         }
         Ok(())
     }

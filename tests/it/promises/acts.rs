@@ -309,3 +309,23 @@ fn promise_05_the_policy_is_the_one_pinned_when_the_incident_opened() {
     }
     room.resume(ANA, &id);
 }
+
+#[test]
+fn promise_02_an_undo_that_failed_is_not_called_undone() {
+    let steps = PAUSE.replace("unpause, booking-desk", "unpause, nowhere");
+    let room = Room::new(28);
+    let engine = room.open_with(&room.with_runbook(&runbook(&steps, " []")));
+    room.walk(&engine, |next| matches!(next, Next::Run { .. }));
+    engine.run(&step("pause"), None).unwrap();
+    assert_eq!(engine.undo(&step("pause"), None).unwrap().code, Some(1));
+    let state = |name: &str| {
+        let rows = engine.plan().unwrap();
+        rows.iter().find(|r| r.step.id == step(name)).unwrap().state
+    };
+    assert_eq!(state("pause"), "done", "the container is paused still");
+    assert_eq!(
+        engine.undo(&step("pause"), None).unwrap().code,
+        Some(1),
+        "it may be tried again"
+    );
+}
