@@ -175,7 +175,12 @@ fn blocked(step: &str, verdict: &crate::boundary::Verdict) -> CliError {
             error.exit = Exit::Waiting;
             format!("Request {request} waits for signatures; file them with `incident signoff add FILE`")
         }
-        Refusal::NeedsSignoff { request: None, .. } => format!("`incident escalate {step}` writes what the other person signs"),
+        Refusal::NeedsSignoff { request: None, .. } if step.starts_with("do-") => {
+            "`incident escalate -- …` with the same words writes what the other person signs".to_owned()
+        }
+        Refusal::NeedsSignoff { request: None, .. } => {
+            format!("`incident escalate {step}` writes what the other person signs")
+        }
     };
     error.hint(hint)
 }

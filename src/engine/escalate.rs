@@ -69,6 +69,12 @@ impl Engine<'_> {
         self.escalate_acts(acts, key)
     }
 
+    /// Asks for an act that no runbook foresaw.
+    pub fn escalate_ad_hoc(&self, argv: &[String], key: Option<&str>) -> Result<Issued, EngineError> {
+        let act = self.resolve_ad_hoc(argv)?;
+        self.escalate_acts(vec![act], key)
+    }
+
     /// Asks to take a step back.
     pub fn escalate_undo(&self, step: &StepId, key: Option<&str>) -> Result<Issued, EngineError> {
         let act = self.resolve_undo(step)?;
@@ -394,12 +400,12 @@ impl Engine<'_> {
             .map(|old| {
                 let again = match &old.act {
                     _ if old.undoes => self.resolve_undo(&old.step),
-                    Act::Run(argv) if self.runbook.step(&old.step).is_none() => {
-                        self.resolve_ad_hoc(argv).map(|r| Resolved {
+                    Act::Run(argv) if self.runbook.step(&old.step).is_none() => self
+                        .resolve_ad_hoc_in(argv, old.cwd.clone().into())
+                        .map(|r| Resolved {
                             step: old.step.clone(),
                             ..r
-                        })
-                    }
+                        }),
                     _ => self.resolve(&old.step),
                 };
                 again.unwrap_or_else(|e| Resolved {

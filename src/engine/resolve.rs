@@ -76,8 +76,33 @@ impl Engine<'_> {
 
     /// What an act nobody foresaw would do now.
     pub fn resolve_ad_hoc(&self, argv: &[String]) -> Result<Resolved, EngineError> {
-        let step = ad_hoc(&self.incident()?, argv, self.world.host.cwd())?;
-        self.resolved(&step)
+        self.resolve_ad_hoc_in(argv, self.world.host.cwd())
+    }
+
+    /// The same, started from `cwd`. Where somebody was asked for exactly this, it keeps the name it was
+    /// asked under, so that the signature fits.
+    pub(super) fn resolve_ad_hoc_in(&self, argv: &[String], cwd: PathBuf) -> Result<Resolved, EngineError> {
+        let incident = self.incident()?;
+        let mut act = self.resolved(&ad_hoc(&incident, argv, cwd)?)?;
+        // Named by what runs, not by how it was typed: the same act typed in two ways is one.
+        if let Act::Run(argv) = &act.act {
+            act.title = argv.join(" ").chars().take(72).collect();
+        }
+        for (step, digest) in incident
+            .requests
+            .values()
+            .filter(|r| r.is_open())
+            .filter_map(|r| r.next())
+        {
+            let asked = Resolved {
+                step: step.clone(),
+                ..act.clone()
+            };
+            if self.runbook.step(step).is_none() && Hash::of(&asked.canonical()).to_string() == digest {
+                return Ok(asked);
+            }
+        }
+        Ok(act)
     }
 
     /// What a step would do now: absolute program, hashes, targets, effects.

@@ -14,8 +14,11 @@ use crate::model::ids::StepId;
 )]
 pub struct EscalateArgs {
     /// Steps, in the order they may run
-    #[arg(required = true)]
+    #[arg(required_unless_present = "argv", conflicts_with = "argv")]
     steps: Vec<StepId>,
+    /// An act no runbook foresaw, after `--`; then `incident do -- …` runs it
+    #[arg(last = true, value_name = "COMMAND")]
+    argv: Vec<String>,
     /// Your own private key, or its public half for an agent: proves who asks
     #[arg(long, value_name = "FILE")]
     key: Option<String>,
@@ -57,6 +60,7 @@ pub fn run(app: &App, args: &EscalateArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
     let key = args.key.as_deref();
     let issued = match args.steps.as_slice() {
+        [] => engine.escalate_ad_hoc(&args.argv, key)?,
         [step] if args.undo => engine.escalate_undo(step, key)?,
         _ if args.undo => return Err(CliError::new(Exit::Usage, "one step is taken back at a time")),
         steps => engine.escalate(steps, key)?,
