@@ -13,6 +13,7 @@ use crate::model::event::{
     BaselineSealed, CaptureEnded, CaptureItem, CaptureStarted, Event, ExhibitFiled, FileAttached, ItemStatus,
 };
 use crate::model::ids::StepId;
+use crate::model::incident::ITEMS_LIST;
 use crate::redact::Redactor;
 use crate::store::{ExhibitFile, Staging, Stored};
 
@@ -33,7 +34,12 @@ const LINE_ROOM: usize = 48 << 10;
 impl Engine<'_> {
     /// Takes the look that a step of the runbook names.
     pub fn capture_step(&self, id: &StepId, purpose: &str) -> Result<Captured, EngineError> {
-        let act = self.resolve(id)?;
+        let act = match self.resolve(id) {
+            Ok(act) => act,
+            // What is missing today is a hole like any other, and holds nobody up.
+            Err(EngineError::Unresolved { why, .. }) => return self.hole(id, purpose, why),
+            Err(e) => return Err(e),
+        };
         let Act::Capture(spec) = &act.act else {
             let why = "it is no look".into();
             return Err(EngineError::WrongKind {
@@ -58,6 +64,45 @@ impl Engine<'_> {
         step: Option<&StepId>,
         purpose: &str,
     ) -> Result<Captured, EngineError> {
+        self.file_look(spec, step, purpose, |sink| {
+            let ctx = Ctx {
+                world: self.world,
+                limits: Limits::QUICK,
+                sink,
+                env: &|| self.plain_env(),
+                // A look changes nothing: what it started needs no settling after a crash.
+                started: &|_| {},
+            };
+            self.world.wait(collectors::run(ctx, spec)).unwrap_or_default()
+        })
+    }
+
+    /// Records a look that could not be taken.
+    fn hole(&self, id: &StepId, purpose: &str, why: String) -> Result<Captured, EngineError> {
+        let Act::Capture(spec) = &self.step(id)?.act else {
+            return Err(EngineError::Unresolved {
+                step: id.clone(),
+                why,
+            });
+        };
+        let taken = Taken {
+            name: short_name(spec).to_owned(),
+            source: self.step(id)?.title.clone(),
+            status: ItemStatus::Failed,
+            why: Some(why),
+            bytes: 0,
+            ms: 0,
+        };
+        self.file_look(spec, Some(id), purpose, |_| vec![taken])
+    }
+
+    fn file_look(
+        &self,
+        spec: &CaptureSpec,
+        step: Option<&StepId>,
+        purpose: &str,
+        look: impl FnOnce(&dyn Sink) -> Vec<Taken>,
+    ) -> Result<Captured, EngineError> {
         let case = self.case()?;
         let started = self.world.clock.now();
         let name = match step {
@@ -78,23 +123,12 @@ impl Engine<'_> {
             redactor: &redactor,
             files: RefCell::default(),
         };
-        let ctx = Ctx {
-            world: self.world,
-            limits: Limits::QUICK,
-            sink: &bench,
-            env: &|| self.plain_env(),
-            // A look changes nothing: what it started needs no settling after a crash.
-            started: &|_| {},
-        };
-        let looked = self.world.wait(collectors::run(ctx, spec)).unwrap_or_default();
+        let looked = look(&bench);
         let kept = bench.finish()?;
         let mut items: Vec<CaptureItem> = looked.into_iter().map(|taken| self.item(taken, &kept)).collect();
         let mut stored: Vec<Stored> = kept.into_values().map(|(s, _)| s).collect();
         // What became of each thing stands beside the things themselves, for readers of the bundle.
-        let list = staging.put(
-            "items.json",
-            &serde_json::to_vec_pretty(&items).unwrap_or_default(),
-        )?;
+        let list = staging.put(ITEMS_LIST, &serde_json::to_vec_pretty(&items).unwrap_or_default())?;
         items.push(kept_whole(&list, "what became of each thing", 0));
         stored.push(list);
         staging.commit(stored)?;

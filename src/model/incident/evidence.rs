@@ -8,6 +8,9 @@ use crate::model::event::{
 };
 use crate::model::ids::StepId;
 
+/// Name of the file in an exhibit that says what became of each thing.
+pub const ITEMS_LIST: &str = "items.json";
+
 /// One capture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CaptureState {
@@ -30,9 +33,9 @@ pub struct CaptureState {
 }
 
 impl CaptureState {
-    /// True where it ended with at least one thing whole or in part.
+    /// True where it ended with at least one thing whole or in part. The list of things is no thing.
     pub fn has_something(&self) -> bool {
-        self.items.iter().any(|i| {
+        self.items.iter().filter(|i| i.name != ITEMS_LIST).any(|i| {
             matches!(
                 i.status,
                 ItemStatus::Collected | ItemStatus::Truncated | ItemStatus::TimedOut
