@@ -320,7 +320,7 @@ fn single_commands_walk_as_far_as_the_walk_does() {
       03:14:07 #10   ana@example.com: went on to contain
       03:14:07 #11   ana@example.com: began page-on (inside the boundary: traffic): sleep 0
       03:14:07 #14   ana@example.com: act #11 is done after 0 s, exit 0: the program ended well
-      03:14:07 #15   ana@example.com: began do-15 (inside the boundary: read): sleep 0
+      03:14:07 #15   ana@example.com: began do-15 (inside the boundary: read): /usr/bin/sleep 0
       03:14:07 #18   ana@example.com: act #15 is done after 0 s, exit 0: the program ended well
     [exit 0]
     "#);

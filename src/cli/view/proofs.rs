@@ -1,5 +1,7 @@
 //! What was cut and by what proof, most dangerous first.
 
+use comfy_table::{ContentArrangement, Table};
+
 use crate::cli::ui::{Tone, Ui, styled, wrap};
 use crate::evidence::escape;
 use crate::model::fact::{Fact, Proof};
@@ -44,15 +46,21 @@ pub fn table(ui: &Ui, incident: &Incident) {
     }
     let nobody = "nothing can prove that there is none".to_owned();
     rows.push((Tone::Warn, "unknown", "access nobody listed".to_owned(), nobody));
-    // A very long name only moves its own row.
-    let widest = |n: usize, most: usize, width: usize| if n > most { width } else { width.max(n) };
-    let words = rows.iter().map(|r| r.1.len()).max().unwrap_or(0);
-    let names = rows
-        .iter()
-        .fold(0, |width, r| widest(r.2.chars().count(), 28, width));
-    for (tone, word, name, because) in rows {
-        let head = format!(" {}  {name:<names$}  ", styled(tone, &format!("{word:<words$}")));
-        ui.hanging(Tone::Plain, &head, &because);
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(u16::try_from(ui.width).unwrap_or(100));
+    for (_, word, name, because) in &rows {
+        table.add_row([*word, name, because]);
+    }
+    // Colour comes after the columns are measured: a table would count its codes as letters.
+    let mut words = rows.iter().map(|(tone, word, ..)| (*tone, *word)).peekable();
+    for line in table.to_string().lines() {
+        let line = line.trim_end();
+        let coloured = words
+            .next_if(|(_, word)| line.strip_prefix(' ').is_some_and(|rest| rest.starts_with(word)))
+            .map(|(tone, word)| line.replacen(word, &styled(tone, word), 1));
+        ui.line(coloured.as_deref().unwrap_or(line));
     }
 }
 
