@@ -118,15 +118,18 @@ pub fn not(block: &Header, wanted: &str) -> Not {
 
 /// What a member is that is not a regular file.
 fn kind(typeflag: u8) -> Option<&'static str> {
-    match typeflag {
-        b'0' => None,
-        b'1' => Some("a hard link"),
-        b'2' => Some("a symbolic link"),
-        b'3' | b'4' => Some("a device"),
-        b'5' => Some("a folder entry"),
-        b'6' => Some("a pipe"),
-        b'x' | b'g' => Some("an extended (PAX) header, which could rename or resize a member"),
-        b'L' | b'K' => Some("a GNU long-name header, which could rename a member"),
+    use tar::EntryType as T;
+    match T::new(typeflag) {
+        _ if typeflag == b'0' => None,
+        T::Link => Some("a hard link"),
+        T::Symlink => Some("a symbolic link"),
+        T::Char | T::Block => Some("a device"),
+        T::Directory => Some("a folder entry"),
+        T::Fifo => Some("a pipe"),
+        T::XHeader | T::XGlobalHeader => {
+            Some("an extended (PAX) header, which could rename or resize a member")
+        }
+        T::GNULongName | T::GNULongLink => Some("a GNU long-name header, which could rename a member"),
         _ => Some("of an unknown type"),
     }
 }
