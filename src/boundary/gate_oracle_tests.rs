@@ -27,6 +27,8 @@ pub(super) struct Asked {
 pub(super) struct Ran {
     pub seq: u64,
     pub step: String,
+    /// The act that it takes back, and how often that had been tried.
+    pub takes_back: Option<(u64, u32)>,
     pub outcome: Outcome,
     pub settled: Option<bool>,
 }

@@ -533,6 +533,14 @@ impl Desk {
         if let (false, Some(Last::Ran(_, tries))) = (passed, self.books.last.get_mut(&step)) {
             *tries = tries.saturating_sub(1);
         }
+        // And what was not taken back is in force still.
+        let Ran { seq, takes_back, .. } = self.books.ran[at];
+        if let (false, Some(forward), Some(Last::Undone(undo))) =
+            (passed, takes_back, self.books.last.get(&step))
+            && *undo == seq
+        {
+            self.books.last.insert(step, Last::Ran(forward.0, forward.1));
+        }
     }
 
     fn run(
@@ -633,9 +641,20 @@ impl Desk {
             request.used += 1;
         }
         self.books.actors.insert(PEOPLE[who].into());
+        let takes_back = match self.books.last.get(&step) {
+            Some(Last::Ran(seq, tries)) if undoes => Some((*seq, *tries)),
+            Some(Last::Undone(seq)) if undoes => self
+                .books
+                .ran
+                .iter()
+                .find(|r| r.seq == *seq)
+                .and_then(|r| r.takes_back),
+            _ => None,
+        };
         self.books.ran.push(Ran {
             seq,
             step: step.clone(),
+            takes_back,
             outcome,
             settled: None,
         });

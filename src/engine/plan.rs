@@ -18,7 +18,7 @@ pub struct PlanRow<'r> {
     pub resolved: Result<Resolved, EngineError>,
     /// How it would be judged now.
     pub verdict: Option<Verdict>,
-    /// Its state in words: `done`, `skipped`, `tried`, ``.
+    /// Its state in words: `done`, `skipped`, `tried`, `undone`, `undo failed`, `answered`, ``.
     pub state: &'static str,
 }
 
@@ -50,7 +50,10 @@ impl Engine<'_> {
                 None => "",
                 Some(_) if incident.step_done(&step.id) => "done",
                 Some(StepState::Skipped { .. }) => "skipped",
-                Some(StepState::Undone { .. }) => "undone",
+                Some(StepState::Undone { act }) if incident.acts.get(act).is_some_and(|a| a.is_done()) => {
+                    "undone"
+                }
+                Some(StepState::Undone { .. }) => "undo failed",
                 Some(StepState::Tried { .. }) => "tried",
             };
             PlanRow {

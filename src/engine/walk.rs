@@ -130,7 +130,16 @@ impl Engine<'_> {
         for step in self.runbook.stage(stage) {
             let id = &step.id;
             let settled = match incident.steps.get(id) {
-                Some(StepState::Skipped { .. } | StepState::Undone { .. }) => true,
+                Some(StepState::Skipped { .. }) => true,
+                Some(StepState::Undone { act }) => match incident.acts.get(act) {
+                    Some(undo) if !undo.is_done() => {
+                        return Ok(Some(Next::Failed {
+                            step: id.clone(),
+                            why: how_it_ended(undo),
+                        }));
+                    }
+                    _ => true,
+                },
                 Some(StepState::Tried { .. }) => incident.step_done(id),
                 None => false,
             };

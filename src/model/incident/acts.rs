@@ -25,6 +25,8 @@ pub struct ActState {
     pub effects: Effects,
     /// True where it takes an earlier act back.
     pub undoes: bool,
+    /// The act it takes back, and how often that step had been tried.
+    pub takes_back: Option<(u64, u32)>,
     /// How it can be taken back.
     pub undo: ResolvedUndo,
     /// Requests whose sign-offs it used.
@@ -120,6 +122,12 @@ impl Incident {
             Some(StepState::Tried { tries, .. }) => tries + 1,
             _ => 1,
         };
+        let takes_back = match self.steps.get(&e.step) {
+            Some(StepState::Tried { act, tries }) if e.undoes => Some((*act, *tries)),
+            // An undo tried again takes back what the first one did not.
+            Some(StepState::Undone { act }) if e.undoes => self.acts.get(act).and_then(|a| a.takes_back),
+            _ => None,
+        };
         let state = if e.undoes {
             StepState::Undone { act: at.seq }
         } else {
@@ -134,6 +142,7 @@ impl Incident {
             zone: e.zone,
             effects: e.effects,
             undoes: e.undoes,
+            takes_back,
             undo: e.undo,
             consumes: e.consumes,
             who: at.who.to_owned(),
@@ -156,25 +165,18 @@ impl Incident {
     }
 
     pub(super) fn act_ended(&mut self, e: ActEnded) -> Result<(), String> {
-        let (seq, failed) = (e.act, e.outcome == Outcome::Failed);
-        self.open_act(seq)?.ended = Some(e);
-        if failed {
-            self.not_taken_back(seq);
-        }
+        let act = self.open_act(e.act)?;
+        act.ended = Some(e);
         Ok(())
     }
 
     /// An undo that did not happen leaves its step as it was: tried, and still in force.
     fn not_taken_back(&mut self, undo: u64) {
-        let Some(step) = self.acts.get(&undo).map(|a| a.step.clone()) else {
+        let Some((step, Some((act, tries)))) = self.acts.get(&undo).map(|a| (a.step.clone(), a.takes_back))
+        else {
             return;
         };
-        if self.steps.get(&step) != Some(&(StepState::Undone { act: undo })) {
-            return;
-        }
-        let forward = self.acts.iter().filter(|(_, a)| a.step == step && !a.undoes);
-        let (tries, last) = forward.fold((0, None), |(n, _), (seq, _)| (n + 1, Some(*seq)));
-        if let Some(act) = last {
+        if self.steps.get(&step) == Some(&StepState::Undone { act: undo }) {
             self.steps.insert(step, StepState::Tried { act, tries });
         }
     }

@@ -322,7 +322,8 @@ fn promise_02_an_undo_that_failed_is_not_called_undone() {
         let rows = engine.plan().unwrap();
         rows.iter().find(|r| r.step.id == step(name)).unwrap().state
     };
-    assert_eq!(state("pause"), "done", "the container is paused still");
+    assert_eq!(state("pause"), "undo failed", "the container is paused still");
+    assert!(matches!(engine.next().unwrap(), Next::Failed { .. }));
     assert_eq!(
         engine.undo(&step("pause"), None).unwrap().code,
         Some(1),
