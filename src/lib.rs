@@ -6,7 +6,7 @@
 //! cli                     commands, screens, prompts; wire.rs builds the real World
 //! drill                   the simulated World, scenarios, players, score
 //! engine                  the loop; returns questions, prints nothing
-//! boundary signoff store evidence collectors providers local access transcript report      the rooms
+//! boundary signoff store evidence collectors providers local report      the rooms
 //! world effects sshsig redact journal      ports and their real halves; pure readers of foreign text
 //! model                   the words: plain data and pure rules
 //! ```
@@ -16,7 +16,6 @@ pub mod drill;
 
 pub mod engine;
 
-pub mod access;
 pub mod boundary;
 pub mod collectors;
 pub mod evidence;
@@ -25,7 +24,6 @@ pub mod providers;
 pub mod report;
 pub mod signoff;
 pub mod store;
-pub mod transcript;
 
 pub mod effects;
 pub mod journal;

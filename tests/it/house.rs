@@ -16,8 +16,6 @@ const FLOORS: [&[&str]; 6] = [
         "collectors",
         "providers",
         "local",
-        "access",
-        "transcript",
         "report",
     ],
     &["world", "effects", "sshsig", "redact", "journal"],

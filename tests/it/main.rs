@@ -14,6 +14,7 @@ mod collectors;
 mod drill;
 mod effects;
 mod evidence;
+mod examples;
 mod house;
 mod local;
 mod orders;

@@ -1,1 +1,0 @@
-//! The inventory of what agents hold, and the scan that finds it.

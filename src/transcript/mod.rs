@@ -1,1 +1,0 @@
-//! Agents' own records of what they did.
