@@ -4,6 +4,7 @@
 //! calls the engine, shows what came of it and says how the program ends.
 
 mod commands;
+mod deeds;
 mod error;
 pub mod exit;
 mod prompt;

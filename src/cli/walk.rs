@@ -3,74 +3,20 @@
 
 use std::path::Path;
 
+use super::deeds;
 use super::error::CliError;
 use super::exit::Exit;
 use super::prompt::Prompter;
-use super::ui::{Tone, Ui, styled};
-use super::view::{proofs, verdict};
+use super::ui::{Tone, Ui};
+use super::view::verdict;
 use crate::boundary::{Answer, Refusal, Verdict};
-use crate::engine::{Acted, Captured, DoubtAbout, Engine, EngineError, Next, Unproved};
+use crate::engine::{DoubtAbout, Engine, Next, Unproved};
 use crate::evidence::escape;
 use crate::model::act::{Act, Stage, Undo};
-use crate::model::event::{Event, ItemStatus, Outcome};
 use crate::model::ids::StepId;
 use crate::model::incident::StepState;
 use crate::report::words::count;
 use crate::world::WorldKind;
-
-/// Lets the person see facts as they are recorded.
-pub fn show_live(engine: &Engine<'_>) {
-    let start = engine.world().clock.now().mono_us;
-    let ui = Ui::new(false);
-    engine.listen(Box::new(move |told| {
-        let Event::StopFacts(e) = told.event else { return };
-        for observed in &e.facts {
-            let Some(words) = proofs::words(&observed.fact) else {
-                continue;
-            };
-            let ms = observed.at_us.saturating_sub(start) / 1000;
-            let head = format!("  {:>8}  {:<18} ", crate::model::time::span(ms), e.target);
-            ui.hanging_aside(Tone::Dim, &head, &format!("{}: {}", e.phase, escape(&words)));
-        }
-    }));
-}
-
-/// The sweep, shown while it runs and after.
-pub fn stop(ui: &Ui, engine: &Engine<'_>, full: &[crate::model::ids::TargetId]) -> Result<Exit, CliError> {
-    let report = engine.stop(full)?;
-    let incident = engine.incident()?;
-    let first = match report.first_cut_ms {
-        Some(ms) => format!("first cut after {}", crate::model::time::span(ms)),
-        None => "there was nothing to cut".into(),
-    };
-    ui.tone(
-        Tone::Head,
-        &format!("Stop took {}; {first}.", crate::model::time::span(report.ms)),
-    );
-    proofs::show(ui, &incident);
-    Ok(if report.interrupted {
-        Exit::Interrupted
-    } else {
-        standing(engine)?
-    })
-}
-
-/// How things stand, as an exit code: nothing is better than what is proved.
-pub fn standing(engine: &Engine<'_>) -> Result<Exit, CliError> {
-    let incident = engine.incident()?;
-    let none = incident.stop.targets.is_empty();
-    let alive = incident
-        .stop
-        .targets
-        .values()
-        .any(|t| !t.proof().is_dead() && t.answered.is_none());
-    let doubt = incident.in_doubt().next().is_some();
-    let closed = incident.closed_ts.is_some();
-    if none || alive || doubt || (closed && incident.recovered_us.is_none()) {
-        return Ok(Exit::Unproved);
-    }
-    Ok(if closed { Exit::Done } else { Exit::Waiting })
-}
 
 /// What happens beside the walk before each step; true where what is due may have changed by it.
 pub type Beside<'b> = dyn FnMut(&Engine<'_>, &Next) -> Result<bool, CliError> + 'b;
@@ -96,7 +42,7 @@ pub fn walk_beside(
         if !prompt.attended() && needs_a_person(&next) {
             truth(ui, engine)?;
             ui.line(&missing(&next));
-            return Ok(standing(engine)?.worst(Exit::Waiting));
+            return Ok(deeds::standing(engine)?.worst(Exit::Waiting));
         }
         if engine.world().interrupt.count() > 0 {
             return Err(
@@ -114,7 +60,7 @@ pub fn walk_beside(
                 ui.error(&e);
                 let choices = ["Go on".to_owned(), leave_words(engine).to_owned()];
                 if prompt.select("What now?", &choices, "incident resume")? == 1 {
-                    return Ok(standing(engine)?.worst(e.exit));
+                    return Ok(deeds::standing(engine)?.worst(e.exit));
                 }
             }
             Err(e) => return Err(e),
@@ -161,16 +107,16 @@ fn step(
 ) -> Result<Option<Exit>, CliError> {
     match next {
         Next::Stop => {
-            if stop(ui, engine, &[])? == Exit::Interrupted {
+            if deeds::stop(ui, engine, &[])? == Exit::Interrupted {
                 return Ok(Some(Exit::Interrupted));
             }
         }
-        Next::Enter(stage) => enter(ui, engine, stage)?,
+        Next::Enter(stage) => deeds::enter(ui, engine, stage)?,
         Next::Settle(doubt) => return settle(ui, prompt, engine, &doubt),
         Next::Ask { step, question } => ask(ui, prompt, engine, &step, &question)?,
         Next::Capture { step } => {
             let purpose = purpose(engine)?;
-            captured(ui, &engine.capture_step(&step, purpose)?);
+            deeds::captured(ui, &engine.capture_step(&step, purpose)?);
         }
         Next::Seal => return seal(ui, prompt, engine),
         Next::Run { step, verdict } => return run(ui, prompt, engine, &step, &verdict, false),
@@ -183,7 +129,7 @@ fn step(
             ui.tone(Tone::Bad, &format!("Step `{step}` failed: {}", escape(&why)));
             let choices = ["Take it back (undo)", "Skip it", leave_words(engine)].map(str::to_owned);
             match prompt.select("What now?", &choices, "incident undo STEP")? {
-                0 => acted(ui, &engine.undo(&step, None)?),
+                0 => deeds::acted(ui, &engine.undo(&step, None)?),
                 1 => skip(prompt, engine, &step)?,
                 _ => return leave(engine),
             }
@@ -207,7 +153,7 @@ fn step(
             if engine.world().kind == WorldKind::Real {
                 ui.line("  next: incident bundle -o FILE, incident report");
             }
-            return Ok(Some(standing(engine)?));
+            return Ok(Some(deeds::standing(engine)?));
         }
     }
     Ok(None)
@@ -222,27 +168,7 @@ fn leave_words(engine: &Engine<'_>) -> &'static str {
 }
 
 fn leave(engine: &Engine<'_>) -> Result<Option<Exit>, CliError> {
-    Ok(Some(standing(engine)?.worst(Exit::Waiting)))
-}
-
-/// Enters a stage, and gives the head a human witness.
-pub fn enter(ui: &Ui, engine: &Engine<'_>, stage: Stage) -> Result<(), CliError> {
-    engine.enter(stage)?;
-    let what = match stage {
-        Stage::Stop => "",
-        Stage::Assess => "look, change nothing; a repair now would destroy the picture of what happened",
-        Stage::Contain => "limit the damage with steps that can be undone",
-        Stage::Recover => "put things right, by a plan that is fixed before it runs",
-    };
-    ui.tone(Tone::Head, &format!("— {} — {what}", stage.word()));
-    if let Some((seq, head)) = engine.head() {
-        ui.line(&format!(
-            "Paste into the chat: {} record {seq} head {}",
-            engine.incident()?.id(),
-            head.short()
-        ));
-    }
-    Ok(())
+    Ok(Some(deeds::standing(engine)?.worst(Exit::Waiting)))
 }
 
 fn settle(
@@ -312,33 +238,6 @@ fn purpose(engine: &Engine<'_>) -> Result<&'static str, CliError> {
     })
 }
 
-/// What a capture came to, holes first.
-pub fn captured(ui: &Ui, captured: &Captured) {
-    let whole = captured
-        .items
-        .iter()
-        .filter(|i| i.status == ItemStatus::Collected)
-        .count();
-    let bytes: u64 = captured.items.iter().map(|i| i.bytes).sum();
-    let redacted: u32 = captured.items.iter().map(|i| i.redactions).sum();
-    ui.line(&format!(
-        "captured {}: {whole} of {} whole, {bytes} bytes, {redacted} secrets taken out",
-        captured.exhibit,
-        captured.items.len()
-    ));
-    for item in captured
-        .items
-        .iter()
-        .filter(|i| i.status != ItemStatus::Collected)
-    {
-        let why = item.why.as_deref().unwrap_or("");
-        ui.tone(
-            Tone::Warn,
-            &format!("  {} {}: {}", item.status.word(), escape(&item.name), escape(why)),
-        );
-    }
-}
-
 fn seal(ui: &Ui, prompt: &mut dyn Prompter, engine: &Engine<'_>) -> Result<Option<Exit>, CliError> {
     let incident = engine.incident()?;
     let holes = incident.holes().len();
@@ -362,33 +261,6 @@ fn seal(ui: &Ui, prompt: &mut dyn Prompter, engine: &Engine<'_>) -> Result<Optio
     engine.seal_baseline(unknown)?;
     ui.tone(Tone::Good, "The baseline is sealed.");
     Ok(None)
-}
-
-/// What an act came to.
-pub fn acted(ui: &Ui, acted: &Acted) {
-    let tone = match acted.outcome {
-        Outcome::Done => Tone::Good,
-        Outcome::Failed => Tone::Bad,
-        Outcome::InDoubt => Tone::Bad,
-    };
-    ui.tone(tone, &escape(&acted.why));
-    if let Some(exhibit) = &acted.exhibit {
-        ui.tone(Tone::Dim, &format!("  its output: data/{exhibit}"));
-    }
-    match &acted.checked {
-        Some((true, text)) => ui.tone(Tone::Good, &format!("  checked: {}", escape(text))),
-        Some((false, text)) => ui.tone(Tone::Bad, &format!("  the check failed: {}", escape(text))),
-        None => {}
-    }
-}
-
-/// The exit code of an act.
-pub fn exit_of(acted: &Acted) -> Exit {
-    match (&acted.outcome, &acted.checked) {
-        (Outcome::InDoubt, _) => Exit::Unproved,
-        (Outcome::Failed, _) | (_, Some((false, _))) => Exit::Failed,
-        (Outcome::Done, _) => Exit::Done,
-    }
 }
 
 fn run(
@@ -419,7 +291,7 @@ fn run(
                         "What did you do, and what do you see?",
                         "incident done STEP \"WORDS\"",
                     )?;
-                    acted(ui, &engine.done(step, &words)?);
+                    deeds::acted(ui, &engine.done(step, &words)?);
                 }
                 1 => skip(prompt, engine, step)?,
                 _ => return leave(engine),
@@ -428,7 +300,7 @@ fn run(
         Answer::Go { .. } => {
             let choices = ["Run it", "Skip it", leave_words(engine)].map(str::to_owned);
             match prompt.select("Run it now?", &choices, &format!("incident run {step}"))? {
-                0 => acted(ui, &engine.run(step, None)?),
+                0 => deeds::acted(ui, &engine.run(step, None)?),
                 1 => skip(prompt, engine, step)?,
                 _ => return leave(engine),
             }
@@ -470,11 +342,11 @@ fn signatures(
     ) {
         (0, None) => {
             let key = own_key(prompt, engine)?;
-            issued(ui, &engine.escalate(std::slice::from_ref(step), key.as_deref())?);
+            deeds::issued(ui, &engine.escalate(std::slice::from_ref(step), key.as_deref())?);
         }
         (0, Some(_)) => {
             let path = prompt.line("File with the signature (….sig)", "incident signoff add FILE")?;
-            file_answer(ui, engine, Path::new(path.trim()))?;
+            deeds::file_answer(ui, engine, Path::new(path.trim()))?;
         }
         (1, _) => skip(prompt, engine, step)?,
         _ => return leave(engine),
@@ -500,69 +372,6 @@ fn own_key(prompt: &mut dyn Prompter, engine: &Engine<'_>) -> Result<Option<Stri
         "none" => None,
         path => Some(path.to_owned()),
     })
-}
-
-/// Shows a request and how to answer it.
-pub fn issued(ui: &Ui, issued: &crate::engine::Issued) {
-    ui.tone(Tone::Head, &format!("Request {} is written.", issued.request));
-    let people = match issued.need.people {
-        1 => "1 other person".to_owned(),
-        n => format!("{n} other people"),
-    };
-    ui.line(&format!(
-        "  who      {people}{}",
-        if issued.proven {
-            ""
-        } else {
-            " (one more, because your own key did not sign the request)"
-        }
-    ));
-    ui.line(&format!("  approve  {}", issued.approve_path));
-    ui.line(&format!("  refuse   {}", issued.refuse_path));
-    ui.line("Send them either file. They read it, and sign it on their own machine with:");
-    ui.line(&format!("  {}", issued.command));
-    ui.line("What comes back is filed with: incident signoff add FILE.sig");
-}
-
-/// Files a signature, with the text beside it where it is there.
-pub fn file_answer(ui: &Ui, engine: &Engine<'_>, path: &Path) -> Result<(), CliError> {
-    const CAP: u64 = 1 << 20;
-    let files = &engine.world().files;
-    let no = |e: std::io::Error| {
-        CliError::new(Exit::Usage, format!("cannot read {}: {e}", path.display()))
-            .hint("Name the file that ssh-keygen wrote: the statement's name with .sig at its end")
-    };
-    let full = engine.world().host.cwd().join(path);
-    let mut signature = full.clone();
-    let mut text = None;
-    if full.extension().is_some_and(|e| e == "sig") {
-        text = files.read(&full.with_extension(""), CAP).ok();
-    } else {
-        signature = full.with_file_name(format!(
-            "{}.sig",
-            full.file_name().map(|n| n.to_string_lossy()).unwrap_or_default()
-        ));
-        text = files.read(&full, CAP).ok().or(text);
-    }
-    let bytes = files.read(&signature, CAP).map_err(no)?;
-    let accepted = engine.add_signoff(text.as_deref(), &bytes)?;
-    let did = match accepted.decision {
-        crate::signoff::Decision::Approve => "approves",
-        crate::signoff::Decision::Refuse => "refuses",
-    };
-    ui.tone(
-        Tone::Good,
-        &format!(
-            "{} {did} request {}.",
-            escape(&accepted.person),
-            accepted.request_seq
-        ),
-    );
-    ui.line(&format!(
-        "  key {} ({})",
-        accepted.key.fingerprint, accepted.key.algorithm
-    ));
-    Ok(())
 }
 
 fn skip(prompt: &mut dyn Prompter, engine: &Engine<'_>, step: &StepId) -> Result<(), CliError> {
@@ -618,38 +427,6 @@ fn freeze(
     Ok(None)
 }
 
-/// Probes, captures the after-state, and says recovered where both allow it.
-pub fn prove(ui: &Ui, engine: &Engine<'_>) -> Result<Exit, CliError> {
-    let mut passed = true;
-    for run in engine.probe_services()? {
-        let (tone, word) = if run.passed {
-            (Tone::Good, "passed")
-        } else {
-            (Tone::Bad, "failed")
-        };
-        ui.line(&format!(
-            "  {} {}: {}",
-            styled(tone, word),
-            run.id,
-            escape(&run.text)
-        ));
-        passed &= run.passed;
-    }
-    for capture in engine.capture_after()? {
-        captured(ui, &capture);
-    }
-    if !passed {
-        ui.tone(Tone::Bad, "Not recovered: a probe failed.");
-        return Ok(Exit::Unproved);
-    }
-    engine.recovered()?;
-    ui.tone(
-        Tone::Good,
-        "Recovered: every probe passed, and the state after it is captured.",
-    );
-    Ok(Exit::Done)
-}
-
 fn prove_or_leave(ui: &Ui, prompt: &mut dyn Prompter, engine: &Engine<'_>) -> Result<Option<Exit>, CliError> {
     ui.line("Every step is through. The service's own probes decide whether it is recovered.");
     let standing = containment(engine)?;
@@ -661,7 +438,7 @@ fn prove_or_leave(ui: &Ui, prompt: &mut dyn Prompter, engine: &Engine<'_>) -> Re
     choices.push(leave_words(engine).to_owned());
     let chosen = prompt.select("Prove it?", &choices, "incident prove")?;
     if let Some(step) = standing.get(chosen) {
-        acted(
+        deeds::acted(
             ui,
             &engine.undo(step, Some("the damage it contained is repaired"))?,
         );
@@ -670,7 +447,7 @@ fn prove_or_leave(ui: &Ui, prompt: &mut dyn Prompter, engine: &Engine<'_>) -> Re
     if chosen > standing.len() {
         return leave(engine);
     }
-    match prove(ui, engine) {
+    match deeds::prove(ui, engine) {
         Ok(Exit::Done) => Ok(None),
         Ok(exit) => Ok(Some(exit)),
         Err(e) => Err(e),
@@ -712,15 +489,4 @@ fn answer_for(
     }
     engine.answer_for(&unproved.target, &words)?;
     Ok(None)
-}
-
-/// Opens an incident, and says where its record is.
-pub fn opened(ui: &Ui, engine: &Engine<'_>) -> Result<(), EngineError> {
-    let incident = engine.incident()?;
-    ui.tone(Tone::Head, &format!("{} is open.", incident.id()));
-    if let Some(path) = engine.case_path() {
-        ui.tone(Tone::Dim, &format!("  record   {}", path.display()));
-    }
-    ui.tone(Tone::Dim, &format!("  plan     {}", engine.runbook_name));
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! `run`, `done`, `skip`, `undo`, `do`, `settle`: one act at a time.
 
 use crate::cli::view::verdict;
-use crate::cli::{App, CliError, Exit, walk};
+use crate::cli::{App, CliError, Exit, deeds};
 use crate::model::ids::StepId;
 
 /// Arguments of `run`.
@@ -78,15 +78,15 @@ pub fn run(app: &App, args: &RunArgs) -> Result<Exit, CliError> {
     let act = engine.resolve(&args.step)?;
     verdict::act(&app.ui, &act);
     let acted = engine.run(&args.step, args.why.as_deref())?;
-    walk::acted(&app.ui, &acted);
-    Ok(app.finish(&engine, walk::exit_of(&acted)))
+    deeds::acted(&app.ui, &acted);
+    Ok(app.finish(&engine, deeds::exit_of(&acted)))
 }
 
 /// Records a step done by hand.
 pub fn done(app: &App, args: &DoneArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
     let acted = engine.done(&args.step, &args.words)?;
-    walk::acted(&app.ui, &acted);
+    deeds::acted(&app.ui, &acted);
     Ok(app.finish(&engine, Exit::Done))
 }
 
@@ -103,8 +103,8 @@ pub fn skip(app: &App, args: &SkipArgs) -> Result<Exit, CliError> {
 pub fn undo(app: &App, args: &UndoArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
     let acted = engine.undo(&args.step, args.why.as_deref())?;
-    walk::acted(&app.ui, &acted);
-    Ok(app.finish(&engine, walk::exit_of(&acted)))
+    deeds::acted(&app.ui, &acted);
+    Ok(app.finish(&engine, deeds::exit_of(&acted)))
 }
 
 /// Runs an act nobody foresaw.
@@ -117,8 +117,8 @@ pub fn ad_hoc(app: &App, args: &DoArgs) -> Result<Exit, CliError> {
         return Ok(Exit::Done);
     }
     let acted = engine.perform(&act, args.why.as_deref())?;
-    walk::acted(&app.ui, &acted);
-    Ok(app.finish(&engine, walk::exit_of(&acted)))
+    deeds::acted(&app.ui, &acted);
+    Ok(app.finish(&engine, deeds::exit_of(&acted)))
 }
 
 /// Settles an act in doubt.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cli::ui::{Tone, Ui};
 use crate::cli::view::{drill as view, found, proofs, truth};
-use crate::cli::{App, CliError, Exit, walk};
+use crate::cli::{App, CliError, Exit, deeds, walk};
 use crate::drill::scenario::ScenarioError;
 use crate::drill::{DrillError, Exercise, Player, Sheet, open, sheet, watched};
 use crate::engine::{Engine, EngineError, Next};
@@ -135,7 +135,7 @@ impl Table<'_> {
         if ui.json {
             app.tell(&engine);
         } else {
-            walk::show_live(&engine);
+            deeds::show_live(&engine);
         }
         let mut asked = BTreeSet::new();
         let mut read = false;

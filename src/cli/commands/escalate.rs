@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use crate::cli::{App, CliError, Exit, walk};
+use crate::cli::{App, CliError, Exit, deeds};
 use crate::model::ids::StepId;
 
 /// Arguments of `escalate`.
@@ -65,7 +65,7 @@ pub fn run(app: &App, args: &EscalateArgs) -> Result<Exit, CliError> {
         _ if args.undo => return Err(CliError::new(Exit::Usage, "one step is taken back at a time")),
         steps => engine.escalate(steps, key)?,
     };
-    walk::issued(&app.ui, &issued);
+    deeds::issued(&app.ui, &issued);
     if args.show {
         app.ui.line(&issued.approve);
     }
@@ -76,7 +76,7 @@ pub fn run(app: &App, args: &EscalateArgs) -> Result<Exit, CliError> {
 pub fn signoff(app: &App, args: &SignoffArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
     match &args.command {
-        SignoffCommand::Add { file } => walk::file_answer(&app.ui, &engine, file)?,
+        SignoffCommand::Add { file } => deeds::file_answer(&app.ui, &engine, file)?,
         SignoffCommand::List => {
             let pending = engine.pending()?;
             if pending.is_empty() {

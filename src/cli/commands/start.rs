@@ -2,7 +2,7 @@
 
 use crate::cli::ui::Tone;
 use crate::cli::view::found;
-use crate::cli::{App, CliError, Exit, walk, wire};
+use crate::cli::{App, CliError, Exit, deeds, walk, wire};
 use crate::engine::Engine;
 use crate::model::ids::TargetId;
 
@@ -51,7 +51,7 @@ pub fn start(app: &App, args: &StartArgs) -> Result<Exit, CliError> {
         .unwrap_or("an AI agent has broken something");
     let engine = app.desk().open(title, &written)?;
     app.tell(&engine);
-    walk::opened(&app.ui, &engine)?;
+    deeds::opened(&app.ui, &engine)?;
     let found = engine.discover()?;
     found::show(&app.ui, &found);
     if !args.yes {
@@ -60,7 +60,7 @@ pub fn start(app: &App, args: &StartArgs) -> Result<Exit, CliError> {
             .enter("Enter cuts it now; Ctrl-C leaves", "--yes")?;
     }
     if !app.ui.json {
-        walk::show_live(&engine);
+        deeds::show_live(&engine);
     }
     go_on(app, &engine)
 }
@@ -76,11 +76,11 @@ pub fn stop(app: &App, args: &StopArgs) -> Result<Exit, CliError> {
         }
     };
     app.tell(&engine);
-    walk::opened(&app.ui, &engine)?;
+    deeds::opened(&app.ui, &engine)?;
     if !app.ui.json {
-        walk::show_live(&engine);
+        deeds::show_live(&engine);
     }
-    let exit = walk::stop(&app.ui, &engine, &args.full)?;
+    let exit = deeds::stop(&app.ui, &engine, &args.full)?;
     if engine.case_path().is_some() {
         app.ui.line("  next: incident resume");
     }
@@ -109,7 +109,7 @@ fn joined(app: &App) -> Option<Engine<'_>> {
 pub fn resume(app: &App) -> Result<Exit, CliError> {
     let engine = app.engine()?;
     if !app.ui.json {
-        walk::show_live(&engine);
+        deeds::show_live(&engine);
     }
     go_on(app, &engine)
 }

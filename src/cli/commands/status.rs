@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::cli::record::Record;
 use crate::cli::ui::Tone;
 use crate::cli::view::{danger, next, proofs, truth};
-use crate::cli::{App, CliError, Exit, walk};
+use crate::cli::{App, CliError, Exit, deeds};
 use crate::engine::Engine;
 use crate::evidence::escape;
 use crate::model::incident::Incident;
@@ -26,7 +26,7 @@ pub fn run(app: &App) -> Result<Exit, CliError> {
         app.ui.aside(&format!("What was due to be probed was not: {e}"));
     }
     let incident = engine.incident()?;
-    let exit = walk::standing(&engine)?;
+    let exit = deeds::standing(&engine)?;
     let due = next::due(&engine.next()?);
     let now = app.world.clock.now();
     if app.ui.json {

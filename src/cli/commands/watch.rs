@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cli::ui::{Tone, Ui, styled};
 use crate::cli::view::{proofs, truth};
-use crate::cli::{App, CliError, Exit, walk};
+use crate::cli::{App, CliError, Exit, deeds};
 use crate::engine::Engine;
 use crate::evidence::escape;
 use crate::model::fact::Proof;
@@ -46,7 +46,7 @@ pub fn run(app: &App, args: &WatchArgs) -> Result<Exit, CliError> {
             .line("There is nothing to watch: no sweep aimed at anything. That proves nothing.");
         app.ui
             .line("  next: incident stop, after naming what the agent holds in access.yaml");
-        return Ok(app.finish(&engine, walk::standing(&engine)?));
+        return Ok(app.finish(&engine, deeds::standing(&engine)?));
     }
     let now = || app.world.clock.now().mono_us;
     app.ui.tone(
@@ -69,7 +69,7 @@ pub fn run(app: &App, args: &WatchArgs) -> Result<Exit, CliError> {
         before = after;
         let next = now().saturating_add(ms(args.every).saturating_mul(1000));
         if end.is_some_and(|end| next > end) {
-            return Ok(app.finish(&engine, walk::standing(&engine)?));
+            return Ok(app.finish(&engine, deeds::standing(&engine)?));
         }
         if !wait(app, next) {
             app.ui

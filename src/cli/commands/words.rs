@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::ui::Tone;
-use crate::cli::{App, CliError, Exit, walk};
+use crate::cli::{App, CliError, Exit, deeds};
 use crate::model::act::{CaptureSpec, Stage};
 use crate::model::ids::{StepId, TargetId};
 
@@ -98,7 +98,7 @@ pub fn capture(app: &App, args: &CaptureArgs) -> Result<Exit, CliError> {
         (_, _, Some(path)) => engine.capture(&CaptureSpec::Git { repo: cwd.join(path) }, None, purpose)?,
         _ => engine.capture(&CaptureSpec::Host, None, purpose)?,
     };
-    walk::captured(&app.ui, &captured);
+    deeds::captured(&app.ui, &captured);
     Ok(app.finish(&engine, Exit::Done))
 }
 
@@ -132,7 +132,7 @@ pub fn seal(app: &App, args: &SealArgs) -> Result<Exit, CliError> {
 /// Moves on.
 pub fn enter(app: &App, args: &EnterArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
-    walk::enter(&app.ui, &engine, args.stage)?;
+    deeds::enter(&app.ui, &engine, args.stage)?;
     Ok(app.finish(&engine, Exit::Done))
 }
 
@@ -156,14 +156,14 @@ pub fn did(app: &App, args: &DidArgs) -> Result<Exit, CliError> {
 pub fn attach(app: &App, args: &AttachArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
     let captured = engine.attach(&app.world.host.cwd().join(&args.file))?;
-    walk::captured(&app.ui, &captured);
+    deeds::captured(&app.ui, &captured);
     Ok(app.finish(&engine, Exit::Done))
 }
 
 /// Proves recovery.
 pub fn prove(app: &App) -> Result<Exit, CliError> {
     let engine = app.engine()?;
-    let exit = walk::prove(&app.ui, &engine)?;
+    let exit = deeds::prove(&app.ui, &engine)?;
     Ok(app.finish(&engine, exit))
 }
 
@@ -180,5 +180,5 @@ pub fn close(app: &App, args: &CloseArgs) -> Result<Exit, CliError> {
         );
     }
     app.ui.line("  next: incident bundle -o FILE, incident report");
-    Ok(app.finish(&engine, walk::standing(&engine)?))
+    Ok(app.finish(&engine, deeds::standing(&engine)?))
 }

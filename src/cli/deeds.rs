@@ -1,0 +1,246 @@
+//! What a command and the walk both do: call the engine, show what came of it, say how it stands.
+
+use std::path::Path;
+
+use super::error::CliError;
+use super::exit::Exit;
+use super::ui::{Tone, Ui, styled};
+use super::view::proofs;
+use crate::engine::{Acted, Captured, Engine, EngineError};
+use crate::evidence::escape;
+use crate::model::act::Stage;
+use crate::model::event::{Event, ItemStatus, Outcome};
+
+/// Lets the person see facts as they are recorded.
+pub fn show_live(engine: &Engine<'_>) {
+    let start = engine.world().clock.now().mono_us;
+    let ui = Ui::new(false);
+    engine.listen(Box::new(move |told| {
+        let Event::StopFacts(e) = told.event else { return };
+        for observed in &e.facts {
+            let Some(words) = proofs::words(&observed.fact) else {
+                continue;
+            };
+            let ms = observed.at_us.saturating_sub(start) / 1000;
+            let head = format!("  {:>8}  {:<18} ", crate::model::time::span(ms), e.target);
+            ui.hanging_aside(Tone::Dim, &head, &format!("{}: {}", e.phase, escape(&words)));
+        }
+    }));
+}
+
+/// The sweep, shown while it runs and after.
+pub fn stop(ui: &Ui, engine: &Engine<'_>, full: &[crate::model::ids::TargetId]) -> Result<Exit, CliError> {
+    let report = engine.stop(full)?;
+    let incident = engine.incident()?;
+    let first = match report.first_cut_ms {
+        Some(ms) => format!("first cut after {}", crate::model::time::span(ms)),
+        None => "there was nothing to cut".into(),
+    };
+    ui.tone(
+        Tone::Head,
+        &format!("Stop took {}; {first}.", crate::model::time::span(report.ms)),
+    );
+    proofs::show(ui, &incident);
+    Ok(if report.interrupted {
+        Exit::Interrupted
+    } else {
+        standing(engine)?
+    })
+}
+
+/// How things stand, as an exit code: nothing is better than what is proved.
+pub fn standing(engine: &Engine<'_>) -> Result<Exit, CliError> {
+    let incident = engine.incident()?;
+    let none = incident.stop.targets.is_empty();
+    let alive = incident
+        .stop
+        .targets
+        .values()
+        .any(|t| !t.proof().is_dead() && t.answered.is_none());
+    let doubt = incident.in_doubt().next().is_some();
+    let closed = incident.closed_ts.is_some();
+    if none || alive || doubt || (closed && incident.recovered_us.is_none()) {
+        return Ok(Exit::Unproved);
+    }
+    Ok(if closed { Exit::Done } else { Exit::Waiting })
+}
+
+/// Enters a stage, and gives the head a human witness.
+pub fn enter(ui: &Ui, engine: &Engine<'_>, stage: Stage) -> Result<(), CliError> {
+    engine.enter(stage)?;
+    let what = match stage {
+        Stage::Stop => "",
+        Stage::Assess => "look, change nothing; a repair now would destroy the picture of what happened",
+        Stage::Contain => "limit the damage with steps that can be undone",
+        Stage::Recover => "put things right, by a plan that is fixed before it runs",
+    };
+    ui.tone(Tone::Head, &format!("— {} — {what}", stage.word()));
+    if let Some((seq, head)) = engine.head() {
+        ui.line(&format!(
+            "Paste into the chat: {} record {seq} head {}",
+            engine.incident()?.id(),
+            head.short()
+        ));
+    }
+    Ok(())
+}
+
+/// What a capture came to, holes first.
+pub fn captured(ui: &Ui, captured: &Captured) {
+    let whole = captured
+        .items
+        .iter()
+        .filter(|i| i.status == ItemStatus::Collected)
+        .count();
+    let bytes: u64 = captured.items.iter().map(|i| i.bytes).sum();
+    let redacted: u32 = captured.items.iter().map(|i| i.redactions).sum();
+    ui.line(&format!(
+        "captured {}: {whole} of {} whole, {bytes} bytes, {redacted} secrets taken out",
+        captured.exhibit,
+        captured.items.len()
+    ));
+    for item in captured
+        .items
+        .iter()
+        .filter(|i| i.status != ItemStatus::Collected)
+    {
+        let why = item.why.as_deref().unwrap_or("");
+        ui.tone(
+            Tone::Warn,
+            &format!("  {} {}: {}", item.status.word(), escape(&item.name), escape(why)),
+        );
+    }
+}
+
+/// What an act came to.
+pub fn acted(ui: &Ui, acted: &Acted) {
+    let tone = match acted.outcome {
+        Outcome::Done => Tone::Good,
+        Outcome::Failed => Tone::Bad,
+        Outcome::InDoubt => Tone::Bad,
+    };
+    ui.tone(tone, &escape(&acted.why));
+    if let Some(exhibit) = &acted.exhibit {
+        ui.tone(Tone::Dim, &format!("  its output: data/{exhibit}"));
+    }
+    match &acted.checked {
+        Some((true, text)) => ui.tone(Tone::Good, &format!("  checked: {}", escape(text))),
+        Some((false, text)) => ui.tone(Tone::Bad, &format!("  the check failed: {}", escape(text))),
+        None => {}
+    }
+}
+
+/// The exit code of an act.
+pub fn exit_of(acted: &Acted) -> Exit {
+    match (&acted.outcome, &acted.checked) {
+        (Outcome::InDoubt, _) => Exit::Unproved,
+        (Outcome::Failed, _) | (_, Some((false, _))) => Exit::Failed,
+        (Outcome::Done, _) => Exit::Done,
+    }
+}
+
+/// Shows a request and how to answer it.
+pub fn issued(ui: &Ui, issued: &crate::engine::Issued) {
+    ui.tone(Tone::Head, &format!("Request {} is written.", issued.request));
+    let people = match issued.need.people {
+        1 => "1 other person".to_owned(),
+        n => format!("{n} other people"),
+    };
+    ui.line(&format!(
+        "  who      {people}{}",
+        if issued.proven {
+            ""
+        } else {
+            " (one more, because your own key did not sign the request)"
+        }
+    ));
+    ui.line(&format!("  approve  {}", issued.approve_path));
+    ui.line(&format!("  refuse   {}", issued.refuse_path));
+    ui.line("Send them either file. They read it, and sign it on their own machine with:");
+    ui.line(&format!("  {}", issued.command));
+    ui.line("What comes back is filed with: incident signoff add FILE.sig");
+}
+
+/// Files a signature, with the text beside it where it is there.
+pub fn file_answer(ui: &Ui, engine: &Engine<'_>, path: &Path) -> Result<(), CliError> {
+    const CAP: u64 = 1 << 20;
+    let files = &engine.world().files;
+    let no = |e: std::io::Error| {
+        CliError::new(Exit::Usage, format!("cannot read {}: {e}", path.display()))
+            .hint("Name the file that ssh-keygen wrote: the statement's name with .sig at its end")
+    };
+    let full = engine.world().host.cwd().join(path);
+    let mut signature = full.clone();
+    let mut text = None;
+    if full.extension().is_some_and(|e| e == "sig") {
+        text = files.read(&full.with_extension(""), CAP).ok();
+    } else {
+        signature = full.with_file_name(format!(
+            "{}.sig",
+            full.file_name().map(|n| n.to_string_lossy()).unwrap_or_default()
+        ));
+        text = files.read(&full, CAP).ok().or(text);
+    }
+    let bytes = files.read(&signature, CAP).map_err(no)?;
+    let accepted = engine.add_signoff(text.as_deref(), &bytes)?;
+    let did = match accepted.decision {
+        crate::signoff::Decision::Approve => "approves",
+        crate::signoff::Decision::Refuse => "refuses",
+    };
+    ui.tone(
+        Tone::Good,
+        &format!(
+            "{} {did} request {}.",
+            escape(&accepted.person),
+            accepted.request_seq
+        ),
+    );
+    ui.line(&format!(
+        "  key {} ({})",
+        accepted.key.fingerprint, accepted.key.algorithm
+    ));
+    Ok(())
+}
+
+/// Probes, captures the after-state, and says recovered where both allow it.
+pub fn prove(ui: &Ui, engine: &Engine<'_>) -> Result<Exit, CliError> {
+    let mut passed = true;
+    for run in engine.probe_services()? {
+        let (tone, word) = if run.passed {
+            (Tone::Good, "passed")
+        } else {
+            (Tone::Bad, "failed")
+        };
+        ui.line(&format!(
+            "  {} {}: {}",
+            styled(tone, word),
+            run.id,
+            escape(&run.text)
+        ));
+        passed &= run.passed;
+    }
+    for capture in engine.capture_after()? {
+        captured(ui, &capture);
+    }
+    if !passed {
+        ui.tone(Tone::Bad, "Not recovered: a probe failed.");
+        return Ok(Exit::Unproved);
+    }
+    engine.recovered()?;
+    ui.tone(
+        Tone::Good,
+        "Recovered: every probe passed, and the state after it is captured.",
+    );
+    Ok(Exit::Done)
+}
+
+/// Opens an incident, and says where its record is.
+pub fn opened(ui: &Ui, engine: &Engine<'_>) -> Result<(), EngineError> {
+    let incident = engine.incident()?;
+    ui.tone(Tone::Head, &format!("{} is open.", incident.id()));
+    if let Some(path) = engine.case_path() {
+        ui.tone(Tone::Dim, &format!("  record   {}", path.display()));
+    }
+    ui.tone(Tone::Dim, &format!("  plan     {}", engine.runbook_name));
+    Ok(())
+}
