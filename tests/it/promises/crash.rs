@@ -145,3 +145,130 @@ fn the_journal_cut_at_every_line_resumes_to_the_same_end() {
     }
     assert!(doubts >= 6, "acts were cut in the middle, too: {doubts}");
 }
+
+/// A plan of which every part runs anywhere, slow enough to be killed in the middle.
+const SLOW: &str = r#"version: 1
+name: slow
+people:
+  ana@example.com: {roles: [on-call]}
+boundary:
+  inside: [read, protect, service-restart, traffic]
+  at: [config-change, one-way]
+escalation: {at: {people: 1}, outside: {people: 2}, valid: 30m}
+stages:
+  stop: [{revoke: all}, {kill: agents}, {disable: triggers}]
+  assess:
+    - {id: log, capture: {file: shop.log}}
+    - {id: damage, ask: What is broken?}
+  contain:
+    - id: page-on
+      run: [sleep, "0.2"]
+      effects: [traffic]
+      undo: {run: [sleep, "0"]}
+    - id: swap
+      manual: {what: Point the shop at the copy., see: The shop reads the copy.}
+      effects: [config-change]
+      undo: {manual: Point it back.}
+"#;
+
+/// What a person who reads the record would type next; `None` at the end.
+fn due(incident: Option<&incident::model::incident::Incident>) -> Option<Vec<String>> {
+    let words = |w: &[&str]| Some(w.iter().map(|w| (*w).to_owned()).collect());
+    let Some(incident) = incident else {
+        return words(&["start", "--yes"]);
+    };
+    if incident.closed_ts.is_some() {
+        return None;
+    }
+    if let Some((act, _)) = incident.in_doubt().next() {
+        return words(&["settle", &act.to_string(), "--did-not", "nothing sleeps here"]);
+    }
+    let looked = incident.captures.values().any(|c| c.exhibit.is_some());
+    let (answered, sealed) = (!incident.answers.is_empty(), incident.baseline.is_some());
+    let stage = incident.stage.word();
+    match (stage, looked, answered, sealed) {
+        ("stop", ..) | (_, false, ..) => words(&["resume"]),
+        (_, _, false, _) => words(&["answer", "damage", "the orders are gone"]),
+        (_, _, _, false) => words(&["seal"]),
+        ("assess", ..) => words(&["enter", "contain"]),
+        _ if !incident.step_done(&step("page-on")) => words(&["run", "page-on"]),
+        _ if !incident.steps.contains_key(&step("swap")) => words(&["skip", "swap", "not today"]),
+        _ => match incident
+            .stop
+            .targets
+            .iter()
+            .find(|(_, t)| !t.proof().is_dead() && t.answered.is_none())
+        {
+            Some((id, _)) => words(&["answer", id.as_str(), "it ran nowhere but here"]),
+            None => words(&["close", "over"]),
+        },
+    }
+}
+
+#[test]
+fn the_program_killed_at_twenty_moments_goes_on_each_time() {
+    use crate::support::desk::{Desk, PROGRAM};
+    let Some(desk) = Desk::new() else { return };
+    desk.file("incident/runbook.yaml", SLOW);
+    desk.file("shop.log", "DROP TABLE orders\n");
+    let store = Store::open(desk.home().join(".local/share/incident"));
+    let read = || {
+        let cases = store.list().unwrap();
+        assert!(
+            cases.len() <= 1,
+            "one incident, taken up again and again: {cases:?}"
+        );
+        let case = store.open_case(&cases.first()?.id).unwrap();
+        let (incident, _) = incident::engine::fold_case(&case).unwrap()?;
+        Some((incident, journal(case.path())))
+    };
+    let (mut kills, mut commands, mut luck) = (0, 0, 7_u64);
+    let mut before: Vec<u8> = Vec::new();
+    loop {
+        let now = read();
+        if let Some((_, bytes)) = &now {
+            let whole = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+            assert!(
+                bytes.starts_with(&before[..whole]),
+                "what was on disk is still there"
+            );
+            before.clone_from(bytes);
+        }
+        let Some(args) = due(now.as_ref().map(|(incident, _)| incident)) else {
+            break;
+        };
+        commands += 1;
+        assert!(commands < 200, "it does not get on: {args:?}");
+        let mut command = desk.jailed(PROGRAM);
+        command.args(&args).stdin(std::process::Stdio::null());
+        if kills == 20 {
+            let out = command.output().unwrap();
+            let code = out.status.code();
+            assert!(
+                !matches!(code, None | Some(1 | 2 | 10)),
+                "{args:?}: {}",
+                desk.told(&out)
+            );
+            continue;
+        }
+        let mut child = command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        // Anything from before it began to after it ended.
+        luck = luck
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        std::thread::sleep(std::time::Duration::from_millis(10 + (luck >> 33) % 250));
+        kills += usize::from(child.try_wait().unwrap().is_none());
+        // SIGKILL for the jail is SIGKILL for everything in it.
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    let (incident, _) = read().unwrap();
+    assert_eq!(kills, 20);
+    assert!(incident.step_done(&step("page-on")) && incident.baseline.is_some());
+    let forward = incident.acts.values().filter(|a| a.is_done()).count();
+    assert_eq!(forward, 1, "done once, however often it was begun");
+}
