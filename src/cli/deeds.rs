@@ -244,7 +244,10 @@ pub fn opened(ui: &Ui, engine: &Engine<'_>) -> Result<(), EngineError> {
     ui.tone(Tone::Dim, &format!("  plan     {}", engine.runbook_name));
     let (who, people) = (engine.who(), &incident.opened.policy.people);
     if !people.is_empty() && !people.contains_key(&who) {
-        let text = format!("{} is not on the roster; --as PRINCIPAL says who you are", escape(&who));
+        let text = format!(
+            "{} is not on the roster; --as PRINCIPAL says who you are",
+            escape(&who)
+        );
         ui.hanging(Tone::Warn, "  you      ", &text);
     }
     Ok(())
