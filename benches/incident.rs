@@ -27,6 +27,9 @@ mod sweep;
 #[path = "incident/tree.rs"]
 mod tree;
 
+/// A group of figures: its name, and what measures it.
+type Part = (&'static str, fn(&mut Table));
+
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let words: Vec<&str> = args.iter().skip(1).map(String::as_str).collect();
@@ -39,7 +42,7 @@ fn main() {
     let only = words.iter().find(|w| !w.starts_with('-')).copied();
     let mut table = Table::default();
     println!("{:<52} {:>12}  {:<22} rival", "what", "figure", "target");
-    let parts: [(&str, fn(&mut Table)); 4] = [
+    let parts: [Part; 4] = [
         ("sweep", sweep::measure),
         ("tree", tree::measure),
         ("record", record::measure),
