@@ -9,6 +9,7 @@ mod capture;
 mod close;
 mod discover;
 mod escalate;
+mod lines;
 mod plan;
 mod preview;
 mod recorder;
@@ -26,7 +27,7 @@ use zeroize::Zeroizing;
 use crate::boundary::Verdict;
 use crate::journal::Hash;
 use crate::model::act::Stage;
-use crate::model::diagnostic::Diagnostic;
+use crate::model::diagnostic::{Diagnostic, Place};
 use crate::model::event::{DidElsewhere, Event, NoteAdded, Opened, StageEntered};
 use crate::model::ids::{IncidentId, StepId, TargetId};
 use crate::model::incident::{FoldError, Incident};
@@ -239,7 +240,7 @@ impl<'w> Desk<'w> {
         recorder.record(Opened {
             id,
             drill,
-            title: title.to_owned(),
+            title: title.chars().take(500).collect(),
             nonce: hex(&nonce),
             tool: env!("CARGO_PKG_VERSION").to_owned(),
             host: identity.host,
@@ -249,7 +250,7 @@ impl<'w> Desk<'w> {
             pins,
             base: base.display().to_string(),
             policy: parsed.runbook.policy.clone(),
-            problems: parsed.mistakes.iter().map(ToString::to_string).collect(),
+            problems: lines::first_words(parsed.mistakes.iter().map(ToString::to_string).collect()),
         })?;
         Engine::assembled(
             world,
@@ -331,6 +332,12 @@ impl Parsed {
         let mut runbook_name = SHIPPED_RUNBOOK_NAME.to_owned();
         if let Some((name, bytes)) = &written.runbook {
             match Runbook::parse(name, &String::from_utf8_lossy(bytes)) {
+                Ok(read) if lines::too_long(&read.policy) => mistakes.push(Diagnostic {
+                    file: name.clone(),
+                    place: Place::default(),
+                    message: "the boundary and its people are too long for the record".into(),
+                    remedy: None,
+                }),
                 Ok(read) => {
                     runbook = Some(read);
                     runbook_name = name.clone();

@@ -137,7 +137,9 @@ impl<'w> Recorder<'w> {
 
     /// Writes what stop has to say: whatever is wrong with the case, the record goes on and stop with it.
     pub fn record_at_once(&mut self, events: Vec<Event>) -> Result<Vec<u64>, EngineError> {
-        self.record_or_spool(events, STOP_LOCK_WAIT_MS, |_| true)
+        self.record_or_spool(events, STOP_LOCK_WAIT_MS, |e| {
+            !matches!(e, StoreError::NotARecord(_))
+        })
     }
 
     fn record_or_spool(

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, join_all, select};
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, lines};
 use crate::local::{Keeper, Local};
 use crate::model::event::{Aim, Event, StopEnded, StopFacts, StopStarted};
 use crate::model::fact::{Fact, Glance, Observed};
@@ -133,13 +133,22 @@ impl<'w> Engine<'w> {
         full: &[TargetId],
     ) -> Result<StopReport, EngineError> {
         let start = self.world.clock.now().mono_us;
-        let problems = problems.iter().map(|p| self.scrubbed(p)).collect();
-        let started = StopStarted {
-            mono_us: start,
-            targets: aims.clone(),
-            problems,
-        };
-        self.recorder.borrow_mut().record_at_once(vec![started.into()])?;
+        let (aims, too_long): (Vec<Aim>, Vec<Aim>) = aims.into_iter().partition(|aim| !lines::too_long(aim));
+        let left_out = too_long
+            .iter()
+            .map(|aim| format!("{}: too long for the record; cut it by hand", aim.target.id()));
+        let problems = left_out.chain(problems).map(|p| self.scrubbed(&p)).collect();
+        let mut problems = lines::first_words(problems);
+        let started = lines::lines(aims.clone()).into_iter().map(|targets| {
+            let part = StopStarted {
+                mono_us: start,
+                targets,
+                problems: std::mem::take(&mut problems),
+            };
+            part.into()
+        });
+        let started = started.collect();
+        self.recorder.borrow_mut().record_at_once(started)?;
         let incident = self.incident()?;
         let kept = Kept {
             engine: self,
@@ -277,12 +286,21 @@ impl<'w> Sweep<'_, 'w> {
             return;
         }
         let at_us = self.world().clock.now().mono_us;
-        let facts = facts.into_iter().map(|fact| Observed { at_us, fact }).collect();
-        self.facts.borrow_mut().push(StopFacts {
-            target: id.clone(),
-            phase: phase.to_owned(),
-            facts,
-        });
+        let seen = |fact| match lines::too_long(&fact) {
+            true => Fact::Error {
+                status: 0,
+                text: "what was seen is too long for the record".into(),
+            },
+            false => fact,
+        };
+        let facts = facts.into_iter().map(seen);
+        for facts in lines::lines(facts.map(|fact| Observed { at_us, fact }).collect()) {
+            self.facts.borrow_mut().push(StopFacts {
+                target: id.clone(),
+                phase: phase.to_owned(),
+                facts,
+            });
+        }
     }
 
     /// Every fact of this target so far, recorded or waiting to be.

@@ -15,6 +15,8 @@ pub struct StopState {
     pub started_us: Option<u64>,
     /// When the first cut left this program, monotonic microseconds.
     pub first_cut_us: Option<u64>,
+    /// When the newest sweep began: an intent of many targets takes several records.
+    pub newest_us: Option<u64>,
     /// When the newest sweep ended, monotonic microseconds; `None` while one runs.
     pub ended_us: Option<u64>,
     /// How many sweeps.
@@ -84,7 +86,9 @@ impl StopState {
     pub(super) fn started(&mut self, _at: &At<'_>, e: StopStarted) {
         self.started_us.get_or_insert(e.mono_us);
         self.ended_us = None;
-        self.sweeps += 1;
+        if self.newest_us.replace(e.mono_us) != Some(e.mono_us) {
+            self.sweeps += 1;
+        }
         self.problems.extend(e.problems);
         self.problems.dedup();
         for aim in e.targets {

@@ -159,6 +159,48 @@ fn promise_01_a_case_that_cannot_be_locked_any_more_does_not_stop_stop() {
 }
 
 #[test]
+fn promise_01_no_file_is_long_enough_to_stop_stop() {
+    let room = Room::new(13);
+    let mut written = room.drill.written();
+    // Whoever can write the folder writes hundreds of grants, one of them endless, and a crowd of people.
+    let grants: String = (0..600)
+        .map(|n| {
+            let token = if n == 300 { "x".repeat(70_000) } else { format!("tok-none-{n}") };
+            format!("      - {{id: more-{n}, provider: harbor, with: {{token: {token}}}, auth: {{env: HARBOR_TOKEN}}}}\n")
+        })
+        .collect();
+    let (_, access) = written.access.take().unwrap();
+    let access = String::from_utf8(access).unwrap();
+    let access = access.replace("    triggers:\n", &format!("{grants}    triggers:\n"));
+    written.access = Some(("access.yaml".to_owned(), access.into_bytes()));
+    let people: String = (0..2_000)
+        .map(|n| format!("  p{n}@example.com: {{roles: [on-call]}}\n"))
+        .collect();
+    let (_, runbook) = written.runbook.take().unwrap();
+    let runbook = String::from_utf8(runbook).unwrap();
+    let runbook = runbook.replace("people:\n", &format!("people:\n{people}"));
+    written.runbook = Some(("runbook.yaml".to_owned(), runbook.into_bytes()));
+    let engine = room.open_with(&written);
+    let report = engine.stop(&[]).unwrap();
+    assert!(report.targets >= 600, "{report:?}");
+    let truth = room.drill.truth();
+    assert!(!truth.agent_exists && !truth.trigger_armed && truth.live_tokens.is_empty());
+    let incident = engine.incident().unwrap();
+    assert_eq!(
+        incident.stop.sweeps, 2,
+        "the sweep, and what a slower look found; however many records"
+    );
+    assert!(incident.opened.problems.iter().any(|p| p.contains("too long")));
+    assert!(
+        incident
+            .stop
+            .problems
+            .iter()
+            .any(|p| p.contains("more-300: too long"))
+    );
+}
+
+#[test]
 fn promise_01_an_adapter_that_hangs_delays_nobody() {
     let cut = |hangs: bool| {
         let mut room = Room::new(6);
