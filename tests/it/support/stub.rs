@@ -73,10 +73,15 @@ impl Stub {
                     Arc::clone(&script),
                 );
                 std::thread::spawn(move || {
-                    let busy = now.fetch_add(1, Ordering::SeqCst) + 1;
-                    most.fetch_max(busy, Ordering::SeqCst);
-                    let _ = serve(stream.unwrap(), &seen, &*script);
-                    now.fetch_sub(1, Ordering::SeqCst);
+                    let _ = serve(
+                        stream.unwrap(),
+                        &seen,
+                        &*script,
+                        &Busy {
+                            now: &now,
+                            most: &most,
+                        },
+                    );
                 });
             }
         });
@@ -113,10 +118,27 @@ impl Drop for Stub {
     }
 }
 
+/// Counts requests under way. One is over just before its answer is written: whoever reads the answer
+/// may send the next request at once.
+struct Busy<'c> {
+    now: &'c AtomicUsize,
+    most: &'c AtomicUsize,
+}
+
+impl Busy<'_> {
+    fn while_waiting(&self, wait: Duration) {
+        let busy = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(busy, Ordering::SeqCst);
+        std::thread::sleep(wait);
+        self.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 fn serve(
     mut stream: TcpStream,
     seen: &Mutex<Vec<Seen>>,
     script: &(dyn Fn(usize, &Seen) -> Reply + Send + Sync),
+    busy: &Busy<'_>,
 ) -> std::io::Result<()> {
     let request = read(&mut BufReader::new(stream.try_clone()?))?;
     let number = {
@@ -127,7 +149,7 @@ fn serve(
     match script(number, &request) {
         Reply::Say(status, headers, body) => answer(&mut stream, status, &headers, &body),
         Reply::Slow(wait, status) => {
-            std::thread::sleep(wait);
+            busy.while_waiting(wait);
             answer(&mut stream, status, &[], "")
         }
         Reply::Reset => Ok(()),
