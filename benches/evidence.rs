@@ -551,22 +551,27 @@ impl Tree {
         let mut left: Vec<u64> = (0..small).map(|_| random.between(low, high)).collect();
         left.extend((0..big).map(|_| big_size));
         for sizes in left.chunks(200) {
-            let seq = tree.record("capture.started", json!({"name": "logs"}));
+            let seq = tree.record(
+                "capture.started",
+                json!({"name": "logs", "spec": "host", "step": null, "purpose": "baseline", "mono_us": 1}),
+            );
             let folder = format!("data/{seq:04}-logs");
             fs::create_dir_all(tree.case.join(&folder)).unwrap();
             let mut files = Vec::new();
             for (n, size) in sizes.iter().enumerate() {
                 let text = logs.text(*size as usize);
-                let path = format!("{folder}/f{n:06}.log");
+                let name = format!("f{n:06}.log");
+                let path = format!("{folder}/{name}");
                 fs::write(tree.case.join(&path), &text).unwrap();
-                files.push(json!({"path": path, "sha256": Hash::of(text.as_bytes()), "len": text.len()}));
+                files.push(json!({
+                    "name": name, "source": path, "status": "collected", "bytes": text.len(),
+                    "sha256": Hash::of(text.as_bytes()), "redactions": 0,
+                }));
                 tree.bytes += size;
             }
-            let exhibit = json!({
-                "id": format!("E{seq}"), "seq": seq, "name": "logs", "origin": {"path": "/var/log"}, "files": files,
-                "status": "collected", "why": "", "redactions": [], "started": TS, "ended": TS,
-            });
-            tree.record("capture.ended", json!({"exhibit": exhibit}));
+            let exhibit = format!("{seq:04}-logs");
+            let ended = json!({"capture": seq, "exhibit": exhibit, "items": files, "ms": 1});
+            tree.record("capture.ended", ended);
         }
         tree
     }
