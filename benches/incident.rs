@@ -34,9 +34,9 @@ fn main() {
     let args: Vec<String> = std::env::args().collect();
     let words: Vec<&str> = args.iter().skip(1).map(String::as_str).collect();
     match words.as_slice() {
-        ["serve"] => return sweep::serve(),
-        ["sweep", ports @ ..] => return sweep::worker(ports),
-        ["tree"] => return tree::inner(),
+        ["serving"] => return sweep::serve(),
+        ["sweeping", ports @ ..] => return sweep::worker(ports),
+        ["in-jail"] => return tree::inner(),
         _ => {}
     }
     let only = words.iter().find(|w| !w.starts_with('-')).copied();
@@ -73,7 +73,7 @@ impl Table {
             what,
             figure,
             figure <= target,
-            &format!("<= {target} {unit}"),
+            &format!("<= {} {unit}", plain(target)),
             unit,
             rival,
         );
@@ -85,7 +85,7 @@ impl Table {
             what,
             figure,
             figure >= target,
-            &format!(">= {target} {unit}"),
+            &format!(">= {} {unit}", plain(target)),
             unit,
             rival,
         );
@@ -110,6 +110,14 @@ impl Table {
             shown(figure, unit),
             format!("{target}{mark}")
         );
+    }
+}
+
+/// A target as people say it.
+fn plain(target: f64) -> String {
+    match target.fract() < 0.001 {
+        true => format!("{target:.0}"),
+        false => format!("{target}"),
     }
 }
 

@@ -76,7 +76,7 @@ fn zone(table: &mut Table) {
     let store = Store::open(folder.path().join("cases"));
     let drill = Exercise::new("nine-seconds", 1).unwrap();
     let engine = desk(&drill, &store).open("bench", &drill.written()).unwrap();
-    let policy = engine.incident().unwrap().opened.policy;
+    let policy = engine.incident().unwrap().opened.policy.clone();
     let act = engine
         .resolve(&StepId::new("bring-bookings-back").unwrap())
         .unwrap();

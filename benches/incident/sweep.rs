@@ -64,7 +64,7 @@ fn now_us() -> u64 {
 }
 
 pub fn measure(table: &mut Table) {
-    let mut servers = again("serve")
+    let mut servers = again("serving")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -74,7 +74,7 @@ pub fn measure(table: &mut Table) {
     said.read_line(&mut line).unwrap();
     let ports: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
 
-    let out = again("sweep")
+    let out = again("sweeping")
         .args(&ports)
         .stderr(Stdio::inherit())
         .output()

@@ -18,7 +18,7 @@ use crate::model::event::*;
 use crate::model::fact::{Fact, Observed};
 use crate::model::grant::{Target, Tree, TreeRule};
 use crate::model::ids::{IncidentId, StepId, TargetId};
-use crate::model::incident::{FoldError, Incident};
+use crate::model::incident::{At, FoldError, Incident};
 use crate::model::runbook::{Person, Policy};
 use crate::model::time::Moment;
 
@@ -242,15 +242,25 @@ fn tree() -> Target {
     })
 }
 
+fn at<'a>(seq: u64, who: &'a str, line_sha256: &'a dyn std::fmt::Display) -> At<'a> {
+    At {
+        seq,
+        ts: "t",
+        who,
+        line_sha256,
+    }
+}
+
 impl Desk {
     fn new(policy: Policy, specs: Vec<Spec>) -> Self {
         let open = opened(policy.clone());
-        let incident = Incident::apply(None, 0, "t", PEOPLE[0], "h0", open.into()).unwrap();
+        let mut incident = None;
+        Incident::apply(&mut incident, &at(0, PEOPLE[0], &"h0"), open.into()).unwrap();
         let mut desk = Desk {
             policy,
             versions: vec![0; specs.len()],
             specs,
-            incident,
+            incident: incident.unwrap(),
             seq: 1,
             now: Moment {
                 utc_ms: 1_795_312_447_000,
@@ -276,8 +286,10 @@ impl Desk {
 
     fn append(&mut self, who: &str, event: Event) -> Result<u64, FoldError> {
         let seq = self.seq;
-        let line = Hash::of(format!("line {seq}").as_bytes()).to_string();
-        self.incident = Incident::apply(Some(self.incident.clone()), seq, "t", who, &line, event)?;
+        let line = Hash::of(format!("line {seq}").as_bytes());
+        let mut next = Some(self.incident.clone());
+        Incident::apply(&mut next, &at(seq, who, &line), event)?;
+        self.incident = next.unwrap();
         self.seq += 1;
         self.now.mono_us += 1000;
         self.now.utc_ms += 1;

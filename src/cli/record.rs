@@ -4,7 +4,7 @@ use super::{App, CliError, Exit};
 use crate::engine::EngineError;
 use crate::journal::Hash;
 use crate::model::ids::IncidentId;
-use crate::model::incident::Incident;
+use crate::model::incident::{At, Incident};
 use crate::model::time::{Moment, parse_rfc3339};
 use crate::report::Entry;
 
@@ -38,8 +38,13 @@ impl Record {
         }
         let mut incident = None;
         for e in &entries {
-            let next = Incident::apply(incident, e.seq, &e.ts, &e.who, &e.line_sha256, e.event.clone());
-            incident = Some(next.map_err(EngineError::from)?);
+            let at = At {
+                seq: e.seq,
+                ts: &e.ts,
+                who: &e.who,
+                line_sha256: &e.line_sha256,
+            };
+            Incident::apply(&mut incident, &at, e.event.clone()).map_err(EngineError::from)?;
         }
         let incident = incident.ok_or_else(|| {
             CliError::new(Exit::Failed, format!("{id} holds no record yet"))

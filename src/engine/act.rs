@@ -78,7 +78,7 @@ impl Engine<'_> {
     /// How a step of the runbook would be judged now.
     pub fn judged(&self, act: &Resolved, why: Option<&str>) -> Result<Verdict, EngineError> {
         Ok(judge(
-            &self.incident()?,
+            &*self.incident()?,
             act,
             Asked { why },
             self.world.clock.now(),

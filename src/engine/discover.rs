@@ -1,6 +1,5 @@
 //! What is there to stop: what was written in advance, and what two seconds of looking find here.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Engine, EngineError};
@@ -115,8 +114,8 @@ impl Engine<'_> {
 
 impl Found {
     fn add(&mut self, target: Target, window: Duration, found_by: &str, words: String) {
-        let names: BTreeSet<&str> = self.aims.iter().map(|a| a.target.id().as_str()).collect();
-        if names.contains(target.id().as_str()) || self.aims.iter().any(|a| same(&a.target, &target)) {
+        let known = |a: &Aim| a.target.id() == target.id() || same(&a.target, &target);
+        if self.aims.iter().any(known) {
             return;
         }
         let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);

@@ -182,6 +182,8 @@ pub struct Engine<'w> {
     /// Folder that relative paths of the runbook start from.
     base: PathBuf,
     signers: Vec<u8>,
+    /// Hashes of programs, while a whole plan is looked at.
+    hashed: RefCell<Option<BTreeMap<PathBuf, String>>>,
     /// Hashes of backups read in this run, by path, length and change time: they may be large.
     backup_hashes: RefCell<BTreeMap<(PathBuf, u64, i64), String>>,
     key: [u8; 32],
@@ -432,6 +434,7 @@ impl<'w> Engine<'w> {
             mistakes,
             base,
             signers: signers.unwrap_or_default(),
+            hashed: RefCell::default(),
             backup_hashes: RefCell::default(),
             key,
             discovered: RefCell::default(),
@@ -464,8 +467,8 @@ impl<'w> Engine<'w> {
         self.recorder.borrow().who.clone()
     }
 
-    /// A copy of the newest state.
-    pub fn incident(&self) -> Result<Incident, EngineError> {
+    /// The newest state, as it is now.
+    pub fn incident(&self) -> Result<Rc<Incident>, EngineError> {
         self.recorder
             .borrow()
             .incident()
@@ -506,7 +509,7 @@ impl<'w> Engine<'w> {
         let mut slot = self.redactor.borrow_mut();
         if slot.0 != known.len() {
             let values: Vec<&str> = known.iter().map(|v| v.as_str()).collect();
-            // The shapes were built once already; values alone cannot break the patterns.
+            // Where they are too many for one pattern, the shapes and the values before them still hold.
             if let Ok(redactor) = Redactor::new(self.key, &values) {
                 *slot = (known.len(), Rc::new(redactor));
             }

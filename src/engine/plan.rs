@@ -63,7 +63,7 @@ impl Engine<'_> {
                 state,
             }
         });
-        Ok(rows.collect())
+        Ok(self.hashing_once(|| rows.collect()))
     }
 
     /// Freezes the recovery plan: these steps, in this order, exactly as they resolve now.

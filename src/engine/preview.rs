@@ -13,7 +13,7 @@ use crate::model::event::Opened;
 use crate::model::fact::Fact;
 use crate::model::grant::{Target, TriggerKind};
 use crate::model::ids::IncidentId;
-use crate::model::incident::Incident;
+use crate::model::incident::{At, Incident};
 use crate::model::inventory::Inventory;
 use crate::model::secret::{Secret, SecretRef};
 use crate::providers::Ctx;
@@ -68,7 +68,14 @@ impl<'w> Desk<'w> {
             policy: parsed.runbook.policy.clone(),
             problems: Vec::new(),
         };
-        let incident = Incident::apply(None, 0, &now.rfc3339(), &self.who, "", opened.into())?;
+        let at = At {
+            seq: 0,
+            ts: &now.rfc3339(),
+            who: &self.who,
+            line_sha256: &"",
+        };
+        let mut incident = None;
+        Incident::apply(&mut incident, &at, opened.into())?;
         let recorder = Recorder::imagined(world, incident, &self.who);
         let signers = written.signers.as_ref().map(|s| s.1.clone());
         Engine::assembled(world, recorder, parsed, base, signers, [0; 32])
@@ -78,7 +85,7 @@ impl<'w> Desk<'w> {
 impl Engine<'_> {
     /// What `incident do -- ARGV…` would be judged by where the program is not on this host: its words alone.
     pub fn by_words(&self, argv: &[String]) -> Result<Resolved, EngineError> {
-        let step = ad_hoc(&self.incident()?, argv, self.world.host.cwd())?;
+        let step = ad_hoc(&*self.incident()?, argv, self.world.host.cwd())?;
         Ok(Resolved {
             step: step.id,
             stage: step.stage,

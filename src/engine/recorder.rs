@@ -10,7 +10,7 @@ use super::EngineError;
 use crate::journal::Hash;
 use crate::model::event::{Event, JournalRecovered};
 use crate::model::ids::IncidentId;
-use crate::model::incident::{FoldError, Incident};
+use crate::model::incident::{At, FoldError, Incident};
 use crate::model::time::Moment;
 use crate::store::{Appended, Case, Draft, Locked, Spool, StoreError};
 use crate::world::World;
@@ -36,7 +36,8 @@ pub struct Recorder<'w> {
     case: Option<Rc<Case>>,
     spool: Option<Spool>,
     spool_folders: Vec<std::path::PathBuf>,
-    incident: Option<Incident>,
+    /// Shared with whoever looks at it: a long incident is not copied for every question.
+    incident: Option<Rc<Incident>>,
     /// True where there is no incident but in memory.
     imagined: bool,
     /// Hashes of the lines read or written, by number: a sign-off names the head it saw.
@@ -77,9 +78,9 @@ impl<'w> Recorder<'w> {
     }
 
     /// A recorder over an incident that nobody opened: it can be read, and refuses to write.
-    pub fn imagined(world: &'w World, incident: Incident, who: &str) -> Self {
+    pub fn imagined(world: &'w World, incident: Option<Incident>, who: &str) -> Self {
         let mut recorder = Recorder::new(world, None, Vec::new(), who);
-        recorder.incident = Some(incident);
+        recorder.incident = incident.map(Rc::new);
         recorder.imagined = true;
         recorder
     }
@@ -90,7 +91,7 @@ impl<'w> Recorder<'w> {
     }
 
     /// The incident as far as it is known.
-    pub fn incident(&self) -> Option<&Incident> {
+    pub fn incident(&self) -> Option<&Rc<Incident>> {
         self.incident.as_ref()
     }
 
@@ -174,7 +175,7 @@ impl<'w> Recorder<'w> {
         };
         self.locked(&case, LOCK_WAIT_MS, |this, locked| {
             this.read(locked)?;
-            let (events, value) = decide(this.incident.as_ref())?;
+            let (events, value) = decide(this.incident.as_deref())?;
             Ok((this.write(locked, events)?, value))
         })
     }
@@ -196,13 +197,13 @@ impl<'w> Recorder<'w> {
 
     fn read(&mut self, locked: &mut Locked<'_>) -> Result<(), EngineError> {
         let mut fold = Fold {
-            incident: self.incident.take(),
+            incident: self.incident.take().map(Rc::unwrap_or_clone),
             hashes: &mut self.hashes,
             broken: None,
         };
         let read = locked.read(|line| fold.line(line));
         let Fold { incident, broken, .. } = fold;
-        self.incident = incident;
+        self.incident = incident.map(Rc::new);
         let caught_up = read?;
         if let Some(error) = broken {
             return Err(error);
@@ -252,14 +253,19 @@ impl<'w> Recorder<'w> {
             }
         }
         let next = u64::try_from(self.hashes.len()).unwrap_or(u64::MAX);
-        let mut copy = self.incident.clone();
+        let mut copy = self.incident.as_deref().cloned();
         for (seq, event) in (next..).zip(events) {
             // It is the request that does not fit the record, not the record that is wrong.
-            let applied = Incident::apply(copy, seq, ts, &self.who, "", event.clone());
-            copy = Some(applied.map_err(|e| match e {
+            let at = At {
+                seq,
+                ts,
+                who: &self.who,
+                line_sha256: &"",
+            };
+            Incident::apply(&mut copy, &at, event.clone()).map_err(|e| match e {
                 FoldError::Illegal { why, .. } => EngineError::OutOfOrder(why),
                 other => other.into(),
-            })?);
+            })?;
         }
         Ok(())
     }
@@ -271,12 +277,13 @@ impl<'w> Recorder<'w> {
         appended: &[Appended],
     ) -> Result<Vec<u64>, EngineError> {
         let mut seqs = Vec::with_capacity(events.len());
+        let who = self.who.clone();
+        let mut incident = self.incident.take().map(Rc::unwrap_or_clone);
         for (event, at) in events.into_iter().zip(appended) {
             if at.reserve_freed {
                 self.troubles
                     .push("the disk is full: the journal's reserve was given up for the record".into());
             }
-            let who = self.who.clone();
             if let Some(listener) = &mut self.listener {
                 listener(&Told {
                     seq: at.seq,
@@ -285,18 +292,17 @@ impl<'w> Recorder<'w> {
                     event: &event,
                 });
             }
-            let before = self.incident.take();
-            self.incident = Some(Incident::apply(
-                before,
-                at.seq,
+            let stands = At {
+                seq: at.seq,
                 ts,
-                &who,
-                &at.hash.to_string(),
-                event,
-            )?);
+                who: &who,
+                line_sha256: &at.hash,
+            };
+            Incident::apply(&mut incident, &stands, event)?;
             self.hashes.push(at.hash);
             seqs.push(at.seq);
         }
+        self.incident = incident.map(Rc::new);
         Ok(seqs)
     }
 
@@ -379,7 +385,8 @@ impl<'w> Recorder<'w> {
             if taken > 0 {
                 // The store wrote what was absorbed by itself: fold the record again from its start.
                 let folded = fold_case(&case)?;
-                (this.incident, this.hashes) = folded.map_or((None, Vec::new()), |(i, h)| (Some(i), h));
+                (this.incident, this.hashes) =
+                    folded.map_or((None, Vec::new()), |(i, h)| (Some(Rc::new(i)), h));
             }
             Ok(taken)
         })
@@ -400,36 +407,27 @@ impl Fold<'_> {
             return;
         }
         if let Err(e) = self.fold(line) {
-            self.broken = Some(e);
+            // What is half folded is nothing to act on.
+            (self.broken, self.incident) = (Some(e), None);
         }
     }
 
     fn fold(&mut self, line: &crate::journal::Line<'_>) -> Result<(), EngineError> {
         let event = decode(line)?;
-        let before = self.incident.take();
-        self.incident = Some(Incident::apply(
-            before,
-            line.seq,
-            &line.ts,
-            &line.who,
-            &line.hash.to_string(),
-            event,
-        )?);
-        Ok(())
+        let at = At {
+            seq: line.seq,
+            ts: &line.ts,
+            who: &line.who,
+            line_sha256: &line.hash,
+        };
+        Ok(Incident::apply(&mut self.incident, &at, event)?)
     }
 }
 
 /// Reads a line as an event.
 pub fn decode(line: &crate::journal::Line<'_>) -> Result<Event, EngineError> {
-    use crate::model::event::EventError;
     let wrong = |error| FoldError::Event { seq: line.seq, error };
-    let what = serde_json::from_str(&line.what).map_err(|e| {
-        wrong(EventError::Fields {
-            kind: line.kind.to_string(),
-            why: e.to_string(),
-        })
-    })?;
-    Ok(Event::decode(&line.kind, line.v, &what).map_err(wrong)?)
+    Ok(Event::decode_text(&line.kind, line.v, &line.what).map_err(wrong)?)
 }
 
 /// Folds a whole record that was read elsewhere (a bundle, another process's case), changing nothing.

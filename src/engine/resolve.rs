@@ -283,7 +283,23 @@ impl Engine<'_> {
     /// The hash of what running this path would run. `psql` is a link on Debian, and so are many others:
     /// a link that is turned elsewhere shows as another hash.
     fn hash_program(&self, path: &Path) -> std::io::Result<String> {
-        self.hash(self.world.files.open_program(path)?)
+        if let Some(hash) = self.hashed.borrow().as_ref().and_then(|h| h.get(path)) {
+            return Ok(hash.clone());
+        }
+        let hash = self.hash(self.world.files.open_program(path)?)?;
+        if let Some(hashed) = self.hashed.borrow_mut().as_mut() {
+            hashed.insert(path.to_owned(), hash.clone());
+        }
+        Ok(hash)
+    }
+
+    /// Does something in which each program is hashed once, however many steps run it. Never an act:
+    /// what is about to run is hashed then and there.
+    pub(super) fn hashing_once<T>(&self, look: impl FnOnce() -> T) -> T {
+        self.hashed.replace(Some(BTreeMap::new()));
+        let looked = look();
+        self.hashed.replace(None);
+        looked
     }
 
     fn hash(&self, mut file: Box<dyn Read>) -> std::io::Result<String> {

@@ -5,9 +5,14 @@
 //! committer writes them in groups, so a slow disk or a slow adapter delays nobody.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::future::{Either, join_all, select};
+use futures_util::future::{Either, FutureExt, join_all, select};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::{Engine, EngineError, lines};
 use crate::local::{Keeper, Local};
@@ -15,6 +20,7 @@ use crate::model::event::{Aim, Event, StopEnded, StopFacts, StopStarted};
 use crate::model::fact::{Fact, Glance, Observed};
 use crate::model::grant::{Shared, Target, TriggerKind};
 use crate::model::ids::TargetId;
+use crate::model::incident::Incident;
 use crate::model::secret::{Secret, SecretRef};
 use crate::providers::{Adapter, Ctx};
 use crate::redact::fingerprint;
@@ -62,6 +68,10 @@ struct Sweep<'e, 'w> {
     engine: &'e Engine<'w>,
     local: Local<'e>,
     facts: RefCell<Vec<StopFacts>>,
+    /// The incident as it was when this began.
+    before: Rc<Incident>,
+    /// What was seen of each target since.
+    seen: RefCell<BTreeMap<TargetId, Vec<Observed>>>,
     first_cut_us: Cell<Option<u64>>,
     triggers_left: Cell<usize>,
     others_left: Cell<usize>,
@@ -159,6 +169,8 @@ impl<'w> Engine<'w> {
             engine: self,
             local: Local::new(self.world, &kept, incident.id().as_str()),
             facts: RefCell::default(),
+            before: Rc::clone(&incident),
+            seen: RefCell::default(),
             first_cut_us: Cell::new(None),
             triggers_left: Cell::new(count(&|t| matches!(t, Target::Trigger(_)))),
             others_left: Cell::new(count(&|t| !is_responders(t))),
@@ -230,6 +242,8 @@ impl<'w> Engine<'w> {
             engine: self,
             local: Local::new(self.world, &kept, incident.id().as_str()),
             facts: RefCell::default(),
+            before: Rc::clone(&incident),
+            seen: RefCell::default(),
             first_cut_us: Cell::new(None),
             triggers_left: Cell::new(0),
             others_left: Cell::new(0),
@@ -249,7 +263,7 @@ impl<'w> Sweep<'_, 'w> {
 
     /// Runs all chains to their end; true where Ctrl-C came first.
     async fn run(&self, aims: &[Aim]) -> bool {
-        let chains = join_all(aims.iter().map(|aim| self.chain(aim)));
+        let chains = self.all_chains(aims);
         let committer = async {
             loop {
                 self.world().clock.sleep(COMMIT).await;
@@ -262,6 +276,20 @@ impl<'w> Sweep<'_, 'w> {
         };
         let (chains, committer) = (std::pin::pin!(chains), std::pin::pin!(committer));
         matches!(select(chains, committer).await, Either::Right(_))
+    }
+
+    /// All chains side by side. They set out in groups: what the first have sent goes out before a
+    /// thousand others are begun.
+    async fn all_chains(&self, aims: &[Aim]) {
+        const GROUP: usize = 16;
+        let mut under_way = FuturesUnordered::new();
+        for group in aims.chunks(GROUP) {
+            under_way.extend(group.iter().map(|aim| self.chain(aim)));
+            // One step each, then the network has its turn.
+            while let Some(Some(())) = under_way.next().now_or_never() {}
+            a_turn().await;
+        }
+        while under_way.next().await.is_some() {}
     }
 
     /// Writes what chains have pushed since the last time.
@@ -294,7 +322,13 @@ impl<'w> Sweep<'_, 'w> {
             false => fact,
         };
         let facts = facts.into_iter().map(seen);
-        for facts in lines::lines(facts.map(|fact| Observed { at_us, fact }).collect()) {
+        let facts: Vec<Observed> = facts.map(|fact| Observed { at_us, fact }).collect();
+        let mut seen_so_far = self.seen.borrow_mut();
+        seen_so_far
+            .entry(id.clone())
+            .or_default()
+            .extend(facts.iter().cloned());
+        for facts in lines::lines(facts) {
             self.facts.borrow_mut().push(StopFacts {
                 target: id.clone(),
                 phase: phase.to_owned(),
@@ -305,23 +339,9 @@ impl<'w> Sweep<'_, 'w> {
 
     /// Every fact of this target so far, recorded or waiting to be.
     fn earlier(&self, id: &TargetId) -> Vec<Observed> {
-        let mut all = match self
-            .engine
-            .recorder
-            .borrow()
-            .incident()
-            .and_then(|i| i.stop.targets.get(id))
-        {
-            Some(target) => target.facts.clone(),
-            None => Vec::new(),
-        };
-        all.extend(
-            self.facts
-                .borrow()
-                .iter()
-                .filter(|f| f.target == *id)
-                .flat_map(|f| f.facts.clone()),
-        );
+        let before = self.before.stop.targets.get(id);
+        let mut all = before.map(|t| t.facts.clone()).unwrap_or_default();
+        all.extend(self.seen.borrow().get(id).into_iter().flatten().cloned());
         all
     }
 
@@ -605,6 +625,19 @@ impl<'w> Sweep<'_, 'w> {
             waited += STEP;
         }
     }
+}
+
+/// Lets everything else that is ready go first, once.
+async fn a_turn() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn is_responders(target: &Target) -> bool {

@@ -4,6 +4,7 @@
 //! [`super::Chain::check_line`] goes the slow way. The test at the end holds the two against each other.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::{Hash, Line};
 
@@ -11,8 +12,20 @@ use super::{Hash, Line};
 const DEPTH: u32 = 64;
 const NUMBER_LIMIT: u64 = 1 << 53;
 
-/// Reads a record's line without its line feed, all but its hash; `None` where it is not certainly canonical.
-pub(super) fn scan(body: &[u8]) -> Option<Line<'_>> {
+/// Where the parts of a record stand in its line. Texts are without their quotes.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    pub prev: Hash,
+    pub seq: u64,
+    pub v: u32,
+    ts: Range<usize>,
+    kind: Range<usize>,
+    what: Range<usize>,
+    who: Range<usize>,
+}
+
+/// Walks a record's line without its line feed; `None` where it is not certainly canonical.
+pub(super) fn scan(body: &[u8]) -> Option<Places> {
     let mut at = Cursor {
         text: std::str::from_utf8(body).ok()?,
         at: 0,
@@ -31,20 +44,44 @@ pub(super) fn scan(body: &[u8]) -> Option<Line<'_>> {
     at.expect(",\"what\":")?;
     let start = at.at;
     at.value(0)?;
-    let what = Cow::Borrowed(&at.text[start..at.at]);
+    let what = start..at.at;
     at.expect(",\"who\":")?;
     let who = at.string()?;
     at.expect("}")?;
-    (at.at == at.text.len()).then_some(Line {
-        hash: Hash::ZERO,
+    (at.at == at.text.len()).then_some(Places {
         prev,
         seq,
+        v,
         ts,
         kind,
-        v,
         what,
         who,
     })
+}
+
+impl Places {
+    /// The line again, all but its hash, from the bytes that were walked.
+    pub fn line<'a>(&self, body: &'a [u8]) -> Option<Line<'a>> {
+        let text = std::str::from_utf8(body).ok()?;
+        let string = |place: &Range<usize>| {
+            let raw = text.get(place.clone())?;
+            if !raw.contains('\\') {
+                return Some(Cow::Borrowed(raw));
+            }
+            let quoted = text.get(place.start.checked_sub(1)?..place.end + 1)?;
+            serde_json::from_str(quoted).ok().map(Cow::Owned)
+        };
+        Some(Line {
+            hash: Hash::ZERO,
+            prev: self.prev,
+            seq: self.seq,
+            ts: string(&self.ts)?,
+            kind: string(&self.kind)?,
+            v: self.v,
+            what: Cow::Borrowed(text.get(self.what.clone())?),
+            who: string(&self.who)?,
+        })
+    }
 }
 
 struct Cursor<'a> {
@@ -100,14 +137,11 @@ impl<'a> Cursor<'a> {
         Some((&self.text[start..self.at - 1], escaped))
     }
 
-    fn string(&mut self) -> Option<Cow<'a, str>> {
-        let start = self.at;
-        match self.raw_string()? {
-            (raw, false) => Some(Cow::Borrowed(raw)),
-            (_, true) => serde_json::from_str(&self.text[start..self.at])
-                .ok()
-                .map(Cow::Owned),
-        }
+    /// Where a string stands, without its quotes.
+    fn string(&mut self) -> Option<Range<usize>> {
+        let start = self.at + 1;
+        self.raw_string()?;
+        Some(start..self.at - 1)
     }
 
     fn value(&mut self, depth: u32) -> Option<()> {
@@ -203,7 +237,8 @@ mod tests {
     }
 
     fn quick(line: &[u8]) -> Option<Record> {
-        scan(line.strip_suffix(b"\n")?)?.record().ok()
+        let body = line.strip_suffix(b"\n")?;
+        scan(body)?.line(body)?.record().ok()
     }
 
     fn values() -> impl Strategy<Value = Value> {

@@ -68,6 +68,22 @@ macro_rules! events {
             }
             /// Reads the fields of a record back.
             pub fn decode(kind: &str, v: u32, what: &Value) -> Result<Event, EventError> {
+                Event::read(kind, v, what)
+            }
+            /// Reads the fields of a record from their text: what a long journal is read by.
+            pub fn decode_text(kind: &str, v: u32, what: &str) -> Result<Event, EventError> {
+                let mut text = serde_json::Deserializer::from_str(what);
+                let event = Event::read(kind, v, &mut text)?;
+                match text.end() {
+                    Ok(()) => Ok(event),
+                    Err(e) => Err(EventError::Fields { kind: kind.to_owned(), why: e.to_string() }),
+                }
+            }
+            fn read<'de, D>(kind: &str, v: u32, what: D) -> Result<Event, EventError>
+            where
+                D: serde::Deserializer<'de>,
+                D::Error: std::fmt::Display,
+            {
                 match (kind, v) {
                     $(($kind, $version) => $variant::deserialize(what).map(Event::$variant)
                         .map_err(|e| EventError::Fields { kind: kind.to_owned(), why: e.to_string() }),)*

@@ -20,6 +20,7 @@ use regex::bytes::Regex;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use shapes::Shapes;
 pub use stream::Stream;
 
 /// Most characters of foreign text that an error may carry.
@@ -46,10 +47,9 @@ pub struct Receipt {
     pub fingerprint: String,
 }
 
-/// The nets, ready to use. Make them once a run: that takes about ten milliseconds.
+/// The nets, ready to use. The first look of a run compiles the shapes: about ten milliseconds.
 pub struct Redactor {
     key: [u8; 32],
-    shapes: shapes::Shapes,
     known: known::Known,
     known_regex: Option<Regex>,
 }
@@ -69,7 +69,6 @@ impl Redactor {
     pub fn new(key: [u8; 32], known: &[&str]) -> Result<Self, RedactError> {
         let mut redactor = Redactor {
             key,
-            shapes: shapes::Shapes::new()?,
             known: known::Known::default(),
             known_regex: None,
         };
@@ -117,9 +116,18 @@ impl Redactor {
 
     /// Every secret that begins at or after `from`, in order, none overlapping another.
     fn find(&self, text: &[u8], from: usize) -> Vec<Found> {
-        let mut all = self.shapes.find(text, from);
-        let mut found: Vec<Found> = all
-            .drain(..)
+        let Some(shapes) = Shapes::compiled() else {
+            let rest = from..text.len();
+            return Vec::from_iter((!rest.is_empty()).then(|| Found {
+                from,
+                fingerprint: fingerprint(&self.key, text.get(rest.clone()).unwrap_or_default()),
+                span: rest,
+                rule: "unreadable",
+            }));
+        };
+        let mut found: Vec<Found> = shapes
+            .find(text, from)
+            .into_iter()
             .map(|hit| Found {
                 from: hit.from,
                 fingerprint: fingerprint(&self.key, text.get(hit.span.clone()).unwrap_or_default()),

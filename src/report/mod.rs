@@ -50,15 +50,11 @@ pub struct Entry {
 impl Entry {
     /// Reads a checked line; fails where its kind or fields are not known to this program.
     pub fn read(line: &Line<'_>) -> Result<Entry, EventError> {
-        let what = line.read().map_err(|e| EventError::Fields {
-            kind: line.kind.to_string(),
-            why: e.to_string(),
-        })?;
         Ok(Entry {
             seq: line.seq,
             ts: line.ts.to_string(),
             who: line.who.to_string(),
-            event: Event::decode(&line.kind, line.v, &what)?,
+            event: Event::decode_text(&line.kind, line.v, &line.what)?,
             line_sha256: line.hash.to_string(),
         })
     }

@@ -16,6 +16,7 @@ mod repair;
 mod replay;
 mod spool;
 
+use std::io::Seek;
 use std::path::{Path, PathBuf};
 
 pub use append::{Appended, CaughtUp, Draft, Locked, Torn};
@@ -174,19 +175,21 @@ impl Store {
 
 /// When the case was opened, and whether it is closed: from the kinds of its lines alone.
 fn glance(case: &Case) -> Result<(Option<i64>, bool), StoreError> {
-    let mut opened_ms = None;
-    let mut closed = false;
+    let (mut opened_ms, mut closed) = (None, false);
     for path in case.journals()? {
         let file = case.open(&path)?;
-        replay::each_line(file, |line| {
-            if opened_ms.is_none() {
-                opened_ms = serde_json::from_slice::<Record>(line)
-                    .ok()
-                    .and_then(|first| time::parse_rfc3339(&first.ts));
+        let mut look = || {
+            let first = serde_json::from_slice::<Record>(&replay::first_line(&file)?);
+            opened_ms = opened_ms.or_else(|| time::parse_rfc3339(&first.ok()?.ts));
+            (&file).rewind()?;
+            // Most records never say the word, and to look for a word is quicker than to look at lines.
+            if replay::holds(&file, CLOSED)? {
+                (&file).rewind()?;
+                replay::each_line(&file, |line| closed |= journal::kind_of(line) == Some(CLOSED))?;
             }
-            closed |= journal::kind_of(line) == Some(CLOSED);
-        })
-        .doing("read", case.path().join(&path))?;
+            std::io::Result::Ok(())
+        };
+        look().doing("read", case.path().join(&path))?;
     }
     Ok((opened_ms, closed))
 }

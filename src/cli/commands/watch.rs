@@ -51,7 +51,7 @@ pub fn run(app: &App, args: &WatchArgs) -> Result<Exit, CliError> {
     let now = || app.world.clock.now().mono_us;
     app.ui.tone(
         Tone::Head,
-        &truth::line(&engine.incident()?, app.world.clock.now()),
+        &truth::line(&*engine.incident()?, app.world.clock.now()),
     );
     app.ui.line(&format!(
         "Watching {} every {}; only changes are shown. Ctrl-C ends it.",

@@ -87,7 +87,7 @@ impl Incident {
         self.actors.insert(at.who.to_owned());
         let request = RequestState {
             asked: e,
-            line_sha256: at.line_sha256.to_owned(),
+            line_sha256: at.line_sha256.to_string(),
             ts: at.ts.to_owned(),
             statement: None,
             signoffs: Vec::new(),

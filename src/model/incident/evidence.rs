@@ -120,7 +120,7 @@ impl Incident {
         if !preserved {
             return Err("no capture holds anything: there is nothing to seal".into());
         }
-        self.baseline = Some((at.seq, at.line_sha256.to_owned()));
+        self.baseline = Some((at.seq, at.line_sha256.to_string()));
         self.baseline_us = Some(e.mono_us);
         Ok(())
     }

@@ -387,9 +387,13 @@ fn read(lines: &[Vec<u8>]) -> Result<Option<Incident>, String> {
     for line in lines {
         let record = chain.check(line).map_err(|e: ChainError| e.to_string())?;
         let event = Event::decode(&record.kind, record.v, &record.what).map_err(|e| e.to_string())?;
-        let hash = Hash::of(line).to_string();
-        let next = Incident::apply(incident, record.seq, &record.ts, &record.who, &hash, event);
-        incident = Some(next.map_err(|e| e.to_string())?);
+        let at = super::At {
+            seq: record.seq,
+            ts: &record.ts,
+            who: &record.who,
+            line_sha256: &Hash::of(line),
+        };
+        Incident::apply(&mut incident, &at, event).map_err(|e| e.to_string())?;
     }
     Ok(incident)
 }
@@ -491,13 +495,17 @@ fn a_journal_cut_at_any_line_still_means_something() {
         }
         assert_eq!(now.step_done(&step("swap")), kept > 27);
         // What was folded up to here and then went on ends where the whole does.
-        let mut resumed = now.clone();
+        let mut resumed = Some(now.clone());
         for (n, event) in events.iter().enumerate().skip(kept) {
-            let hash = Hash::of(&lines[n]).to_string();
-            let ts = "2026-11-22T03:14:07.120Z";
-            resumed = Incident::apply(Some(resumed), n as u64, ts, who(event), &hash, event.clone()).unwrap();
+            let at = super::At {
+                seq: n as u64,
+                ts: "2026-11-22T03:14:07.120Z",
+                who: who(event),
+                line_sha256: &Hash::of(&lines[n]),
+            };
+            Incident::apply(&mut resumed, &at, event.clone()).unwrap();
         }
-        assert_eq!(resumed, whole, "cut after line {kept}");
+        assert_eq!(resumed.as_ref(), Some(&whole), "cut after line {kept}");
         before = Some(now);
     }
 }

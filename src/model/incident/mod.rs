@@ -12,6 +12,7 @@ mod stop;
 mod fold_tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::act::Stage;
 use super::event::{Event, EventError, Opened};
@@ -152,32 +153,21 @@ impl Incident {
         incident
     }
 
-    /// The incident after one more event. `line_sha256` is the hash of the record's line.
-    pub fn apply(
-        before: Option<Incident>,
-        seq: u64,
-        ts: &str,
-        who: &str,
-        line_sha256: &str,
-        event: Event,
-    ) -> Result<Incident, FoldError> {
-        let kind = event.kind();
+    /// Takes one more event into the state, which is `None` before the first.
+    ///
+    /// In place, because records can be long: after an error the state is not to be believed.
+    pub fn apply(state: &mut Option<Incident>, at: &At<'_>, event: Event) -> Result<(), FoldError> {
+        let (seq, kind) = (at.seq, event.kind());
         let illegal = |why: String| FoldError::Illegal { seq, kind, why };
-        let Some(mut incident) = before else {
-            return match event {
-                Event::Opened(opened) => Ok(Incident::open(opened, ts, who)),
-                _ => Err(illegal("no incident was opened".into())),
+        let Some(incident) = state else {
+            let Event::Opened(opened) = event else {
+                return Err(illegal("no incident was opened".into()));
             };
+            *state = Some(Incident::open(opened, at.ts, at.who));
+            return Ok(());
         };
         incident.records = seq + 1;
-        let at = At {
-            seq,
-            ts,
-            who,
-            line_sha256,
-        };
-        incident.fold(&at, event).map_err(illegal)?;
-        Ok(incident)
+        incident.fold(at, event).map_err(illegal)
     }
 
     fn fold(&mut self, at: &At<'_>, event: Event) -> Result<(), String> {
@@ -269,7 +259,8 @@ impl Incident {
     /// The targets with their proofs, most dangerous first.
     pub fn targets(&self) -> Vec<(&TargetId, &TargetState)> {
         let mut all: Vec<_> = self.stop.targets.iter().collect();
-        all.sort_by(|a, b| b.1.proof().cmp(&a.1.proof()).then(a.0.cmp(b.0)));
+        // Stable: what is as dangerous stays in order of its name.
+        all.sort_by_cached_key(|(_, target)| std::cmp::Reverse(target.proof()));
         all
     }
 
@@ -297,7 +288,7 @@ fn allowed_after_close(event: &Event) -> bool {
 }
 
 /// Where in the journal an event stands.
-pub(super) struct At<'a> {
+pub struct At<'a> {
     /// Number of the record.
     pub seq: u64,
     /// Its wall time.
@@ -305,5 +296,5 @@ pub(super) struct At<'a> {
     /// Who did or said it.
     pub who: &'a str,
     /// Hash of its line.
-    pub line_sha256: &'a str,
+    pub line_sha256: &'a dyn fmt::Display,
 }

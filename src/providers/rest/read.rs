@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::rule::Rule;
 use super::table::{Act, As, Call, Closing, Login, Look, Need, Sessions, Table};
 use crate::model::yaml::{self, Fields, Mistakes, Node};
+use crate::providers::limits::Turn;
 
 /// Requests under way to one host at once, unless the table says less.
 const IN_FLIGHT: u64 = 64;
@@ -205,7 +206,11 @@ fn act(node: &Node, mistakes: &Mistakes) -> Option<Act> {
     let mut fields = Fields::of(node, "an act", mistakes)?;
     let call = fields
         .need("call", "write the request")
-        .and_then(|n| call(n, mistakes));
+        .and_then(|n| call(n, mistakes))
+        .map(|call| Call {
+            turn: Turn::Cut,
+            ..call
+        });
     let ok = rules(
         fields.need("ok", "write which answers mean that it was taken"),
         "ok",
@@ -357,6 +362,7 @@ fn call(node: &Node, mistakes: &Mistakes) -> Option<Call> {
         by,
         body,
         repeatable,
+        turn: Turn::Look,
     })
 }
 

@@ -67,7 +67,7 @@ pub(super) async fn send(
         Err(missing) => return Reply::unsent(Sent::Missing(missing)),
     };
     let host = host_of(&address);
-    let _permit = ctx.limits.enter(&host, table.in_flight).await;
+    let _permit = ctx.limits.enter(&host, table.in_flight, call.turn).await;
     let started = ctx.world.clock.now().mono_us;
     let spent = || Duration::from_micros(ctx.world.clock.now().mono_us.saturating_sub(started));
     let mut tries = Vec::new();

@@ -11,6 +11,7 @@ use super::rule::Rule;
 use super::template::{self, Part};
 use crate::model::diagnostic::{Diagnostic, Place};
 use crate::model::yaml::{Mistakes, Node};
+use crate::providers::limits::Turn;
 
 /// Who a call is made as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub(super) struct Call {
     pub body: Option<Value>,
     /// True where sending it twice does no more than sending it once.
     pub repeatable: bool,
+    /// Whether it waits among cuts or among looks where the host takes no more.
+    pub turn: Turn,
 }
 
 /// A call that changes something.

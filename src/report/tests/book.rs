@@ -9,7 +9,7 @@ use crate::model::event::*;
 use crate::model::fact::{Fact, Observed};
 use crate::model::grant::{Grant, Shared, Target, Tree, TreeRule};
 use crate::model::ids::{IncidentId, StepId, TargetId};
-use crate::model::incident::Incident;
+use crate::model::incident::{At, Incident};
 use crate::model::runbook::{Need, Person, Policy};
 use crate::model::time::{Moment, rfc3339};
 use crate::report::{Entry, Report};
@@ -35,9 +35,13 @@ impl Book {
             .chain
             .write(&ts, event.kind(), event.version(), event.fields(), who)
             .unwrap();
-        let hash = Hash::of(&line).to_string();
-        let folded = Incident::apply(self.incident.take(), seq, &ts, who, &hash, event);
-        self.incident = Some(folded.unwrap());
+        let at = At {
+            seq,
+            ts: &ts,
+            who,
+            line_sha256: &Hash::of(&line),
+        };
+        Incident::apply(&mut self.incident, &at, event).unwrap();
         self.bytes.extend(line);
         seq
     }

@@ -251,7 +251,7 @@ fn promise_05_the_zone_is_the_worst_of_what_is_declared_and_what_is_seen() {
     - {id: unsaid, run: [harborctl, volumes, list], undo: {run: [harborctl, volumes, list]}}"#;
     let room = Room::new(26);
     let engine = room.open_with(&room.with_runbook(&runbook(steps, " []")));
-    let policy = engine.incident().unwrap().opened.policy;
+    let policy = engine.incident().unwrap().opened.policy.clone();
     let zone = |name: &str| zone_of(&policy, &engine.resolve(&step(name)).unwrap()).0;
     assert_eq!(zone("honest"), Zone::Inside);
     assert_eq!(
@@ -285,7 +285,7 @@ fn promise_05_the_policy_is_the_one_pinned_when_the_incident_opened() {
     };
     let engine = room.open_with(&written);
     let id = engine.incident().unwrap().id().clone();
-    let before = engine.incident().unwrap().opened.policy;
+    let before = engine.incident().unwrap().opened.policy.clone();
     drop(engine);
     // Whoever can write the repository afterwards changes nothing here.
     fs::write(repo.join("runbook.yaml"), &lax).unwrap();

@@ -23,7 +23,7 @@ fn promise_07_the_journal_only_grows_and_the_state_is_its_fold() {
             before = after;
             // Another reader, with nothing but the bytes, sees the same incident.
             let (folded, _) = fold_case(&room.store.open_case(&id).unwrap()).unwrap().unwrap();
-            assert_eq!(folded, engine.incident().unwrap(), "after {what}");
+            assert_eq!(folded, *engine.incident().unwrap(), "after {what}");
             commands += 1;
         };
         let seat = Seat {
@@ -96,7 +96,7 @@ fn entries(room: &Room, engine: &Engine<'_>) -> Vec<Entry> {
 fn promise_11_the_record_of_a_drill_cannot_pass_for_a_real_one() {
     let mut room = Room::new(42);
     let engine = room.open();
-    let opened = engine.incident().unwrap().opened;
+    let opened = engine.incident().unwrap().opened.clone();
     assert!(opened.drill && opened.id.as_str().starts_with("DRILL-"));
     room.walk_to(&engine, "bring-bookings-back");
     let issued = engine

@@ -48,7 +48,7 @@ fn promise_01_a_broken_runbook_never_stops_stop() {
         room.open_with(&room.with_runbook("version: 1\nname: x\nstages:\n  recover: [{runn: [psql]}\n"));
     engine.stop(&[]).unwrap();
     all_cut(&room, &engine);
-    let problems = engine.incident().unwrap().opened.problems;
+    let problems = engine.incident().unwrap().opened.problems.clone();
     assert!(
         problems.iter().any(|p| p.contains("runbook.yaml:")),
         "{problems:?}"
@@ -150,7 +150,7 @@ fn promise_01_a_case_that_cannot_be_locked_any_more_does_not_stop_stop() {
         "{said}"
     );
     let id = engine.incident().unwrap().id().clone();
-    let targets = engine.incident().unwrap().stop.targets;
+    let targets = engine.incident().unwrap().stop.targets.clone();
     drop((engine, held));
     // Once it lets go, the record of the stop is taken over.
     let engine = room.resume(ANA, &id);
