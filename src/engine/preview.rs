@@ -156,6 +156,7 @@ impl Engine<'_> {
             auth: auth.as_ref(),
             secret: secret.as_ref(),
             open: None,
+            saved: None,
             earlier: &[],
             limits: &self.limits,
         };

@@ -433,6 +433,7 @@ impl<'w> Sweep<'_, 'w> {
             auth: auth.as_ref(),
             secret: secret.as_ref(),
             open: None,
+            saved: None,
             earlier: &earlier,
             limits: &self.engine.limits,
         };
@@ -442,7 +443,8 @@ impl<'w> Sweep<'_, 'w> {
         self.push(id, "before", facts);
         ctx.open = session.as_ref();
         let glance = self.within(GLANCE, adapter.glance(ctx, &aim.target)).await;
-        self.keep_undo(id, glance);
+        let saved = self.keep_undo(id, glance);
+        ctx.saved = saved.as_deref();
         let shared = match &aim.target {
             Target::Grant(grant) => grant.shared,
             _ => Shared::No,
@@ -525,6 +527,7 @@ impl<'w> Sweep<'_, 'w> {
                     auth: auth.as_ref(),
                     secret: secret.as_ref(),
                     open: None,
+                    saved: None,
                     earlier: &earlier,
                     limits: &self.engine.limits,
                 };
@@ -579,15 +582,16 @@ impl<'w> Sweep<'_, 'w> {
         }
     }
 
-    fn keep_undo(&self, id: &TargetId, glance: Option<Glance>) {
+    /// Puts away what an undo needs, and hands it on.
+    fn keep_undo(&self, id: &TargetId, glance: Option<Glance>) -> Option<Vec<u8>> {
         let Some(glance) = glance else {
             let why =
                 "looking before the cut took longer than 500 ms; nothing was saved for an undo".to_owned();
             self.push(id, "glance", vec![Fact::NotTried { why }]);
-            return;
+            return None;
         };
         self.push(id, "glance", glance.facts);
-        let Some(undo) = glance.undo else { return };
+        let undo = glance.undo?;
         let name = format!(
             "{}.{}",
             super::act::file_name(id.as_str()),
@@ -600,6 +604,7 @@ impl<'w> Sweep<'_, 'w> {
             let text = format!("what would undo this cut could not be saved ({e}); the cut goes on");
             self.push(id, "glance", vec![Fact::Error { status: 0, text }]);
         }
+        Some(undo)
     }
 
     /// One call of an adapter, with a limit of its own.

@@ -69,6 +69,11 @@ pub enum Fact {
         /// The act that would hold it open, in words.
         hold: String,
     },
+    /// What was reported in flight, closing or residual in these words is so no longer.
+    Over {
+        /// The words it was reported in.
+        what: String,
+    },
     /// Hung up after this long without an answer. It may have been carried out.
     Silent {
         /// Milliseconds waited.

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 pub use limits::Limits;
 use regex::Regex;
+use serde::Serialize;
 
 use crate::model::diagnostic::Diagnostic;
 use crate::model::fact::{Fact, Glance, Observed};
@@ -38,6 +39,8 @@ pub struct Ctx<'a> {
     pub secret: Option<&'a Secret>,
     /// The session opened before the cut.
     pub open: Option<&'a OpenSession>,
+    /// What `glance` saved for an undo. A cut that writes a whole record back, changed in one place, needs it.
+    pub saved: Option<&'a [u8]>,
     /// Every fact on record for this target, oldest first. Some refusals mean something only where the
     /// same call was seen to work before.
     pub earlier: &'a [Observed],
@@ -56,12 +59,43 @@ pub struct Opened {
     pub facts: Vec<Fact>,
 }
 
+/// What is known about an adapter itself, for people and for the page of providers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct About {
+    /// Kinds of credential it cuts, in the provider's words.
+    pub kinds: Vec<String>,
+    /// What its tests hold it against.
+    pub proved_by: ProvedBy,
+    /// Exactly what the responder's credential must be allowed to do, in the provider's words.
+    pub permissions: Vec<String>,
+    /// Keys of the target's `with`, and what each is.
+    pub needs: Vec<(String, String)>,
+    /// Where a person does it by hand.
+    pub manual: String,
+}
+
+/// What an adapter is tested against, strongest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProvedBy {
+    /// The provider's own server.
+    RealServer,
+    /// Somebody else's server that enforces what the provider does.
+    Emulator,
+    /// The requests of the vendor's own client library.
+    Sdk,
+    /// The provider's published documentation, and a stub that answers as it says.
+    Contract,
+}
+
 /// One way to cut access. Every answer is facts; none of them ever holds a secret.
 pub trait Adapter {
     /// The name used in `access.yaml`.
     fn name(&self) -> &str;
     /// What it cuts, in a few words for people.
     fn title(&self) -> &str;
+    /// What it is for, what it needs, and what its tests hold it against.
+    fn about(&self) -> About;
     /// Time after a cut within which the provider may still honour the credential.
     fn window(&self) -> Duration;
     /// True where `restore` can give the access back as it was.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::scrub::scrub;
-use super::{Adapter, Ctx, OpenSession, Opened, not_tried, seen_alive, was_alive, with};
+use super::{About, Adapter, Ctx, OpenSession, Opened, ProvedBy, not_tried, seen_alive, was_alive, with};
 use crate::model::fact::{Fact, Glance};
 use crate::model::grant::Target;
 use crate::model::secret::Secret;
@@ -186,6 +186,10 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// How a person does it by hand.
+const MANUAL: &str = "psql: ALTER ROLE … NOLOGIN CONNECTION LIMIT 0; SELECT pg_terminate_backend(pid) \
+                      FROM pg_stat_activity WHERE usename = '…'";
+
 /// One statement within its limit.
 async fn ask(ctx: Ctx<'_>, session: &dyn SqlSession, sql: &str) -> Result<Rows, NetError> {
     match ctx.world.timeout(LIMIT, session.query(sql)).await {
@@ -266,6 +270,17 @@ impl Adapter for Postgres {
 
     fn title(&self) -> &str {
         "PostgreSQL role: no login, its sessions ended"
+    }
+
+    fn about(&self) -> About {
+        let words = |all: &[&str]| all.iter().map(|w| (*w).to_owned()).collect();
+        About {
+            kinds: words(&["role with password, certificate or any other login"]),
+            proved_by: ProvedBy::RealServer,
+            permissions: words(&["CREATEROLE, or ADMIN on the role", "pg_signal_backend"]),
+            needs: vec![("role".to_owned(), "name of the role".to_owned())],
+            manual: MANUAL.to_owned(),
+        }
     }
 
     fn window(&self) -> Duration {
@@ -363,10 +378,7 @@ impl Adapter for Postgres {
                 facts.push(fact);
                 if unsent {
                     facts.push(Fact::Manual {
-                        how:
-                            "psql: ALTER ROLE … NOLOGIN CONNECTION LIMIT 0; SELECT pg_terminate_backend(pid) \
-                              FROM pg_stat_activity WHERE usename = '…'"
-                                .to_owned(),
+                        how: MANUAL.to_owned(),
                     });
                 }
             }

@@ -147,28 +147,19 @@ fn through(target: &Target) -> String {
     }
 }
 
-/// When a danger that outlives the cut ends or closes, outside `Some` for all other facts.
-fn until(fact: &Fact) -> Option<Option<i64>> {
+/// When a danger that outlives the cut ends or closes; `None` where nobody knows.
+fn until(fact: &Fact) -> Option<i64> {
     match fact {
-        Fact::Residual { until_ms, .. } => Some(*until_ms),
-        Fact::InFlight { .. } => Some(None),
-        Fact::Window { closes_ms, .. } => Some(Some(*closes_ms)),
+        Fact::Residual { until_ms, .. } => *until_ms,
+        Fact::Window { closes_ms, .. } => Some(*closes_ms),
         _ => None,
     }
 }
 
 fn residue(state: &TargetState) -> Vec<Residue> {
-    let mut all: Vec<Residue> = Vec::new();
-    for observed in &state.facts {
-        let Some(until) = until(&observed.fact) else {
-            continue;
-        };
-        let what = words::fact(&observed.fact);
-        // Each sweep sees it again.
-        if all.iter().all(|r| r.what != what) {
-            let until = until.map(rfc3339);
-            all.push(Residue { until, what });
-        }
-    }
-    all
+    let one = |fact: &Fact| Residue {
+        until: until(fact).map(rfc3339),
+        what: words::fact(fact),
+    };
+    state.residue().into_iter().map(one).collect()
 }

@@ -3,7 +3,6 @@
 //! A list without a danger in it does not exist: access that nobody listed is always on it.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -202,27 +201,20 @@ fn wall(at_us: u64, now: Moment) -> Option<i64> {
     now.utc_ms.checked_add(i64::try_from(left_ms).ok()?)
 }
 
-/// What stays dangerous about a target; the newest word on each thing counts, and what is over is left out.
+/// What stays dangerous about a target; what is past its time is left out.
 fn residue(id: &str, state: &TargetState, now: Moment) -> Vec<Danger> {
-    let mut newest: BTreeMap<(Severity, &str), Danger> = BTreeMap::new();
-    for observed in &state.facts {
-        let (severity, what, deadline_ms, text, next) = match &observed.fact {
+    let danger = |fact: &Fact| {
+        let (severity, deadline_ms, text, next) = match fact {
             Fact::Residual { what, until_ms } => {
                 let text = match until_ms {
                     Some(_) => format!("{what} may live on"),
                     None => words::residual(what, None),
                 };
-                (
-                    Severity::Residual,
-                    what,
-                    *until_ms,
-                    text,
-                    "incident status".to_owned(),
-                )
+                (Severity::Residual, *until_ms, text, "incident status".to_owned())
             }
             Fact::InFlight { what } => {
                 let text = format!("{what} is still running at the provider");
-                (Severity::InFlight, what, None, text, "incident stop".to_owned())
+                (Severity::InFlight, None, text, "incident stop".to_owned())
             }
             Fact::Window {
                 what,
@@ -230,20 +222,20 @@ fn residue(id: &str, state: &TargetState, now: Moment) -> Vec<Danger> {
                 hold,
             } => {
                 let text = format!("{what} closes");
-                (Severity::Window, what, Some(*closes_ms), text, hold.clone())
+                (Severity::Window, Some(*closes_ms), text, hold.clone())
             }
-            _ => continue,
+            _ => return None,
         };
-        let danger = Danger {
+        Some(Danger {
             severity,
             deadline_ms,
             what: format!("{id}: {text}"),
             next: escape::plain(&next),
-        };
-        newest.insert((severity, what), danger);
-    }
-    newest.retain(|_, d| d.deadline_ms.is_none_or(|at| at > now.utc_ms));
-    newest.into_values().collect()
+        })
+    };
+    let mut all: Vec<Danger> = state.residue().into_iter().filter_map(danger).collect();
+    all.retain(|d| d.deadline_ms.is_none_or(|at| at > now.utc_ms));
+    all
 }
 
 /// Widest line of truth, in columns.

@@ -217,6 +217,7 @@ pub fn fact(fact: &Fact) -> String {
         } => {
             format!("{what} closes at {}; to hold it: {hold}", rfc3339(*closes_ms))
         }
+        Fact::Over { what } => format!("over: {what}"),
         Fact::Silent { after_ms } => format!(
             "no answer after {}; it may have been carried out",
             span(*after_ms)

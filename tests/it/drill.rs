@@ -411,6 +411,7 @@ fn the_shipped_engine_for_tables_cuts_the_platform_of_the_drill_and_proves_it() 
         auth: Some(&auth),
         secret: Some(&secret),
         open: None,
+        saved: None,
         earlier,
         limits: &limits,
     };

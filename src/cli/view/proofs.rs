@@ -6,6 +6,7 @@ use crate::cli::ui::{Tone, Ui, styled, wrap};
 use crate::evidence::escape;
 use crate::model::fact::{Fact, Proof};
 use crate::model::incident::{Incident, TargetState};
+use crate::report::words;
 
 /// The tone of a proof word.
 pub fn tone(proof: Proof) -> Tone {
@@ -20,11 +21,8 @@ pub fn tone(proof: Proof) -> Tone {
 pub fn show(ui: &Ui, incident: &Incident) {
     table(ui, incident);
     for (_, target) in incident.targets() {
-        for (deadline, what) in target.residue() {
-            let until = deadline
-                .map(|ms| format!(" until {}", crate::model::time::rfc3339(ms)))
-                .unwrap_or_default();
-            let words = format!("still dangerous{until}: {}", escape(&what));
+        for fact in target.residue() {
+            let words = format!("still dangerous: {}", escape(&words::fact(fact)));
             for line in wrap(&words, ui.width) {
                 ui.tone(Tone::Warn, &line);
             }
@@ -98,6 +96,7 @@ pub fn words(fact: &Fact) -> Option<String> {
         | Fact::Residual { .. }
         | Fact::InFlight { .. }
         | Fact::Window { .. }
+        | Fact::Over { .. }
         | Fact::Noted { .. } => {
             return None;
         }

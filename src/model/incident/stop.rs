@@ -60,25 +60,28 @@ impl TargetState {
         Some(cut.at_us.saturating_add(self.aim.window_ms.saturating_mul(1000)))
     }
 
-    /// What stays dangerous about it, in words, with a deadline where there is one.
-    pub fn residue(&self) -> Vec<(Option<i64>, String)> {
-        let mut all = Vec::new();
+    /// What stays dangerous although it was cut, and is not over as far as anybody saw: what may live on,
+    /// what still runs at a provider, which doors close. The newest word on each, in the order in which
+    /// each was first seen. Deadlines may have passed.
+    pub fn residue(&self) -> Vec<&Fact> {
+        let mut open: Vec<(&str, &Fact)> = Vec::new();
         for observed in &self.facts {
-            match &observed.fact {
-                Fact::Residual { what, until_ms } => all.push((*until_ms, what.clone())),
-                Fact::InFlight { what } => all.push((None, format!("still running at the provider: {what}"))),
-                Fact::Window {
-                    what,
-                    closes_ms,
-                    hold,
-                } => {
-                    all.push((Some(*closes_ms), format!("{what} closes; to hold it: {hold}")));
+            let fact = &observed.fact;
+            match fact {
+                Fact::Residual { what, .. } | Fact::InFlight { what } | Fact::Window { what, .. } => {
+                    let same = |(words, before): &&mut (&str, &Fact)| {
+                        *words == what && std::mem::discriminant(*before) == std::mem::discriminant(fact)
+                    };
+                    match open.iter_mut().find(same) {
+                        Some(slot) => slot.1 = fact,
+                        None => open.push((what, fact)),
+                    }
                 }
+                Fact::Over { what } => open.retain(|(words, _)| words != what),
                 _ => {}
             }
         }
-        all.dedup();
-        all
+        open.into_iter().map(|(_, fact)| fact).collect()
     }
 }
 

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 use self::send::{Reply, Sent, missing, send, unexpected};
 use self::table::{Act, Look, Sessions, Table};
 use self::template::Vars;
-use super::{Adapter, Ctx, Opened, not_tried, seen_alive, was_alive, with};
+use super::{About, Adapter, Ctx, Opened, not_tried, seen_alive, was_alive, with};
 use crate::model::diagnostic::{Diagnostic, Place};
 use crate::model::fact::{Fact, Glance};
 use crate::model::grant::Target;
@@ -278,6 +278,17 @@ impl Adapter for Rest {
         &self.table.title
     }
 
+    fn about(&self) -> About {
+        let needs = self.table.needs.iter();
+        About {
+            kinds: self.table.kinds.clone(),
+            proved_by: self.table.proved_by,
+            permissions: self.table.permissions.clone(),
+            needs: needs.map(|(key, need)| (key.clone(), need.is.clone())).collect(),
+            manual: self.table.manual.clone(),
+        }
+    }
+
     fn window(&self) -> Duration {
         self.table.window
     }
@@ -348,7 +359,13 @@ impl Adapter for Rest {
     fn cut<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>> {
         Box::pin(async move {
             let given = self.given(target);
-            let mut facts = self.acts(ctx, &self.table.cut, vars(ctx, &given)).await;
+            // Absent or unreadable: a cut that needs none of it goes on, another says what it lacks.
+            let saved = ctx.saved.and_then(|bytes| serde_json::from_slice(bytes).ok());
+            let vars = Vars {
+                undo: saved.as_ref(),
+                ..vars(ctx, &given)
+            };
+            let mut facts = self.acts(ctx, &self.table.cut, vars).await;
             facts.extend(self.table.outlives.as_ref().map(|what| Fact::Residual {
                 what: what.clone(),
                 until_ms: None,

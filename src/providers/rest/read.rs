@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::rule::Rule;
 use super::table::{Act, As, Call, Closing, Login, Look, Need, Sessions, Table};
 use crate::model::yaml::{self, Fields, Mistakes, Node};
+use crate::providers::ProvedBy;
 use crate::providers::limits::Turn;
 
 /// Requests under way to one host at once, unless the table says less.
@@ -28,6 +29,10 @@ pub(super) fn table(name: Option<&str>, node: &Node, mistakes: &Mistakes) -> Opt
         ),
     };
     let title = needed(&mut fields, "title", "say in a few words what it cuts");
+    let kinds = fields.texts("kinds");
+    let proved_by = fields.take("proved-by").map(|n| proved_by(n, mistakes));
+    let proved_by = proved_by.unwrap_or(ProvedBy::Contract);
+    let permissions = fields.texts("permissions");
     let needs = fields
         .take("needs")
         .map(|n| needs(n, mistakes))
@@ -95,6 +100,9 @@ pub(super) fn table(name: Option<&str>, node: &Node, mistakes: &Mistakes) -> Opt
         place: node.place,
         name: own?,
         title: title?,
+        kinds,
+        proved_by,
+        permissions,
         needs,
         shapes,
         base: base?,
@@ -161,6 +169,24 @@ fn needs(node: &Node, mistakes: &Mistakes) -> BTreeMap<String, Need> {
         Some((key.text.clone(), need))
     };
     entries.iter().filter_map(one).collect()
+}
+
+fn proved_by(node: &Node, mistakes: &Mistakes) -> ProvedBy {
+    match yaml::text(node, "proved-by", mistakes).as_deref() {
+        Some("real-server") => ProvedBy::RealServer,
+        Some("emulator") => ProvedBy::Emulator,
+        Some("sdk") => ProvedBy::Sdk,
+        Some("contract") | None => ProvedBy::Contract,
+        Some(other) => {
+            let remedy = "write `real-server`, `emulator`, `sdk` or `contract`".to_owned();
+            mistakes.add(
+                node.place,
+                format!("`{other}` proves nothing known here"),
+                Some(remedy),
+            );
+            ProvedBy::Contract
+        }
+    }
 }
 
 fn shapes(fields: &mut Fields<'_, '_>, mistakes: &Mistakes) -> Vec<Regex> {

@@ -11,6 +11,7 @@ use super::rule::Rule;
 use super::template::{self, Part};
 use crate::model::diagnostic::{Diagnostic, Place};
 use crate::model::yaml::{Mistakes, Node};
+use crate::providers::ProvedBy;
 use crate::providers::limits::Turn;
 
 /// Who a call is made as.
@@ -129,6 +130,12 @@ pub(super) struct Table {
     pub name: String,
     /// What it cuts.
     pub title: String,
+    /// Kinds of credential it cuts.
+    pub kinds: Vec<String>,
+    /// What its tests hold it against.
+    pub proved_by: ProvedBy,
+    /// What the responder's credential must be allowed to do.
+    pub permissions: Vec<String>,
     /// Keys of `with`.
     pub needs: BTreeMap<String, Need>,
     /// What the secrets it cuts look like.

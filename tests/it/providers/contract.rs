@@ -77,6 +77,7 @@ impl<'w> Case<'w> {
             auth: self.auth.as_ref(),
             secret: self.secret.as_ref(),
             open: self.session.as_ref(),
+            saved: self.undo.as_deref(),
             earlier: &self.facts,
             limits: &self.limits,
         }
