@@ -52,7 +52,7 @@ impl Exit {
     }
 }
 
-/// The table of `incident help exit-codes` and the manual.
+/// The table at the end of `incident --help` and in the manual.
 pub const TABLE: &str = "\
   0  everything asked for was done and proved
   1  something failed
