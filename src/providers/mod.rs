@@ -100,6 +100,10 @@ pub trait Adapter {
     fn window(&self) -> Duration;
     /// True where `restore` can give the access back as it was.
     fn reversible(&self, target: &Target) -> bool;
+    /// True where the cut takes nothing but the secret itself: no credential of the responder.
+    fn by_itself(&self) -> bool {
+        false
+    }
     /// What is missing or unknown in the target's `with`, one sentence each.
     fn check(&self, target: &Target) -> Vec<String>;
     /// What the secrets it can cut look like, each expression for a whole value.

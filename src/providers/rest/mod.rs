@@ -18,7 +18,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use self::send::{Reply, Sent, missing, send, unexpected};
-use self::table::{Act, Look, Sessions, Table};
+use self::table::{Act, As, Look, Sessions, Table};
 use self::template::Vars;
 use super::{About, Adapter, Ctx, Opened, not_tried, seen_alive, was_alive, with};
 use crate::model::diagnostic::{Diagnostic, Place};
@@ -295,6 +295,11 @@ impl Adapter for Rest {
 
     fn reversible(&self, _: &Target) -> bool {
         !self.table.restore.is_empty()
+    }
+
+    fn by_itself(&self) -> bool {
+        let cut = &self.table.cut;
+        !cut.is_empty() && cut.iter().all(|act| act.call.by != As::Responder)
     }
 
     fn check(&self, target: &Target) -> Vec<String> {
