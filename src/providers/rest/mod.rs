@@ -3,40 +3,34 @@
 //! Adding a provider is one YAML file in `tables/` and one line in [`SHIPPED`]; a team adds its own
 //! under `providers:` in `access.yaml`. The format is explained at the top of `tables/vault-token.yaml`.
 
-mod closing;
+mod listing;
+mod look;
+mod open_ends;
 mod read;
 mod rule;
 mod send;
+mod sessions;
+mod shipped;
 mod table;
 mod template;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::future::join3;
+use futures_util::future::{join, join3};
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use self::send::{Reply, Sent, missing, send, unexpected};
-use self::table::{Act, As, Look, Sessions, Table};
+use self::look::Seen;
+pub use self::shipped::SHIPPED;
+use self::table::{Act, As, Table};
 use self::template::Vars;
-use super::{About, Adapter, Ctx, Opened, not_tried, seen_alive, was_alive, with};
+use super::{About, Adapter, Ctx, Opened, not_tried, seen_alive, with};
 use crate::model::diagnostic::{Diagnostic, Place};
 use crate::model::fact::{Fact, Glance};
 use crate::model::grant::Target;
 use crate::model::yaml::{self, Node};
 use crate::world::Later;
-use crate::world::http::HttpResponse;
-
-/// The tables inside the binary: file name and text.
-pub const SHIPPED: &[(&str, &str)] = &[
-    ("github.yaml", include_str!("tables/github.yaml")),
-    ("vault-approle.yaml", include_str!("tables/vault-approle.yaml")),
-    ("vault-entity.yaml", include_str!("tables/vault-entity.yaml")),
-    ("vault-lease.yaml", include_str!("tables/vault-lease.yaml")),
-    ("vault-self.yaml", include_str!("tables/vault-self.yaml")),
-    ("vault-token.yaml", include_str!("tables/vault-token.yaml")),
-];
 
 /// Keys of `with` that every table understands: files for a private authority and a client certificate.
 const EVERYWHERE: [&str; 2] = ["ca", "client-cert"];
@@ -76,14 +70,16 @@ impl Rest {
 
     async fn acts(&self, ctx: Ctx<'_>, acts: &[Act], vars: Vars<'_>) -> Vec<Fact> {
         let mut facts = Vec::new();
+        if acts.is_empty() {
+            return vec![Fact::Manual {
+                how: self.table.manual.clone(),
+            }];
+        }
         let mut taken = None;
         for act in acts {
-            let reply = send(ctx, &self.table, &act.call, vars, &|a| {
-                rule::any(&act.already, a) || rule::any(&act.ok, a)
-            })
-            .await;
+            let reply = self.tell(ctx, act, vars).await;
             facts.extend(reply.noted());
-            match verdict(ctx, act, reply) {
+            match self.verdict(ctx, act, reply) {
                 // What only half happened was not taken: no word of acceptance before the last call.
                 Ok(fact @ Fact::Accepted { .. }) => taken = Some(fact),
                 Ok(fact) => taken = taken.or(Some(fact)),
@@ -102,161 +98,6 @@ impl Rest {
         facts.extend(taken);
         facts
     }
-
-    /// Looks, and says what the answer means after a cut.
-    async fn look(&self, ctx: Ctx<'_>, look: &Look, what: &str, vars: Vars<'_>) -> (Vec<Fact>, Option<bool>) {
-        let (seen, mut facts, _) = self.see(ctx, look, vars).await;
-        let dead = match seen {
-            Some(Seen::Alive) => Some(false),
-            Some(Seen::Dead) => Some(true),
-            Some(Seen::Gone) if was_alive(ctx.earlier, what) => Some(true),
-            Some(Seen::Gone) => {
-                facts.push(not_tried(format!(
-                    "the answer would be the same for a misspelt name or missing permission, and {what} was \
-                     not seen alive before the cut"
-                )));
-                None
-            }
-            None => None,
-        };
-        (facts, dead)
-    }
-
-    async fn see(
-        &self,
-        ctx: Ctx<'_>,
-        look: &Look,
-        vars: Vars<'_>,
-    ) -> (Option<Seen>, Vec<Fact>, Option<HttpResponse>) {
-        let meaning = |answer: &HttpResponse| {
-            // Alive first: where two rules fit, the careful reading holds.
-            let kinds = [
-                (&look.alive, Seen::Alive),
-                (&look.dead, Seen::Dead),
-                (&look.gone, Seen::Gone),
-            ];
-            kinds
-                .into_iter()
-                .find(|(rules, _)| rule::any(rules, answer))
-                .map(|(_, seen)| seen)
-        };
-        let reply = send(ctx, &self.table, &look.call, vars, &|a| meaning(a).is_some()).await;
-        let mut facts: Vec<Fact> = reply.noted().into_iter().collect();
-        match reply.sent {
-            Sent::Answer(answer) => {
-                let seen = meaning(&answer);
-                if seen.is_none() {
-                    facts.push(unexpected(ctx, &answer));
-                }
-                (seen, facts, Some(answer))
-            }
-            Sent::Missing(what) => {
-                facts.push(missing(&what));
-                (None, facts, None)
-            }
-            Sent::Failed(fact) => {
-                facts.push(fact);
-                (None, facts, None)
-            }
-        }
-    }
-
-    async fn end_sessions(&self, ctx: Ctx<'_>, sessions: &Sessions, vars: Vars<'_>) -> Vec<Fact> {
-        let mut facts = Vec::new();
-        let Some(ids) = self.listed(ctx, sessions, vars, &mut facts).await else {
-            return facts;
-        };
-        let live = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-        facts.push(Fact::Listed { live });
-        let Some(end) = sessions.end.as_ref().filter(|_| live > 0) else {
-            return facts;
-        };
-        let each = end.call.path.contains("{item}") || end.call.body.as_ref().is_some_and(uses_item);
-        let ids: Vec<Option<&str>> = match each {
-            true => ids.iter().map(|id| Some(id.as_str())).collect(),
-            false => vec![None],
-        };
-        let told = ids.into_iter().map(|item| async move {
-            let reply = send(ctx, &self.table, &end.call, Vars { item, ..vars }, &|a| {
-                rule::any(&end.already, a) || rule::any(&end.ok, a)
-            })
-            .await;
-            verdict(ctx, end, reply)
-        });
-        let told = futures_util::future::join_all(told).await;
-        let ended = told.iter().filter(|t| t.is_ok()).count();
-        let count = if each {
-            u32::try_from(ended).unwrap_or(u32::MAX)
-        } else {
-            live
-        };
-        if ended > 0 {
-            facts.push(Fact::Ended { count });
-        }
-        facts.extend(told.into_iter().filter_map(Result::err));
-        facts
-    }
-
-    async fn listed(
-        &self,
-        ctx: Ctx<'_>,
-        sessions: &Sessions,
-        vars: Vars<'_>,
-        facts: &mut Vec<Fact>,
-    ) -> Option<Vec<String>> {
-        let empty = |answer: &HttpResponse| rule::any(&sessions.none, answer);
-        let reply = send(ctx, &self.table, &sessions.list, vars, &empty).await;
-        facts.extend(reply.noted());
-        let answer = match reply.sent {
-            Sent::Answer(answer) if empty(&answer) => return Some(Vec::new()),
-            Sent::Answer(answer) => answer,
-            Sent::Missing(what) => {
-                facts.push(missing(&what));
-                return None;
-            }
-            Sent::Failed(fact) => {
-                facts.push(fact);
-                return None;
-            }
-        };
-        let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
-        let items = body.pointer(&sessions.items).and_then(Value::as_array);
-        let (200..=299, Some(items)) = (answer.status, items) else {
-            facts.push(unexpected(ctx, &answer));
-            return None;
-        };
-        let id = |item: &Value| {
-            let found = match &sessions.id {
-                Some(pointer) => item.pointer(pointer).cloned().unwrap_or(Value::Null),
-                None => item.clone(),
-            };
-            found.as_str().map_or_else(|| found.to_string(), str::to_owned)
-        };
-        Some(items.iter().map(id).collect())
-    }
-}
-
-/// What a look saw.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    Alive,
-    Dead,
-    Gone,
-}
-
-/// `Ok` with the fact of acceptance, `Err` with the fact that says why not.
-fn verdict(ctx: Ctx<'_>, act: &Act, reply: Reply) -> Result<Fact, Fact> {
-    match reply.sent {
-        Sent::Answer(a) if rule::any(&act.already, &a) => Ok(Fact::AlreadyDone { status: a.status }),
-        Sent::Answer(a) if rule::any(&act.ok, &a) => Ok(Fact::Accepted { status: a.status }),
-        Sent::Answer(a) => Err(unexpected(ctx, &a)),
-        Sent::Missing(what) => Err(missing(&what)),
-        Sent::Failed(fact) => Err(fact),
-    }
-}
-
-fn uses_item(body: &Value) -> bool {
-    body.to_string().contains("{item}")
 }
 
 fn vars<'a>(ctx: Ctx<'a>, given: &'a BTreeMap<String, String>) -> Vars<'a> {
@@ -324,7 +165,7 @@ impl Adapter for Rest {
         Box::pin(async move {
             // A bearer token has no session. What it leaves behind is named by `outlives`.
             let mut facts = Vec::new();
-            if self.table.outlives.is_none() && self.table.sessions.is_none() {
+            if self.table.outlives.is_none() && self.table.sessions.is_empty() {
                 facts.push(Fact::NoSessions);
             }
             if let Some(usage) = self.table.usage.as_ref().filter(|_| ctx.secret.is_some()) {
@@ -351,11 +192,12 @@ impl Adapter for Rest {
             let body = answer.and_then(|a| serde_json::from_slice::<Value>(&a.body).ok());
             let mut saved = Map::new();
             if let Some(body) = body.filter(|_| seen == Some(Seen::Alive)) {
-                for (name, pointer) in &self.table.keep {
-                    saved.extend(body.pointer(pointer).map(|v| (name.clone(), v.clone())));
+                for (name, keep) in &self.table.keep {
+                    saved.extend(body.pointer(&keep.at).map(|v| (name.clone(), v.clone())));
                 }
             }
-            let whole = !saved.is_empty() && saved.len() == self.table.keep.len();
+            let mut wanted = self.table.keep.iter().filter(|(_, keep)| !keep.optional);
+            let whole = !saved.is_empty() && wanted.all(|(name, _)| saved.contains_key(name));
             let undo = whole.then(|| Value::Object(saved).to_string().into_bytes());
             Glance { facts, undo }
         })
@@ -382,10 +224,9 @@ impl Adapter for Rest {
     fn sessions<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>> {
         Box::pin(async move {
             let given = self.given(target);
-            match &self.table.sessions {
-                Some(sessions) => self.end_sessions(ctx, sessions, vars(ctx, &given)).await,
-                None => Vec::new(),
-            }
+            let vars = vars(ctx, &given);
+            let (running, sessions) = join(self.running(ctx, vars, true), self.end_sessions(ctx, vars)).await;
+            [running, sessions].concat()
         })
     }
 
@@ -409,10 +250,16 @@ impl Adapter for Rest {
                 facts.extend(dead.map(|refused| Fact::TriedNew { refused }));
                 facts
             };
-            let closing = self.closing(ctx, vars);
-            let (record, tried, closing) = join3(record, tried, closing).await;
+            let ends = async {
+                [
+                    self.closing(ctx, vars).await,
+                    self.running(ctx, vars, false).await,
+                ]
+                .concat()
+            };
+            let (record, tried, ends) = join3(record, tried, ends).await;
             // The words of proof last: the newest fact is what a screen shows first.
-            [closing, record, tried].concat()
+            [ends, record, tried].concat()
         })
     }
 
@@ -430,7 +277,12 @@ impl Adapter for Rest {
                 ..vars(ctx, &given)
             };
             let mut facts = self.acts(ctx, &self.table.restore, vars).await;
-            if let Some(lookup) = &self.table.lookup {
+            if let Some(anew) = &self.table.anew {
+                facts.push(Fact::Noted {
+                    label: "restored".to_owned(),
+                    text: anew.clone(),
+                });
+            } else if let Some(lookup) = &self.table.lookup {
                 let (more, dead) = self.look(ctx, lookup, "record", vars).await;
                 facts.extend(more);
                 facts.extend(dead.map(|dead| Fact::ReadBack { dead }));

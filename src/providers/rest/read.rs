@@ -1,16 +1,17 @@
 //! Reads a table from YAML, every mistake with its place.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use regex::Regex;
-use serde_json::Value;
 
-use super::rule::Rule;
-use super::table::{Act, As, Call, Closing, Login, Look, Need, Sessions, Table};
+use self::calls::{acts, closes, look, one_or_more, rules, running, sessions};
+use super::table::{Keep, Login, Need, RateLimit, Table, Unit};
 use crate::model::yaml::{self, Fields, Mistakes, Node};
 use crate::providers::ProvedBy;
-use crate::providers::limits::Turn;
+
+mod calls;
 
 /// Requests under way to one host at once, unless the table says less.
 const IN_FLIGHT: u64 = 64;
@@ -57,24 +58,35 @@ pub(super) fn table(name: Option<&str>, node: &Node, mistakes: &Mistakes) -> Opt
     let window = Duration::from_millis(fields.span("window").unwrap_or(0));
     let deadline = Duration::from_millis(fields.span("deadline").unwrap_or(DEADLINE_MS));
     let in_flight = usize::try_from(fields.number("in-flight").unwrap_or(IN_FLIGHT)).unwrap_or(1);
+    let rate_limit = fields.take("rate-limit").and_then(|n| rate_limit(n, mistakes));
+    let errors = rules(fields.take("errors"), "errors", mistakes);
     let outlives = fields.text("outlives");
     let manual = needed(
         &mut fields,
         "manual",
         "write the console path or command a person uses instead",
     );
-    let keep: BTreeMap<String, String> = fields
+    let keep = fields
         .take("keep")
         .map(|n| pairs(n, "keep", mistakes))
-        .unwrap_or_default()
-        .into_iter()
-        .collect();
-    let cut = acts(fields.need("cut", "write the calls that cut"), "cut", mistakes);
-    let sessions = fields.take("sessions").and_then(|n| sessions(n, mistakes));
-    let closing = fields
-        .take("closing")
-        .map(|n| yaml::items(n, "closing", mistakes));
-    let closing = closing.unwrap_or_default();
+        .unwrap_or_default();
+    let keep = keep.into_iter().map(|(name, at)| match name.strip_suffix('?') {
+        Some(bare) => (bare.to_owned(), Keep { at, optional: true }),
+        None => (name, Keep { at, optional: false }),
+    });
+    let keep = keep.collect();
+    let by_hand = "write the calls that cut, or `cut: []` where only a person can";
+    let cut = acts(fields.need("cut", by_hand), "cut", mistakes);
+    let sessions_of = fields.take("sessions").map(one_or_more);
+    let sessions_of = sessions_of.unwrap_or_default().iter();
+    let sessions = sessions_of.filter_map(|n| sessions(n, mistakes)).collect();
+    let listed = |node: Option<&'_ Node>, key| {
+        let nodes = node.map(|n| yaml::items(n, key, mistakes));
+        nodes.unwrap_or_default().to_vec()
+    };
+    let running_of = listed(fields.take("running"), "running");
+    let running = running_of.iter().filter_map(|n| running(n, mistakes)).collect();
+    let closing = listed(fields.take("closing"), "closing");
     let closing = closing.iter().filter_map(|n| closes(n, mistakes)).collect();
     let lookup = fields.take("lookup").and_then(|n| look(n, "`lookup`", mistakes));
     let usage = fields.take("use").and_then(|n| look(n, "`use`", mistakes));
@@ -87,10 +99,8 @@ pub(super) fn table(name: Option<&str>, node: &Node, mistakes: &Mistakes) -> Opt
         );
     }
     let restore = acts(fields.take("restore"), "restore", mistakes);
-    let armed = fields
-        .take("armed")
-        .map(|n| yaml::items(n, "armed", mistakes))
-        .unwrap_or_default();
+    let anew = fields.text("anew");
+    let armed = listed(fields.take("armed"), "armed");
     let armed = armed
         .iter()
         .filter_map(|n| look(n, "`armed`", mistakes))
@@ -111,6 +121,8 @@ pub(super) fn table(name: Option<&str>, node: &Node, mistakes: &Mistakes) -> Opt
         responder,
         agent,
         window,
+        rate_limit,
+        errors,
         deadline,
         in_flight,
         outlives,
@@ -118,11 +130,14 @@ pub(super) fn table(name: Option<&str>, node: &Node, mistakes: &Mistakes) -> Opt
         keep,
         cut,
         sessions,
+        running,
         closing,
         lookup,
         usage,
         restore,
+        anew,
         armed,
+        checked: RefCell::default(),
     })
 }
 
@@ -206,10 +221,18 @@ fn shapes(fields: &mut Fields<'_, '_>, mistakes: &Mistakes) -> Vec<Regex> {
 
 fn login(node: &Node, mistakes: &Mistakes) -> Option<Login> {
     let mut fields = Fields::of(node, "a login", mistakes)?;
+    if let Some(pair) = fields.text("basic") {
+        fields.finish();
+        return Some(Login {
+            header: "Authorization".to_owned(),
+            value: pair,
+            basic: true,
+        });
+    }
     let header = needed(
         &mut fields,
         "header",
-        "name the header, as in `header: Authorization`",
+        "name the header, as in `header: Authorization`, or write `basic: \"user:{auth}\"`",
     );
     let value = needed(
         &mut fields,
@@ -220,206 +243,36 @@ fn login(node: &Node, mistakes: &Mistakes) -> Option<Login> {
     Some(Login {
         header: header?,
         value: value?,
+        basic: false,
     })
 }
 
-fn acts(node: Option<&Node>, key: &'static str, mistakes: &Mistakes) -> Vec<Act> {
-    let items = node.map(|n| yaml::items(n, key, mistakes)).unwrap_or_default();
-    items.iter().filter_map(|n| act(n, mistakes)).collect()
-}
-
-fn act(node: &Node, mistakes: &Mistakes) -> Option<Act> {
-    let mut fields = Fields::of(node, "an act", mistakes)?;
-    let call = fields
-        .need("call", "write the request")
-        .and_then(|n| call(n, mistakes))
-        .map(|call| Call {
-            turn: Turn::Cut,
-            ..call
-        });
-    let ok = rules(
-        fields.need("ok", "write which answers mean that it was taken"),
-        "ok",
-        mistakes,
+fn rate_limit(node: &Node, mistakes: &Mistakes) -> Option<RateLimit> {
+    let mut fields = Fields::of(node, "`rate-limit`", mistakes)?;
+    let reset = needed(
+        &mut fields,
+        "reset",
+        "name the header, as in `reset: x-ratelimit-reset`",
     );
-    let already = rules(fields.take("already"), "already", mistakes);
+    let unit = needed(&mut fields, "in", "write `seconds` or `epoch`");
+    let remaining = fields.text("remaining");
     fields.finish();
-    Some(Act {
-        call: call?,
-        ok,
-        already,
-    })
-}
-
-fn look(node: &Node, what: &'static str, mistakes: &Mistakes) -> Option<Look> {
-    let mut fields = Fields::of(node, what, mistakes)?;
-    let call = fields
-        .need("call", "write the request")
-        .and_then(|n| call(n, mistakes));
-    let alive = rules(
-        fields.need("alive", "write which answers mean alive"),
-        "alive",
-        mistakes,
-    );
-    let dead = rules(fields.take("dead"), "dead", mistakes);
-    let gone = rules(fields.take("gone"), "gone", mistakes);
-    fields.finish();
-    Some(Look {
-        call: call?,
-        alive,
-        dead,
-        gone,
-    })
-}
-
-fn sessions(node: &Node, mistakes: &Mistakes) -> Option<Sessions> {
-    let mut fields = Fields::of(node, "`sessions`", mistakes)?;
-    let list = fields
-        .need("list", "write the request that lists them")
-        .and_then(|n| call(n, mistakes));
-    let items = needed(
-        &mut fields,
-        "items",
-        "write a JSON pointer to the list, as in `items: /data/keys`",
-    );
-    let id = fields.text("id");
-    let none = rules(fields.take("none"), "none", mistakes);
-    let end = fields.take("end").and_then(|n| act(n, mistakes));
-    fields.finish();
-    Some(Sessions {
-        list: list?,
-        items: items?,
-        id,
-        none,
-        end,
-    })
-}
-
-fn closes(node: &Node, mistakes: &Mistakes) -> Option<Closing> {
-    let mut fields = Fields::of(node, "an entry of `closing`", mistakes)?;
-    let list = fields
-        .need("list", "write the request that lists what can still be held")
-        .and_then(|n| call(n, mistakes));
-    let items = needed(
-        &mut fields,
-        "items",
-        "write a JSON pointer to the list, as in `items: /items`",
-    );
-    let name = needed(
-        &mut fields,
-        "name",
-        "write a JSON pointer to the item's name, as in `name: /id`",
-    );
-    let closes = needed(
-        &mut fields,
-        "closes",
-        "write a JSON pointer to the deadline, as in `closes: /undo_until`",
-    );
-    let what = needed(&mut fields, "what", "say what closes; the item's name follows");
-    let hold = needed(
-        &mut fields,
-        "hold",
-        "write what holds it open; the item's name follows",
-    );
-    fields.finish();
-    Some(Closing {
-        list: list?,
-        items: items?,
-        name: name?,
-        closes: closes?,
-        what: what?,
-        hold: hold?,
-    })
-}
-
-fn call(node: &Node, mistakes: &Mistakes) -> Option<Call> {
-    let mut fields = Fields::of(node, "a call", mistakes)?;
-    let method = needed(
-        &mut fields,
-        "method",
-        "write GET, POST, PUT, PATCH, DELETE or LIST",
-    );
-    let path = needed(&mut fields, "path", "write the path, starting with `/`");
-    let by = needed(&mut fields, "as", "write `responder`, `agent` or `nobody`");
-    let body = fields.take("body").and_then(|n| {
-        let text = yaml::text(n, "body", mistakes)?;
-        serde_json::from_str(&text)
-            .map_err(|e| mistakes.add(n.place, format!("the body is not JSON: {e}"), None))
-            .ok()
-    });
-    let repeatable = fields.flag("repeatable");
-    fields.finish();
-    let (method, path) = (method?, path?);
-    if !path.starts_with('/') {
-        mistakes.add(
-            node.place,
-            format!("the path `{path}` does not start with `/`"),
-            None,
-        );
-    }
-    let harmless = match method.as_str() {
-        "GET" | "LIST" | "HEAD" | "PUT" | "DELETE" => true,
-        "POST" | "PATCH" => false,
+    let unit = match unit?.as_str() {
+        "seconds" => Unit::Seconds,
+        "epoch" => Unit::Epoch,
         other => {
-            let remedy = Some("write GET, POST, PUT, PATCH, DELETE or LIST".to_owned());
+            let remedy = "write `seconds` (from now) or `epoch` (since 1970)".to_owned();
             mistakes.add(
                 node.place,
-                format!("`{other}` is not a method known here"),
-                remedy,
+                format!("`in: {other}` counts nothing known"),
+                Some(remedy),
             );
-            false
+            return None;
         }
     };
-    let by = match by?.as_str() {
-        "responder" => As::Responder,
-        "agent" => As::Agent,
-        "nobody" => As::Nobody,
-        other => {
-            let remedy = Some("write `responder`, `agent` or `nobody`".to_owned());
-            mistakes.add(node.place, format!("`as: {other}` names nobody"), remedy);
-            As::Nobody
-        }
-    };
-    let repeatable = repeatable.unwrap_or(harmless);
-    Some(Call {
-        place: node.place,
-        method,
-        path,
-        by,
-        body,
-        repeatable,
-        turn: Turn::Look,
-    })
-}
-
-fn rules(node: Option<&Node>, key: &'static str, mistakes: &Mistakes) -> Vec<Rule> {
-    let items = node.map(|n| yaml::items(n, key, mistakes)).unwrap_or_default();
-    items.iter().filter_map(|n| rule(n, mistakes)).collect()
-}
-
-fn rule(node: &Node, mistakes: &Mistakes) -> Option<Rule> {
-    let mut fields = Fields::of(node, "a rule", mistakes)?;
-    let statuses = fields.need("status", "write the statuses, as in `status: [200, 204]`");
-    let statuses = statuses.map(|n| (n, yaml::texts(n, "status", mistakes)));
-    let contains = fields.text("contains");
-    let at = fields.text("at");
-    let any_of = fields.texts("any-of");
-    fields.finish();
-    let (place, statuses) = statuses.map(|(n, texts)| (n.place, texts))?;
-    let mut status = Vec::new();
-    for text in statuses {
-        match text.parse() {
-            Ok(number @ 100..=599) => status.push(number),
-            _ => mistakes.add(place, format!("`{text}` is not an HTTP status"), None),
-        }
-    }
-    // `true` and `3` are JSON; a bare word is a string.
-    let json = |text: String| serde_json::from_str(&text).unwrap_or(Value::String(text));
-    let any_of = any_of.into_iter().map(json).collect();
-    Some(Rule {
-        status,
-        contains,
-        at,
-        any_of,
+    Some(RateLimit {
+        reset: reset?.to_ascii_lowercase(),
+        unit,
+        remaining: remaining.map(|name| name.to_ascii_lowercase()),
     })
 }

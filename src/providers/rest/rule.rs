@@ -15,6 +15,8 @@ pub(super) struct Rule {
     pub at: Option<String>,
     /// What stands at the pointer: one of these, or a list that holds one of these.
     pub any_of: Vec<Value>,
+    /// A header, in lower case, and words of which it lists one, with commas or spaces between them.
+    pub header: Option<(String, Vec<String>)>,
 }
 
 impl Rule {
@@ -27,6 +29,11 @@ impl Rule {
                 .at
                 .as_ref()
                 .is_none_or(|pointer| self.stands_at(answer, pointer))
+            && self.header.as_ref().is_none_or(|(name, words)| {
+                let told = answer.header(name).unwrap_or("");
+                let mut told = told.split([',', ' ']).filter(|w| !w.is_empty());
+                told.any(|word| words.iter().any(|w| w == word))
+            })
     }
 
     fn stands_at(&self, answer: &HttpResponse, pointer: &str) -> bool {
@@ -65,6 +72,7 @@ mod tests {
             contains: None,
             at: Some("/data/disabled".to_owned()),
             any_of: vec![json!(true)],
+            header: None,
         };
         assert!(rule.matches(&answer(200, r#"{"data":{"disabled":true}}"#)));
         assert!(!rule.matches(&answer(200, r#"{"data":{"disabled":false}}"#)));
@@ -80,8 +88,27 @@ mod tests {
             contains: None,
             at: Some("/capabilities".to_owned()),
             any_of: vec![json!("update"), json!("root")],
+            header: None,
         };
         assert!(rule.matches(&answer(200, r#"{"capabilities":["read","update"]}"#)));
         assert!(!rule.matches(&answer(200, r#"{"capabilities":["deny"]}"#)));
+    }
+
+    #[test]
+    fn a_header_lists_words() {
+        let rule = Rule {
+            status: vec![200],
+            contains: None,
+            at: None,
+            any_of: Vec::new(),
+            header: Some(("x-oauth-scopes".to_owned(), vec!["repo".to_owned()])),
+        };
+        let with = |scopes: &str| HttpResponse {
+            headers: vec![("x-oauth-scopes".to_owned(), scopes.to_owned())],
+            ..answer(200, "")
+        };
+        assert!(rule.matches(&with("gist, repo")));
+        assert!(!rule.matches(&with("gist, public_repo")), "no part of a word");
+        assert!(!rule.matches(&answer(200, "repo")));
     }
 }

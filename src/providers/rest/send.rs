@@ -2,10 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 use url::Url;
+use zeroize::Zeroizing;
 
-use super::table::{As, Call, Table};
+use super::table::{As, Body, Call, RateLimit, Table, Unit};
 use super::template::{self, Missing, Vars};
 use crate::model::fact::Fact;
 use crate::model::secret::Secret;
@@ -38,7 +41,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    fn unsent(sent: Sent) -> Self {
+    pub fn unsent(sent: Sent) -> Self {
         Reply {
             sent,
             tries: Vec::new(),
@@ -54,26 +57,78 @@ impl Reply {
     }
 }
 
-/// Sends `call`. `settled` tells the answers the table has a rule for: those are never retried.
+/// Where a call goes.
+#[derive(Clone)]
+pub(super) struct Address {
+    /// The whole address.
+    pub url: String,
+    /// `host:port`, in lower case; one of the `hosts` of the table.
+    pub host: String,
+}
+
+impl Address {
+    /// The address of a call, at a host that the table allows.
+    pub fn of(table: &Table, call: &Call, vars: Vars<'_>) -> Result<Address, Missing> {
+        let base = template::base(&table.base, vars)?;
+        let path = template::path(&call.path, vars)?;
+        // The path starts with `/`, so the host stands in the base alone: it is read once for all calls.
+        let allowed: Result<Vec<String>, Missing> = table
+            .hosts
+            .iter()
+            .map(|host| template::base(host, vars))
+            .collect();
+        let allowed = allowed?;
+        let key = format!("{base} {}", allowed.join(" "));
+        if let Some(host) = table.checked.borrow().get(&key) {
+            let host = host.clone();
+            return Ok(Address {
+                url: base + &path,
+                host,
+            });
+        }
+        let unfit = |why| Missing::Unfit(table.base.clone(), why);
+        let address = Url::parse(&format!("{base}/")).map_err(|_| unfit("it is not an address"))?;
+        if !address.username().is_empty() || address.password().is_some() {
+            return Err(unfit("a credential does not belong into an address"));
+        }
+        let host = Address::host_of(&address);
+        let same = |allowed: &String| match Url::parse(allowed) {
+            Ok(url) if url.has_host() => Address::host_of(&url) == host,
+            _ => format!("{allowed}:443") == host,
+        };
+        if !allowed.iter().any(same) {
+            return Err(unfit("its host is not among the `hosts` of the table"));
+        }
+        table.checked.borrow_mut().insert(key, host.clone());
+        Ok(Address {
+            url: base + &path,
+            host,
+        })
+    }
+
+    /// `host:port`, in lower case.
+    pub fn host_of(url: &Url) -> String {
+        let port = url.port_or_known_default().unwrap_or(0);
+        format!("{}:{port}", url.host_str().unwrap_or(""))
+    }
+}
+
+/// Sends `call` to its address. `settled` tells the answers the table has a rule for: those are never retried.
 pub(super) async fn send(
     ctx: Ctx<'_>,
     table: &Table,
     call: &Call,
     vars: Vars<'_>,
+    address: &Address,
     settled: &dyn Fn(&HttpResponse) -> bool,
 ) -> Reply {
-    let address = match address(table, call, vars) {
-        Ok(address) => address,
-        Err(missing) => return Reply::unsent(Sent::Missing(missing)),
-    };
-    let host = host_of(&address);
-    let _permit = ctx.limits.enter(&host, table.in_flight, call.turn).await;
+    let _permit = ctx.limits.enter(&address.host, table.in_flight, call.turn).await;
     let started = ctx.world.clock.now().mono_us;
     let spent = || Duration::from_micros(ctx.world.clock.now().mono_us.saturating_sub(started));
     let mut tries = Vec::new();
     loop {
         let left = table.deadline.saturating_sub(spent());
-        let request = match request(table, call, vars, &address, left.min(ATTEMPT)) {
+        let request = match request(table, call, vars, address, left.min(ATTEMPT)) {
             Ok(request) => request,
             Err(missing) => return Reply::unsent(Sent::Missing(missing)),
         };
@@ -81,7 +136,7 @@ pub(super) async fn send(
         tries.push(word(&outcome));
         let asked = match &outcome {
             Ok(answer) if settled(answer) => None,
-            Ok(answer) => again(call, answer).then(|| retry_after(ctx.world, answer)),
+            Ok(answer) => again(table, call, answer).then(|| wait_of(ctx.world, table, answer)),
             Err(NetError::Connect(_)) => Some(None),
             Err(NetError::Silent(_) | NetError::Lost(_)) => call.repeatable.then_some(None),
             Err(NetError::Refused(_) | NetError::Setup(_)) => None,
@@ -137,6 +192,7 @@ pub(super) fn unexpected(ctx: Ctx<'_>, answer: &HttpResponse) -> Fact {
         .and_then(|body| {
             [
                 "/errors/0",
+                "/errors/0/message",
                 "/error/message",
                 "/message",
                 "/error_description",
@@ -160,39 +216,11 @@ pub(super) fn missing(missing: &Missing) -> Fact {
     not_tried(missing.to_string())
 }
 
-fn address(table: &Table, call: &Call, vars: Vars<'_>) -> Result<Url, Missing> {
-    let base = template::base(&table.base, vars)?;
-    let path = template::path(&call.path, vars)?;
-    let unfit = |why| Missing::Unfit(table.base.clone(), why);
-    let address = Url::parse(&format!("{base}{path}")).map_err(|_| unfit("it is not an address"))?;
-    if !address.username().is_empty() || address.password().is_some() {
-        return Err(unfit("a credential does not belong into an address"));
-    }
-    let here = host_of(&address);
-    for host in &table.hosts {
-        let allowed = template::base(host, vars)?;
-        let allowed = match Url::parse(&allowed) {
-            Ok(url) if url.has_host() => host_of(&url),
-            _ => format!("{allowed}:443"),
-        };
-        if allowed == here {
-            return Ok(address);
-        }
-    }
-    Err(unfit("its host is not among the `hosts` of the table"))
-}
-
-/// `host:port`, in lower case.
-fn host_of(url: &Url) -> String {
-    let port = url.port_or_known_default().unwrap_or(0);
-    format!("{}:{port}", url.host_str().unwrap_or(""))
-}
-
 fn request(
     table: &Table,
     call: &Call,
     vars: Vars<'_>,
-    address: &Url,
+    address: &Address,
     deadline: Duration,
 ) -> Result<HttpRequest, Missing> {
     let plain = |text: &str| Secret::new(text.to_owned());
@@ -213,19 +241,42 @@ fn request(
         As::Nobody => None,
     };
     if let Some(login) = login {
-        headers.push((login.header.clone(), template::header(&login.value, vars)?));
+        let value = template::header(&login.value, vars)?;
+        let value = match login.basic {
+            true => {
+                let pair = Zeroizing::new(BASE64_STANDARD.encode(value.expose()));
+                Secret::joined(&["Basic ", &pair])
+            }
+            false => value,
+        };
+        headers.push((login.header.clone(), value));
     }
-    let body = match &call.body {
-        Some(body) => {
-            headers.push(("Content-Type".to_owned(), plain("application/json")));
-            Some(Secret::new(template::body(body, vars)?.to_string()))
+    let (kind, body) = match &call.body {
+        Some(Body::Json(body)) => {
+            let text = template::body(body, vars)?.to_string();
+            ("application/json", Some(Secret::new(text)))
         }
-        None => None,
+        Some(Body::Form(fields)) => {
+            let form = template::form(fields, vars)?;
+            ("application/x-www-form-urlencoded", Some(form))
+        }
+        None => ("", None),
     };
+    if body.is_some() {
+        headers.push(("Content-Type".to_owned(), plain(kind)));
+    }
+    for (name, value) in &call.headers {
+        let value = match template::header(value, vars) {
+            Err(Missing::Value(need)) if table.needs.get(&need).is_some_and(|n| n.optional) => continue,
+            value => value?,
+        };
+        headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        headers.push((name.clone(), value));
+    }
     let file = |key: &str| vars.with.get(key).map(Into::into);
     Ok(HttpRequest {
         method: call.method.clone(),
-        url: address.to_string(),
+        url: address.url.clone(),
         headers,
         body,
         deadline,
@@ -238,24 +289,39 @@ fn request(
 
 /// True for answers that say: not now. 429 and a 403 that names a time were not carried out; after a
 /// 502, 503 or 504 nobody knows, so only what may be repeated is.
-fn again(call: &Call, answer: &HttpResponse) -> bool {
+fn again(table: &Table, call: &Call, answer: &HttpResponse) -> bool {
+    let spent = |limit: &RateLimit| {
+        let left = limit.remaining.as_ref().and_then(|name| answer.header(name));
+        left.is_some_and(|left| left.trim() == "0")
+    };
     match answer.status {
         429 => true,
-        403 => answer.header("retry-after").is_some(),
+        403 => answer.header("retry-after").is_some() || table.rate_limit.as_ref().is_some_and(spent),
         502..=504 => call.repeatable,
         _ => false,
     }
 }
 
-/// How long the provider asks to wait: seconds or an HTTP date.
-fn retry_after(world: &World, answer: &HttpResponse) -> Option<Duration> {
-    let text = answer.header("retry-after")?.trim();
+/// How long the provider asks to wait: `Retry-After` as seconds or an HTTP date, else its own header.
+fn wait_of(world: &World, table: &Table, answer: &HttpResponse) -> Option<Duration> {
+    let now = Duration::from_millis(u64::try_from(world.clock.now().utc_ms).unwrap_or(0));
+    let own = |limit: &RateLimit| {
+        // Some count in fractions of a second.
+        let told: f64 = answer.header(&limit.reset)?.trim().parse().ok()?;
+        let told = Duration::try_from_secs_f64(told).ok()?;
+        Some(match limit.unit {
+            Unit::Seconds => told,
+            Unit::Epoch => told.saturating_sub(now),
+        })
+    };
+    let Some(text) = answer.header("retry-after").map(str::trim) else {
+        return table.rate_limit.as_ref().and_then(own);
+    };
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
     let date = httpdate::parse_http_date(text).ok()?;
     let at = date.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    let now = Duration::from_millis(u64::try_from(world.clock.now().utc_ms).unwrap_or(0));
     Some(at.saturating_sub(now))
 }
 

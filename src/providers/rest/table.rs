@@ -1,5 +1,6 @@
 //! A provider as a table of data, and what must hold of the table as a whole.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -43,6 +44,17 @@ pub(super) struct Login {
     pub header: String,
     /// Template of its value.
     pub value: String,
+    /// True for `user:password`, sent as HTTP Basic.
+    pub basic: bool,
+}
+
+/// What a call carries; values are filled in.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// JSON.
+    Json(Value),
+    /// A web form.
+    Form(Vec<(String, String)>),
 }
 
 /// One HTTP request.
@@ -56,8 +68,12 @@ pub(super) struct Call {
     pub path: String,
     /// Who it is made as.
     pub by: As,
-    /// Body, values to be filled in.
-    pub body: Option<Value>,
+    /// Headers of this call alone; they win over the common ones.
+    pub headers: Vec<(String, String)>,
+    /// What it carries.
+    pub body: Option<Body>,
+    /// True where the provider takes the secret in the address only.
+    pub secret_in_path: bool,
     /// True where sending it twice does no more than sending it once.
     pub repeatable: bool,
     /// Whether it waits among cuts or among looks where the host takes no more.
@@ -89,28 +105,70 @@ pub(super) struct Look {
     pub gone: Vec<Rule>,
 }
 
+/// A call that lists, page by page.
+#[derive(Debug)]
+pub(super) struct Listing {
+    /// The first page.
+    pub call: Call,
+    /// JSON pointer to the list in an answer.
+    pub items: String,
+    /// How the next page is found; without it there is one page.
+    pub next: Option<Next>,
+    /// Only items with one of these values at this JSON pointer.
+    pub only: Option<(String, Vec<Value>)>,
+}
+
+/// Where the next page is.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// In the header `Link`, as `rel="next"`.
+    Link,
+    /// At a JSON pointer of the answer: a whole address, or a value for the parameter `query`.
+    At {
+        /// The pointer.
+        pointer: String,
+        /// Parameter that takes the value.
+        query: Option<String>,
+        /// JSON pointer that must hold `true` for a next page to be there.
+        more: Option<String>,
+    },
+    /// A parameter that counts from 1; a page without items is the last.
+    Page(String),
+}
+
 /// What lives on beside the credential.
 #[derive(Debug)]
 pub(super) struct Sessions {
     /// Lists it.
-    pub list: Call,
-    /// JSON pointer to the list in the answer.
-    pub items: String,
+    pub list: Listing,
     /// JSON pointer from an item to its id; without one the item itself is the id.
     pub id: Option<String>,
     /// Answers that mean: the list is empty.
     pub none: Vec<Rule>,
-    /// Ends it: once for each item where it uses `{item}`, else once for all.
-    pub end: Option<Act>,
+    /// Ends it, call by call: once for each item where `{item}` is used, else once for all.
+    pub end: Vec<Act>,
+}
+
+/// Work that goes on at the provider, whoever started it.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// Lists it.
+    pub list: Listing,
+    /// JSON pointer from an item to its name.
+    pub name: String,
+    /// What runs; the name follows.
+    pub what: String,
+    /// JSON pointer from an item to what `end` calls `{item}`; without one it is the name.
+    pub id: Option<String>,
+    /// Calls it off. Empty where the provider cannot.
+    pub end: Vec<Act>,
 }
 
 /// A door at the provider that closes by itself, such as the time in which a deletion can be undone.
 #[derive(Debug)]
 pub(super) struct Closing {
     /// Lists what can still be held.
-    pub list: Call,
-    /// JSON pointer to the list in the answer.
-    pub items: String,
+    pub list: Listing,
     /// JSON pointer from an item to its name.
     pub name: String,
     /// JSON pointer from an item to its deadline, RFC 3339. An item without one closes nothing.
@@ -119,6 +177,35 @@ pub(super) struct Closing {
     pub what: String,
     /// What holds it open, or uses it in time; the name follows.
     pub hold: String,
+}
+
+/// The header in which a provider says when it takes requests again, besides `Retry-After`.
+#[derive(Debug)]
+pub(super) struct RateLimit {
+    /// Its name, in lower case.
+    pub reset: String,
+    /// What it counts.
+    pub unit: Unit,
+    /// Header whose `0` tells a 403 for too many requests from one for a missing right.
+    pub remaining: Option<String>,
+}
+
+/// What a rate-limit header counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// Seconds from now.
+    Seconds,
+    /// Seconds since 1970.
+    Epoch,
+}
+
+/// What the glance saves.
+#[derive(Debug)]
+pub(super) struct Keep {
+    /// JSON pointer into the answer of the look-up.
+    pub at: String,
+    /// True where the record may be without it.
+    pub optional: bool,
 }
 
 /// A provider.
@@ -152,6 +239,10 @@ pub(super) struct Table {
     pub agent: Option<Login>,
     /// Propagation time.
     pub window: Duration,
+    /// Where it says when to come back.
+    pub rate_limit: Option<RateLimit>,
+    /// Answers that are errors whatever their status: never `ok`, never `alive`.
+    pub errors: Vec<Rule>,
     /// Limit of a call with its retries.
     pub deadline: Duration,
     /// Requests under way to one host at once.
@@ -160,12 +251,14 @@ pub(super) struct Table {
     pub outlives: Option<String>,
     /// How a person does it by hand.
     pub manual: String,
-    /// What the glance saves: name to JSON pointer into the answer of the look-up.
-    pub keep: BTreeMap<String, String>,
-    /// The calls that cut, in order.
+    /// What the glance saves, by name.
+    pub keep: BTreeMap<String, Keep>,
+    /// The calls that cut, in order. Empty where only a person can.
     pub cut: Vec<Act>,
     /// What lives on beside it.
-    pub sessions: Option<Sessions>,
+    pub sessions: Vec<Sessions>,
+    /// What goes on at the provider, listed with the sessions and with each probe.
+    pub running: Vec<Running>,
     /// Doors that close, listed with each probe.
     pub closing: Vec<Closing>,
     /// Reads the provider's record.
@@ -174,8 +267,12 @@ pub(super) struct Table {
     pub usage: Option<Look>,
     /// The calls that give it back.
     pub restore: Vec<Act>,
+    /// Where `restore` makes a new record beside the old one: what to know about it.
+    pub anew: Option<String>,
     /// Calls that show, beforehand, that the cut would be allowed: `alive` is yes, `dead` is no.
     pub armed: Vec<Look>,
+    /// Hosts by address, once they were checked.
+    pub checked: RefCell<BTreeMap<String, String>>,
 }
 
 impl Table {
@@ -192,20 +289,17 @@ impl Table {
         }
     }
 
-    /// Every call with its place in words.
+    /// Every call.
     fn calls(&self) -> impl Iterator<Item = &Call> {
-        let acts = self.cut.iter().chain(&self.restore).map(|a| &a.call);
-        let sessions = self.sessions.iter();
-        let lists = sessions.clone().map(|s| &s.list);
-        let ends = sessions.filter_map(|s| s.end.as_ref()).map(|a| &a.call);
-        let looks = self
-            .lookup
-            .iter()
-            .chain(&self.usage)
-            .chain(&self.armed)
-            .map(|l| &l.call);
-        let closing = self.closing.iter().map(|c| &c.list);
-        acts.chain(lists).chain(ends).chain(looks).chain(closing)
+        let ends = self.sessions.iter().map(|s| &s.end);
+        let ends = ends.chain(self.running.iter().map(|r| &r.end)).flatten();
+        let acts = self.cut.iter().chain(&self.restore).chain(ends);
+        let lists = self.sessions.iter().map(|s| &s.list);
+        let lists = lists.chain(self.running.iter().map(|r| &r.list));
+        let lists = lists.chain(self.closing.iter().map(|c| &c.list));
+        let looks = self.lookup.iter().chain(&self.usage).chain(&self.armed);
+        let looks = looks.map(|l| &l.call).chain(lists.map(|l| &l.call));
+        acts.map(|a| &a.call).chain(looks)
     }
 }
 
@@ -219,7 +313,7 @@ fn check(table: &Table, mistakes: &Mistakes) {
         }
     }
     let saved = |name: &str| {
-        let key = name.strip_prefix("undo.");
+        let key = name.strip_prefix("undo.").map(|key| key.trim_end_matches('?'));
         key.is_some_and(|key| table.keep.contains_key(key))
     };
     // Addresses end up in logs and proxies, common headers go out with every call: no secret stands in one.
@@ -235,10 +329,18 @@ fn check(table: &Table, mistakes: &Mistakes) {
     }
     let mut without = BTreeSet::new();
     for call in table.calls() {
-        let path = |name: &str| name == "item" || saved(name) || open(name);
+        let in_path = |name: &str| name == "secret" && call.secret_in_path;
+        let path = |name: &str| name == "item" || in_path(name) || saved(name) || open(name);
         names(&call.path, call.place, mistakes, path);
-        if let Some(body) = &call.body {
-            strings(body, &mut |text| names(text, call.place, mistakes, any));
+        for (_, value) in &call.headers {
+            names(value, call.place, mistakes, any);
+        }
+        match &call.body {
+            Some(Body::Json(body)) => strings(body, &mut |text| names(text, call.place, mistakes, any)),
+            Some(Body::Form(fields)) => fields
+                .iter()
+                .for_each(|(_, text)| names(text, call.place, mistakes, any)),
+            None => {}
         }
         match call.by {
             As::Responder if table.responder.is_none() => without.insert("responder"),

@@ -33,7 +33,11 @@ pub(super) fn parts(template: &str) -> Result<Vec<Part<'_>>, String> {
             None => (inside, false),
         };
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
-        if name.is_empty() || !name.chars().all(plain) {
+        let bare = match name.starts_with("undo.") {
+            true => name.trim_end_matches('?'),
+            false => name,
+        };
+        if bare.is_empty() || !bare.chars().all(plain) {
             return Err(format!("`{{{inside}}}` is not the name of a value"));
         }
         all.push(if several {
@@ -180,32 +184,63 @@ fn encode(name: &str, value: &str, into: &mut String) -> Result<(), Missing> {
 }
 
 /// The body: values go into its strings. A string that is nothing but `{undo.name}` becomes what was
-/// saved, with its type.
+/// saved, with its type; a field that is nothing but `{undo.name?}` is left out where nothing was saved.
 pub(super) fn body(template: &Value, vars: Vars<'_>) -> Result<Value, Missing> {
     match template {
-        Value::String(text) => {
-            let saved = match parts(text).map_err(Missing::Template)?.as_slice() {
-                [Part::Var(name)] => name.strip_prefix("undo.").map(str::to_owned),
-                _ => None,
-            };
-            match saved {
-                Some(key) => vars
-                    .undo
-                    .and_then(|u| u.get(&key).cloned())
-                    .ok_or(Missing::Value(key)),
-                None => Ok(Value::String(header(text, vars)?.expose().to_owned())),
-            }
-        }
+        Value::String(text) => match saved(text, vars)? {
+            Some(Saved::Is(value)) => Ok(value),
+            Some(Saved::Absent(name)) => Err(Missing::Value(name)),
+            None => Ok(Value::String(header(text, vars)?.expose().to_owned())),
+        },
         Value::Array(items) => items.iter().map(|v| body(v, vars)).collect(),
         Value::Object(fields) => {
-            let filled: Result<Map<_, _>, _> = fields
-                .iter()
-                .map(|(key, value)| Ok((key.clone(), body(value, vars)?)))
-                .collect();
-            filled.map(Value::Object)
+            let mut filled = Map::new();
+            for (key, value) in fields {
+                let absent = match value {
+                    Value::String(text) => {
+                        text.ends_with("?}") && matches!(saved(text, vars)?, Some(Saved::Absent(_)))
+                    }
+                    _ => false,
+                };
+                if !absent {
+                    filled.insert(key.clone(), body(value, vars)?);
+                }
+            }
+            Ok(Value::Object(filled))
         }
         other => Ok(other.clone()),
     }
+}
+
+/// What stands for a whole value.
+enum Saved {
+    Is(Value),
+    Absent(String),
+}
+
+/// What was saved under the one name this template is made of; `None` for any other template.
+fn saved(template: &str, vars: Vars<'_>) -> Result<Option<Saved>, Missing> {
+    let parts = parts(template).map_err(Missing::Template)?;
+    let [Part::Var(name)] = parts.as_slice() else {
+        return Ok(None);
+    };
+    let Some(key) = name.strip_prefix("undo.").map(|key| key.trim_end_matches('?')) else {
+        return Ok(None);
+    };
+    let value = vars.undo.and_then(|u| u.get(key).cloned());
+    Ok(Some(match value {
+        Some(value) => Saved::Is(value),
+        None => Saved::Absent(key.to_owned()),
+    }))
+}
+
+/// A web form.
+pub(super) fn form(fields: &[(String, String)], vars: Vars<'_>) -> Result<Secret, Missing> {
+    let mut text = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in fields {
+        text.append_pair(name, header(value, vars)?.expose());
+    }
+    Ok(Secret::new(text.finish()))
 }
 
 #[cfg(test)]
@@ -281,5 +316,32 @@ mod tests {
             },
         );
         assert_eq!(made.unwrap(), json!({"disabled": false}));
+    }
+
+    #[test]
+    fn a_whole_record_goes_back_changed_in_one_place() {
+        let none = BTreeMap::new();
+        let saved = Map::from_iter([("policies".to_owned(), json!([{"effect": "allow"}]))]);
+        let undo = Vars {
+            undo: Some(&saved),
+            ..vars(&none)
+        };
+        let table =
+            json!({"policies": "{undo.policies}", "condition": "{undo.condition?}", "status": "disabled"});
+        assert_eq!(
+            body(&table, undo).unwrap(),
+            json!({"policies": [{"effect": "allow"}], "status": "disabled"})
+        );
+        // What must be there and is not ends the call: half a record would wipe the rest.
+        let table = json!({"policies": "{undo.policies}", "name": "{undo.name}"});
+        assert_eq!(body(&table, undo), Err(Missing::Value("name".to_owned())));
+    }
+
+    #[test]
+    fn a_value_cannot_become_a_field_of_a_form() {
+        let given = with(&[("hint", "x&token=other y")]);
+        let fields = [("hint".to_owned(), "{hint}".to_owned())];
+        let made = form(&fields, vars(&given)).unwrap();
+        assert_eq!(made.expose(), "hint=x%26token%3Dother+y");
     }
 }
