@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::exhibit::LedgerFold;
 use super::seal::Tree;
-use crate::journal::{Chain, ChainError, Hash, LINE_CAP, Record};
+use crate::journal::{Chain, ChainError, Hash, LINE_CAP, Line};
 
 /// The journal so far, over all files read.
 #[derive(Debug, Default)]
@@ -25,6 +25,8 @@ pub struct Journal {
     pub wanted: BTreeSet<u64>,
     /// The remembered records.
     pub marks: BTreeMap<u64, Mark>,
+    /// Bytes of good lines in each file read.
+    pub good: Vec<u64>,
 }
 
 /// One record, as a sign-off may name it.
@@ -68,14 +70,19 @@ impl Journal {
             if file.by_ref().take(cap).read_until(b'\n', &mut line)? == 0 {
                 break;
             }
-            match self.chain.check(&line) {
+            match self.chain.check_line(&line) {
                 Ok(record) => {
                     if part.len == 0 {
                         part.continues = continues(&record);
                     }
                     hasher.update(&line);
                     part.len += line.len() as u64;
-                    self.take(record, &line);
+                    self.tree.add(&line);
+                    if self.wanted.contains(&record.seq) {
+                        let (hash, ts) = (record.hash, record.ts.to_string());
+                        self.marks.insert(record.seq, Mark { hash, ts });
+                    }
+                    self.fold.add(&record);
                 }
                 Err(why) => {
                     part.broken = Some(why);
@@ -84,26 +91,17 @@ impl Journal {
             }
         }
         part.sha256 = Hash(hasher.finalize().into());
+        self.good.push(part.len);
         Ok(part)
-    }
-
-    fn take(&mut self, record: Record, line: &[u8]) {
-        self.tree.add(line);
-        if self.wanted.contains(&record.seq) {
-            let ts = record.ts.clone();
-            let hash = self.chain.head;
-            self.marks.insert(record.seq, Mark { hash, ts });
-        }
-        self.fold.add(record);
     }
 }
 
-fn continues(record: &Record) -> Option<Hash> {
-    let hash = record
-        .what
-        .get("sha256")
-        .filter(|_| record.kind == "journal.continued");
-    Hash::parse(hash?.as_str()?)
+fn continues(record: &Line<'_>) -> Option<Hash> {
+    if record.kind != "journal.continued" {
+        return None;
+    }
+    let what: serde_json::Value = record.read().ok()?;
+    Hash::parse(what.get("sha256")?.as_str()?)
 }
 
 #[cfg(test)]

@@ -1,42 +1,25 @@
 //! One piece of evidence, and the ledger of all: what was collected, and what was not and why.
 
+use std::cell::RefCell;
+use std::io::{self, Read, Write};
+
+use serde::de::IgnoredAny;
+use serde::ser::{Error as _, SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 
-use crate::journal::{Hash, Record};
-use crate::model::event::{CaptureItem, Event, ItemStatus};
+use super::rows::{Rows, Said, row};
+use crate::journal::{Hash, Line};
+use crate::model::event::{CaptureItem, ItemStatus};
 
 /// One file of an exhibit, as it was when it was stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExhibitFile {
     /// Bytes.
     pub len: u64,
     /// Path below the case folder, `data/<seq>-<name>/…`.
-    pub path: String,
+    pub path: Box<str>,
     /// Hash of the bytes.
     pub sha256: Hash,
-}
-
-/// One line of the ledger: one thing that was looked at, and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Row {
-    /// Number of the record that announced it.
-    pub seq: u64,
-    /// Folder below `data/`.
-    pub exhibit: String,
-    /// File name in it, or the name of what is missing.
-    pub name: String,
-    /// Where it came from.
-    pub source: String,
-    /// What became of it.
-    pub status: ItemStatus,
-    /// Why, where it is not whole.
-    pub why: String,
-    /// Bytes kept.
-    pub bytes: u64,
-    /// How many secrets were taken out.
-    pub redactions: u32,
 }
 
 /// A file of the case folder that is not in the bundle.
@@ -50,11 +33,13 @@ pub struct LeftOut {
 }
 
 /// What was collected and what was not: a fold over the exhibits in the journal.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+///
+/// There may be hundreds of thousands of rows. They stand in the journal, and are read from there again
+/// whenever the ledger is written; what is kept here is what everybody asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Ledger {
-    /// One row an exhibit, in the order they were filed.
-    pub rows: Vec<Row>,
+    /// How many rows: one an exhibit, in the order they were filed.
+    pub rows: u64,
     /// Captures that were announced and never ended, by record number: the tool died in between.
     pub unfinished: Vec<u64>,
     /// Records that speak of an exhibit in words this version does not know.
@@ -63,6 +48,9 @@ pub struct Ledger {
     pub withheld: Vec<LeftOut>,
     /// Kept out because it does not belong: names this tool does not make, links, devices.
     pub foreign: Vec<LeftOut>,
+    /// Rows that are not whole.
+    #[serde(skip)]
+    partial: Vec<Hole>,
 }
 
 /// One hole, in words.
@@ -75,33 +63,30 @@ pub struct Hole {
 }
 
 impl Ledger {
-    /// The ledger as it stands in a bundle: JSON, one row a line, in one spelling.
-    pub fn render(&self) -> Vec<u8> {
-        // Plain structs of strings and numbers cannot fail to serialise.
-        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
-        text.push(b'\n');
-        text
+    /// Writes the ledger as it stands in a bundle: JSON, in one spelling.
+    pub fn render<R: Read>(&self, rows: Rows<R>, out: impl Write) -> io::Result<()> {
+        let mut out = io::BufWriter::with_capacity(super::hashing::CHUNK, out);
+        let text = Text {
+            rows: Streamed(RefCell::new(rows)),
+            unfinished: &self.unfinished,
+            unreadable: &self.unreadable,
+            withheld: &self.withheld,
+            foreign: &self.foreign,
+        };
+        serde_json::to_writer_pretty(&mut out, &text)?;
+        out.write_all(b"\n")?;
+        out.flush()
     }
 
-    /// Reads what [`Ledger::render`] wrote; any other spelling is an error.
-    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let ledger: Ledger = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-        match ledger.render() == bytes {
-            true => Ok(ledger),
-            false => Err("not in the one spelling of a ledger".to_owned()),
-        }
+    /// Takes over what the text of a ledger says and no journal does: which files were kept out.
+    pub fn read_left_out(&mut self, text: impl Read) -> Result<(), String> {
+        let said: LeftOuts = serde_json::from_reader(text).map_err(|e| e.to_string())?;
+        (self.withheld, self.foreign) = (said.withheld, said.foreign);
+        Ok(())
     }
 
     /// Everything that was asked for and is not there.
     pub fn holes(&self) -> Vec<Hole> {
-        let rows = self
-            .rows
-            .iter()
-            .filter(|row| row.status != ItemStatus::Collected)
-            .map(|row| Hole {
-                what: format!("{}/{}", row.exhibit, row.name),
-                why: format!("{}: {}", row.status.word(), row.why),
-            });
         let unfinished = self.unfinished.iter().map(|seq| Hole {
             what: format!("the capture announced by record {seq}"),
             why: "it was begun and never ended".to_owned(),
@@ -114,14 +99,57 @@ impl Ledger {
             what: format!("file {}", file.path),
             why: format!("not bundled: {}", file.why),
         });
-        rows.chain(unfinished).chain(unreadable).chain(foreign).collect()
+        let partial = self.partial.iter().cloned();
+        partial
+            .chain(unfinished)
+            .chain(unreadable)
+            .chain(foreign)
+            .collect()
     }
+}
+
+/// The ledger as it is written.
+#[derive(Serialize)]
+#[serde(bound = "")]
+struct Text<'a, R: Read> {
+    rows: Streamed<R>,
+    unfinished: &'a [u64],
+    unreadable: &'a [u64],
+    withheld: &'a [LeftOut],
+    foreign: &'a [LeftOut],
+}
+
+/// Rows that are written as they are read.
+struct Streamed<R>(RefCell<Rows<R>>);
+
+impl<R: Read> Serialize for Streamed<R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut all = serializer.serialize_seq(None)?;
+        for row in &mut *self.0.borrow_mut() {
+            all.serialize_element(&row.map_err(S::Error::custom)?)?;
+        }
+        all.end()
+    }
+}
+
+/// The ledger as it is read back: its rows follow from the journal.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LeftOuts {
+    #[serde(rename = "rows")]
+    _rows: IgnoredAny,
+    #[serde(rename = "unfinished")]
+    _unfinished: IgnoredAny,
+    #[serde(rename = "unreadable")]
+    _unreadable: IgnoredAny,
+    withheld: Vec<LeftOut>,
+    foreign: Vec<LeftOut>,
 }
 
 /// Reads exhibits out of records, one record at a time.
 #[derive(Debug, Default)]
 pub struct LedgerFold {
-    /// The rows so far.
+    /// What is kept of the rows so far.
     pub ledger: Ledger,
     /// Files that exhibits say they stored.
     pub files: Vec<ExhibitFile>,
@@ -129,53 +157,46 @@ pub struct LedgerFold {
 
 impl LedgerFold {
     /// Takes in the next record. What speaks of no evidence is passed over.
-    pub fn add(&mut self, record: Record) {
-        const KINDS: [&str; 4] = [
-            "capture.started",
-            "capture.ended",
-            "exhibit.filed",
-            "file.attached",
-        ];
-        if !KINDS.contains(&record.kind.as_str()) {
-            return;
-        }
-        match Event::decode(&record.kind, record.v, &record.what) {
-            Ok(Event::CaptureStarted(_)) => self.ledger.unfinished.push(record.seq),
-            Ok(Event::CaptureEnded(e)) => {
-                self.ledger.unfinished.retain(|seq| *seq != e.capture);
-                self.file(e.capture, &e.exhibit, e.items);
+    pub fn add(&mut self, line: &Line<'_>) {
+        match Said::of(line) {
+            None => {}
+            Some(Said::Begun) => self.ledger.unfinished.push(line.seq),
+            Some(Said::Unreadable) => self.ledger.unreadable.push(line.seq),
+            Some(Said::Filed {
+                ends,
+                of,
+                exhibit,
+                items,
+            }) => {
+                self.ledger.unfinished.retain(|seq| Some(*seq) != ends);
+                for item in items {
+                    self.file(of, &exhibit, item);
+                }
             }
-            Ok(Event::ExhibitFiled(e)) => self.file(e.of, &e.exhibit, e.items),
-            Ok(Event::FileAttached(e)) => self.file(record.seq, &e.exhibit, e.items),
-            _ => self.ledger.unreadable.push(record.seq),
         }
     }
 
-    fn file(&mut self, seq: u64, exhibit: &str, items: Vec<CaptureItem>) {
-        for item in items {
-            if let Some(sha256) = Hash::parse(&item.sha256) {
-                self.files.push(ExhibitFile {
-                    len: item.bytes,
-                    path: format!("data/{exhibit}/{}", item.name),
-                    sha256,
-                });
-            }
-            self.ledger.rows.push(Row {
-                seq,
-                exhibit: exhibit.to_owned(),
-                name: item.name,
-                source: item.source,
-                status: item.status,
-                why: item.why.unwrap_or_default(),
-                bytes: item.bytes,
-                redactions: item.redactions,
+    fn file(&mut self, of: u64, exhibit: &str, item: CaptureItem) {
+        if let Some(sha256) = Hash::parse(&item.sha256) {
+            self.files.push(ExhibitFile {
+                len: item.bytes,
+                path: format!("data/{exhibit}/{}", item.name).into(),
+                sha256,
+            });
+        }
+        let row = row(of, exhibit, item);
+        self.ledger.rows += 1;
+        if row.status != ItemStatus::Collected {
+            self.ledger.partial.push(Hole {
+                what: format!("{}/{}", row.exhibit, row.name),
+                why: format!("{}: {}", row.status.word(), row.why),
             });
         }
     }
 
     /// The ledger, and the files in order of their paths.
     pub fn end(mut self) -> (Ledger, Vec<ExhibitFile>) {
-        self.files.sort_by(|a, b| a.path.cmp(&b.path));
+        self.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         self.files.dedup();
         (self.ledger, self.files)
     }
@@ -187,10 +208,12 @@ mod tests {
     use crate::journal::Chain;
     use serde_json::json;
 
-    fn fold(events: &[(&str, serde_json::Value)]) -> Ledger {
+    /// The ledger, and its text as it stands in a bundle.
+    fn fold(events: &[(&str, serde_json::Value)]) -> (Ledger, String) {
         let mut write = Chain::default();
         let mut read = Chain::default();
         let mut fold = LedgerFold::default();
+        let mut journal = Vec::new();
         for (kind, what) in events {
             let line = write.write(
                 "2026-11-22T03:14:07.120Z",
@@ -199,9 +222,16 @@ mod tests {
                 what.clone(),
                 "ana@example.com",
             );
-            fold.add(read.check(&line.unwrap()).unwrap());
+            let line = line.unwrap();
+            fold.add(&read.check_line(&line).unwrap());
+            journal.extend(line);
         }
-        fold.end().0
+        let (ledger, mut text) = (fold.end().0, Vec::new());
+        let len = journal.len() as u64;
+        ledger
+            .render(Rows::of(vec![(&*journal, len)]), &mut text)
+            .unwrap();
+        (ledger, String::from_utf8(text).unwrap())
     }
 
     fn ended(capture: u64, status: &str) -> serde_json::Value {
@@ -226,22 +256,24 @@ mod tests {
             ("skipped", true),
             ("withheld", true),
         ] {
-            let ledger = fold(&[
+            let (ledger, text) = fold(&[
                 ("capture.started", started()),
                 ("capture.ended", ended(0, status)),
             ]);
-            assert_eq!(ledger.rows.len(), 1, "{ledger:?}");
+            assert_eq!(ledger.rows, 1, "{ledger:?}");
             assert_eq!(ledger.holes().len(), usize::from(hole), "{status}");
-            assert_eq!(Ledger::parse(&ledger.render()), Ok(ledger));
+            let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(read["rows"][0]["status"], status, "{text}");
         }
     }
 
     #[test]
     fn a_capture_that_never_ended_is_a_hole() {
-        let ledger = fold(&[
+        let (ledger, text) = fold(&[
             ("capture.started", started()),
             ("note.added", json!({"text": "x"})),
         ]);
+        assert!(text.contains("\"rows\": [],\n"), "{text}");
         assert_eq!(ledger.unfinished, [0]);
         assert_eq!(ledger.holes()[0].why, "it was begun and never ended");
     }
@@ -250,12 +282,25 @@ mod tests {
     fn an_exhibit_with_an_unknown_field_is_a_hole_not_a_guess() {
         let mut what = ended(0, "collected");
         what["extra"] = json!(1);
-        assert_eq!(fold(&[("capture.ended", what)]).unreadable, [0]);
+        assert_eq!(fold(&[("capture.ended", what)]).0.unreadable, [0]);
     }
 
     #[test]
-    fn another_spelling_of_a_ledger_is_refused() {
-        let text = String::from_utf8(Ledger::default().render()).unwrap();
-        assert!(Ledger::parse(text.replace("  ", " ").as_bytes()).is_err());
+    fn what_was_kept_out_is_read_back_and_nothing_beside_it() {
+        let kept_out = LeftOut {
+            path: "undo".into(),
+            why: "it may hold secrets".into(),
+        };
+        let ledger = Ledger {
+            withheld: vec![kept_out],
+            ..Ledger::default()
+        };
+        let mut text = Vec::new();
+        ledger.render(Rows::<&[u8]>::of(Vec::new()), &mut text).unwrap();
+        let mut read = Ledger::default();
+        read.read_left_out(&*text).unwrap();
+        assert_eq!(read, ledger);
+        let more = String::from_utf8(text).unwrap().replacen('{', "{\"more\": 1,", 1);
+        assert!(read.read_left_out(more.as_bytes()).is_err());
     }
 }

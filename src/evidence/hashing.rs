@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
 
+use super::manifest::Entry;
 use super::ustar;
 use crate::journal::Hash;
 
@@ -50,6 +51,35 @@ pub struct Digested {
     pub sha256: Hash,
     /// How many there were.
     pub len: u64,
+}
+
+/// Length and hash of a text that is made piece by piece.
+#[derive(Default)]
+pub(super) struct Hashing {
+    hasher: Sha256,
+    len: u64,
+}
+
+impl Hashing {
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.len += bytes.len() as u64;
+    }
+
+    /// The text as a member of this name.
+    pub fn entry(self, name: &str) -> Entry {
+        Entry::new(name, Hash(self.hasher.finalize().into()), self.len)
+    }
+}
+
+impl io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.add(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Opens a file for reading; a symbolic link is an error, and so is what is not a regular file.

@@ -6,13 +6,13 @@
 //! [`verify()`] checks more, and neither extracts a file nor believes a header.
 //!
 //! ```text
-//! exhibit    what was collected and what was not      hashing    many files on a few threads
-//! names      which names a bundle may hold            ustar      the one header of a name and a size
-//! manifest   lists of names and hashes                seal       what the signature vouches for
-//! chain      the journal, read as a stream            plan       a case made into a list of members
-//! write      the members made into a file             read       a hostile bundle made into a list of members
-//! signoffs   witnesses of the journal                 report     what was found, as data
-//! verify     three answers: unchanged? vouched for? complete?
+//! exhibit    what was collected and what was not      rows       each piece of it, read from the journal
+//! names      which names a bundle may hold            hashing    many files on a few threads
+//! manifest   lists of names and hashes                ustar      the one header of a name and a size
+//! chain      the journal, read as a stream            seal       what the signature vouches for
+//! write      the members made into a file             plan       a case made into a list of members
+//! signoffs   witnesses of the journal                 read       a hostile bundle made into a list of members
+//! report     what was found, as data                  verify     unchanged? vouched for? complete?
 //! ```
 //!
 //! Absent from this room: signing (the caller does), collecting, clocks, the terminal.
@@ -25,13 +25,14 @@ mod names;
 mod plan;
 mod read;
 mod report;
+mod rows;
 mod seal;
 mod signoffs;
 mod ustar;
 mod verify;
 mod write;
 
-pub use exhibit::{ExhibitFile, Hole, Ledger, LedgerFold, LeftOut, Row};
+pub use exhibit::{Hole, Ledger, LeftOut};
 pub use hashing::{At, Digested, Job, hash_many};
 pub use plan::{BundleMeta, Plan, PlanError, plan};
 pub use seal::{Seal, seal_namespace, signoff_namespace};

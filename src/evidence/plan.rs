@@ -1,13 +1,14 @@
 //! A case made into the exact list of members of its bundle, ready to be signed and written.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::chain::{Journal, Part};
 use super::exhibit::{ExhibitFile, Ledger, LeftOut};
-use super::hashing::{At, Job, hash_many, open_regular};
+use super::hashing::{At, Hashing, Job, hash_many, open_regular};
 use super::manifest::{self, Entry};
+use super::rows::Rows;
 use super::seal::{Seal, is_one_line, seal_namespace};
 use super::{escape, names, ustar};
 use crate::journal::{ChainError, Hash};
@@ -89,6 +90,8 @@ pub(super) enum Body {
     CaseFile,
     /// The list of the payload, written line by line.
     Manifest,
+    /// The ledger, its rows read from the journal.
+    Ledger,
 }
 
 /// One tag file.
@@ -105,6 +108,8 @@ pub struct Plan {
     pub(super) tagmanifest: Vec<u8>,
     pub(super) tags: Vec<Tag>,
     pub(super) payload: Vec<Entry>,
+    /// The files of the journal, oldest first, and how many bytes of each count.
+    journals: Vec<(String, u64)>,
     /// What is sealed.
     pub seal: Seal,
     /// What was collected and what was not.
@@ -130,6 +135,13 @@ impl Plan {
         )
     }
 
+    /// Writes `ledger.json`.
+    pub(super) fn ledger_text(&self, out: impl Write) -> io::Result<()> {
+        let open = |(name, len): &(String, u64)| Ok((open_regular(&self.case_dir.join(name))?, *len));
+        let journals: io::Result<Vec<_>> = self.journals.iter().map(open).collect();
+        self.ledger.render(Rows::of(journals?), out)
+    }
+
     /// The lines of `manifest-sha256.txt`.
     pub(super) fn manifest_lines(&self) -> impl Iterator<Item = String> {
         self.payload.iter().map(|e| manifest::line(&e.name, &e.sha256))
@@ -149,11 +161,13 @@ pub fn plan(case_dir: &Path, meta: &BundleMeta) -> Result<Plan, PlanError> {
     let mut listing = list(case_dir, &meta.incident)?;
     let mut journal = Journal::default();
     let mut last = None;
+    let mut journals = Vec::new();
     for name in names::journals(listing.tags.iter().map(String::as_str)) {
         let path = case_dir.join(name);
         let part = open_regular(&path)
             .and_then(|file| journal.read(file, meta.records))
             .map_err(|why| PlanError::Read { path, why })?;
+        journals.push((name.to_owned(), part.len));
         last = Some(part);
     }
     let Some(last) = last else {
@@ -192,6 +206,7 @@ pub fn plan(case_dir: &Path, meta: &BundleMeta) -> Result<Plan, PlanError> {
         tagmanifest: Vec::new(),
         tags: Vec::new(),
         payload,
+        journals,
         seal,
         ledger,
     };
@@ -212,7 +227,6 @@ fn tags(plan: &Plan, on_disk: Vec<String>, journal: &Part) -> Result<Vec<Tag>, P
         (names::VERIFY, super::verify::SCRIPT.into()),
         (names::BAG_INFO, plan.seal.bag_info(bytes, files).into_bytes()),
         (names::BAGIT, super::verify::BAGIT_TXT.into()),
-        (names::LEDGER, plan.ledger.render()),
     ]
     .into_iter()
     .map(|(name, bytes)| Tag {
@@ -221,11 +235,20 @@ fn tags(plan: &Plan, on_disk: Vec<String>, journal: &Part) -> Result<Vec<Tag>, P
     })
     .collect();
 
-    let mut list = ListHash::default();
+    let mut list = Hashing::default();
     plan.manifest_lines().for_each(|line| list.add(line.as_bytes()));
     tags.push(Tag {
-        entry: Entry::new(names::MANIFEST, list.hash(), list.len),
+        entry: list.entry(names::MANIFEST),
         body: Body::Manifest,
+    });
+    let mut list = Hashing::default();
+    plan.ledger_text(&mut list).map_err(|why| PlanError::Read {
+        path: plan.case_dir.join(names::JOURNAL),
+        why,
+    })?;
+    tags.push(Tag {
+        entry: list.entry(names::LEDGER),
+        body: Body::Ledger,
     });
     tags.push(Tag {
         entry: Entry::new(names::JOURNAL, journal.sha256, journal.len),
@@ -252,23 +275,6 @@ fn tags(plan: &Plan, on_disk: Vec<String>, journal: &Part) -> Result<Vec<Tag>, P
     }
     tags.sort_by(|a, b| a.entry.name.cmp(&b.entry.name));
     Ok(tags)
-}
-
-/// Hash of a text made line by line.
-#[derive(Default)]
-struct ListHash {
-    hasher: sha2::Sha256,
-    len: u64,
-}
-
-impl ListHash {
-    fn add(&mut self, bytes: &[u8]) {
-        sha2::Digest::update(&mut self.hasher, bytes);
-        self.len += bytes.len() as u64;
-    }
-    fn hash(&self) -> Hash {
-        Hash(sha2::Digest::finalize(self.hasher.clone()).into())
-    }
 }
 
 /// Gives every evidence file its hash: the one recorded when it was stored, or a new one.
@@ -326,7 +332,7 @@ fn payload(
 
 fn changed(record: ExhibitFile, found: String) -> PlanError {
     PlanError::Changed {
-        path: record.path,
+        path: record.path.into(),
         stored: record.len,
         found,
     }

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use super::chain::Journal;
 use super::exhibit::{ExhibitFile, Hole, Ledger};
-use super::hashing::{Job, hash_many};
+use super::hashing::{Hashing, Job, hash_many};
 use super::manifest::Entry;
 use super::read::{self, Container, Opened, TAG_CAP};
 pub use super::report::{Anchored, Fault, JournalReport, Kind, Signer, SignoffCheck, VerifyReport, Vouched};
+use super::rows::Rows;
 use super::seal::{Seal, seal_namespace};
 use super::signoffs::Claims;
 use super::{escape, names};
@@ -153,15 +154,36 @@ impl Check {
         self.signoffs(signed, &claims, &journal, &seal.incident);
         self.anchor(&journal);
 
-        let (folded, stored) = journal.fold.end();
-        let ledger = Ledger::parse(&read(names::LEDGER)?).map_err(|why| Fault::new(names::LEDGER, why))?;
-        let same = (&ledger.rows, &ledger.unfinished, &ledger.unreadable)
-            == (&folded.rows, &folded.unfinished, &folded.unreadable);
-        if !same {
-            self.fault(names::LEDGER, "it does not say what the journal says");
-        }
+        let (mut ledger, stored) = journal.fold.end();
+        self.ledger_text(bundle, &mut ledger, &journal.good)?;
         self.exhibits(stored, &bundle.payload);
         self.ledger(ledger);
+        Ok(())
+    }
+
+    /// The ledger in the bundle is the one that follows from the journal, in its one spelling.
+    fn ledger_text(&mut self, bundle: &Opened, ledger: &mut Ledger, good: &[u64]) -> Result<(), Fault> {
+        let unreadable = |e: io::Error| Fault::new(names::LEDGER, format!("cannot be read: {e}"));
+        let entry = bundle
+            .tag(names::LEDGER)
+            .ok_or_else(|| Fault::new(names::LEDGER, "not there"))?;
+        let text = bundle.container.open(entry).map_err(unreadable)?;
+        ledger
+            .read_left_out(io::BufReader::new(text))
+            .map_err(|why| Fault::new(names::LEDGER, why))?;
+        let mut journals = Vec::new();
+        let names = names::journals(bundle.tags.iter().map(|e| &*e.name));
+        for (name, good) in names.into_iter().zip(good) {
+            let entry = bundle.tag(name).ok_or_else(|| Fault::new(name, "not there"))?;
+            journals.push((bundle.container.open(entry).map_err(unreadable)?, *good));
+        }
+        let mut follows = Hashing::default();
+        ledger
+            .render(Rows::of(journals), &mut follows)
+            .map_err(unreadable)?;
+        if follows.entry(names::LEDGER).sha256 != entry.sha256 {
+            self.fault(names::LEDGER, "it does not say what the journal says");
+        }
         Ok(())
     }
 

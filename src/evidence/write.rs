@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::hashing::{CHUNK, open_regular};
+use super::hashing::{CHUNK, Hashing, open_regular};
 use super::manifest::Entry;
 use super::plan::{Body, Plan};
 use super::{names, ustar};
@@ -65,6 +65,7 @@ pub fn write(plan: &Plan, signature: Option<&[u8]>, out: &mut impl Write) -> Res
         match &tag.body {
             Body::Bytes(bytes) => tar.whole(&tag.entry.name, bytes)?,
             Body::CaseFile => tar.file(&plan.case_dir, &tag.entry)?,
+            Body::Ledger => tar.ledger(plan, &tag.entry)?,
             Body::Manifest => {
                 tar.header(&tag.entry.name, tag.entry.len)?;
                 plan.manifest_lines()
@@ -151,6 +152,20 @@ impl<W: Write> Tar<'_, W> {
         Ok(self.pad(len)?)
     }
 
+    fn ledger(&mut self, plan: &Plan, entry: &Entry) -> Result<(), WriteError> {
+        self.header(&entry.name, entry.len)?;
+        let mut both = Both {
+            tar: self,
+            seen: Hashing::default(),
+        };
+        plan.ledger_text(&mut both)?;
+        if both.seen.entry(&entry.name) != *entry {
+            let path = names::JOURNAL.to_owned();
+            return Err(WriteError::Changed { path });
+        }
+        Ok(self.pad(entry.len)?)
+    }
+
     fn file(&mut self, case_dir: &Path, entry: &Entry) -> Result<(), WriteError> {
         let path = || entry.name.to_string();
         let mut file = open_regular(&case_dir.join(&*entry.name))
@@ -178,5 +193,22 @@ impl<W: Write> Tar<'_, W> {
             return Err(WriteError::Changed { path: path() });
         }
         Ok(self.pad(entry.len)?)
+    }
+}
+
+/// Writes into a tar and hashes what was written.
+struct Both<'t, 'a, W> {
+    tar: &'t mut Tar<'a, W>,
+    seen: Hashing,
+}
+
+impl<W: Write> Write for Both<'_, '_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.tar.put(bytes)?;
+        self.seen.add(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
