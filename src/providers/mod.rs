@@ -8,8 +8,11 @@
 //! The order of calls on one target: `open`, `glance` (save its undo bytes), `cut`, `sessions` until a
 //! listing is empty twice, `probe`, and `probe` again after [`Adapter::window`].
 
+mod desk;
 mod limits;
+mod mysql;
 mod postgres;
+mod redis;
 pub mod rest;
 mod scrub;
 
@@ -135,6 +138,17 @@ pub struct UnknownProvider {
     pub known: Vec<String>,
 }
 
+/// What speaks another protocol than HTTP, one line an adapter.
+fn coded() -> Vec<Box<dyn Adapter>> {
+    vec![
+        Box::new(mysql::Mysql),
+        Box::new(mysql::events::MysqlEvent),
+        Box::new(postgres::Postgres),
+        Box::new(postgres::cron::PostgresCron),
+        Box::new(redis::Redis),
+    ]
+}
+
 /// Every adapter by name.
 pub struct Registry {
     adapters: BTreeMap<String, Entry>,
@@ -166,8 +180,7 @@ impl Entry {
 impl Registry {
     /// The adapters that ship inside the binary.
     pub fn shipped() -> Self {
-        let coded: Vec<Box<dyn Adapter>> = vec![Box::new(postgres::Postgres)];
-        let coded = coded.into_iter().map(|a| (a.name().to_owned(), Entry::Made(a)));
+        let coded = coded().into_iter().map(|a| (a.name().to_owned(), Entry::Made(a)));
         let tables = rest::SHIPPED.iter().map(|(file, text)| {
             let entry = Entry::Shipped {
                 file,

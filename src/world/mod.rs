@@ -84,7 +84,7 @@ pub struct World {
     pub entropy: Box<dyn Entropy>,
     /// HTTP requests.
     pub http: Box<dyn Http>,
-    /// PostgreSQL sessions.
+    /// Sessions with databases.
     pub sql: Box<dyn Sql>,
     /// Programs.
     pub spawn: Box<dyn Spawn>,

@@ -3,10 +3,14 @@
 
 #[path = "providers/contract.rs"]
 mod contract;
+#[path = "providers/mysql.rs"]
+mod mysql;
 #[path = "providers/openbao.rs"]
 mod openbao;
 #[path = "providers/postgres.rs"]
 mod postgres;
+#[path = "providers/redis.rs"]
+mod redis;
 #[path = "providers/tables.rs"]
 mod tables;
 #[path = "providers/weather.rs"]

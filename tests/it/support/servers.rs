@@ -269,7 +269,7 @@ impl Drop for Pg {
 }
 
 /// A server that dies with the test's thread, without privileges where we have some to give up.
-fn server(program: &Path) -> Command {
+pub fn server(program: &Path) -> Command {
     let mut command = match in_path("setpriv") {
         Some(setpriv) => {
             let mut command = Command::new(setpriv);
@@ -314,7 +314,8 @@ fn postgres_program(name: &str) -> Option<PathBuf> {
     debian.into_iter().find(|p| p.exists()).or_else(|| in_path(name))
 }
 
-fn in_path(name: &str) -> Option<PathBuf> {
+/// A program by name, from `PATH`.
+pub fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|folder| folder.join(name))

@@ -1,67 +1,20 @@
-//! PostgreSQL sessions, as text in and text out.
+//! PostgreSQL sessions.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use futures_util::TryStreamExt;
 use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Client, Config, SimpleQueryMessage};
+use tokio_postgres::{Client, Config, SimpleQueryMessage, SimpleQueryRow};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use url::Url;
 
-use super::{Later, NetError};
-use crate::model::secret::Secret;
+use super::{ANSWER, Rows, SqlSession, tls, too_long};
+use crate::world::{Later, NetError, chain};
 
-/// Rows of one statement; each cell as text, `None` for NULL.
-pub type Rows = Vec<Vec<Option<String>>>;
-
-/// Opens sessions.
-pub trait Sql {
-    /// Opens one session. A refused login is [`NetError::Refused`] with the server's SQLSTATE and text.
-    fn open<'a>(
-        &'a self,
-        url: &'a Secret,
-        deadline: Duration,
-    ) -> Later<'a, Result<Box<dyn SqlSession>, NetError>>;
-}
-
-/// One open session, closed when dropped.
-pub trait SqlSession {
-    /// Runs one or more statements and gives the rows of all of them, in order.
-    ///
-    /// A statement the server refuses is [`NetError::Refused`] with SQLSTATE and text, and the session
-    /// goes on; [`NetError::Lost`] means that the session is over.
-    fn query<'a>(&'a self, sql: &'a str) -> Later<'a, Result<Rows, NetError>>;
-}
-
-/// PostgreSQL over the network, TLS by rustls.
-///
-/// To any host but this one the connection is encrypted and the certificate checked, unless the URL
-/// says `sslmode=disable`; a private authority is named by `sslrootcert`.
-#[derive(Default)]
-pub struct RealSql;
-
-impl Sql for RealSql {
-    #[allow(clippy::disallowed_methods, reason = "the real half of a port")]
-    fn open<'a>(
-        &'a self,
-        url: &'a Secret,
-        deadline: Duration,
-    ) -> Later<'a, Result<Box<dyn SqlSession>, NetError>> {
-        Box::pin(async move {
-            match tokio::time::timeout(deadline, connect(url.expose())).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(NetError::Silent(deadline)),
-            }
-        })
-    }
-}
-
-async fn connect(url: &str) -> Result<Box<dyn SqlSession>, NetError> {
+pub(super) async fn connect(url: &str) -> Result<Box<dyn SqlSession>, NetError> {
     let (mut config, authority) = configure(url)?;
     let here = |host: &Host| match host {
         Host::Tcp(name) => name == "localhost" || name == "127.0.0.1" || name == "::1",
@@ -77,7 +30,10 @@ async fn connect(url: &str) -> Result<Box<dyn SqlSession>, NetError> {
         let (client, connection) = config.connect(tokio_postgres::NoTls).await.map_err(login_error)?;
         (client, Box::pin(connection))
     } else {
-        let (client, connection) = config.connect(tls(authority)?).await.map_err(login_error)?;
+        let (client, connection) = config
+            .connect(secured(authority.as_deref())?)
+            .await
+            .map_err(login_error)?;
         (client, Box::pin(connection))
     };
     let line = RefCell::new(Some(line));
@@ -112,26 +68,9 @@ fn configure(text: &str) -> Result<(Config, Option<String>), NetError> {
     Ok((text.parse().map_err(|_| bad())?, authority))
 }
 
-fn tls(authority: Option<String>) -> Result<MakeRustlsConnect, NetError> {
-    super::install_crypto();
-    let Some(path) = authority else {
-        return match MakeRustlsConnect::with_native_certs() {
-            Ok((connector, _)) => Ok(connector),
-            Err(_) => Err(NetError::Setup(
-                "this machine has no trust store; name one with sslrootcert".to_owned(),
-            )),
-        };
-    };
-    let unusable = |why: String| NetError::Setup(format!("cannot use {path}: {why}"));
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(&path).map_err(|e| unusable(e.to_string()))? {
-        let certificate = certificate.map_err(|e| unusable(e.to_string()))?;
-        roots.add(certificate).map_err(|e| unusable(e.to_string()))?;
-    }
-    let config = rustls::ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
+fn secured(authority: Option<&str>) -> Result<MakeRustlsConnect, NetError> {
+    let client = tls::client(authority)?;
+    Ok(MakeRustlsConnect::new(client.as_ref().clone()))
 }
 
 /// What carries the bytes of a session; it only moves while it is polled.
@@ -165,32 +104,52 @@ impl SqlSession for RealSession {
             if self.client.is_closed() {
                 return Err(NetError::Lost("the session is closed".to_owned()));
             }
-            let mut statement = pin!(self.client.simple_query(sql));
-            let messages = poll_fn(|cx| {
+            let mut statement = pin!(rows_of(&self.client, sql));
+            poll_fn(|cx| {
                 let ended = self.move_line(cx);
                 match (statement.as_mut().poll(cx), ended) {
                     (Poll::Ready(Ok(rows)), _) => Poll::Ready(Ok(rows)),
                     // Why the session ended says more than that the statement got no answer.
                     (_, Poll::Ready(Err(e))) => Poll::Ready(Err(NetError::Lost(words(&e)))),
-                    (Poll::Ready(Err(e)), _) => Poll::Ready(Err(statement_error(e))),
+                    (Poll::Ready(Err(e)), _) => Poll::Ready(Err(e)),
                     (Poll::Pending, Poll::Ready(Ok(()))) => {
                         Poll::Ready(Err(NetError::Lost("the server ended the session".to_owned())))
                     }
                     (Poll::Pending, Poll::Pending) => Poll::Pending,
                 }
             })
-            .await?;
-            let row = |message| match message {
-                SimpleQueryMessage::Row(row) => Some(
-                    (0..row.len())
-                        .map(|i| row.try_get(i).ok().flatten().map(str::to_owned))
-                        .collect(),
-                ),
-                _ => None,
-            };
-            Ok(messages.into_iter().filter_map(row).collect())
+            .await
         })
     }
+}
+
+/// Every row of these statements. What is not read to its end is thrown away by the client, so that
+/// the session goes on.
+async fn rows_of(client: &Client, sql: &str) -> Result<Rows, NetError> {
+    let messages = client.simple_query_raw(sql).await.map_err(statement_error)?;
+    let mut messages = pin!(messages);
+    let (mut rows, mut bytes) = (Rows::new(), 0_usize);
+    while let Some(message) = messages.try_next().await.map_err(statement_error)? {
+        let SimpleQueryMessage::Row(row) = message else {
+            continue;
+        };
+        let row = cells(&row);
+        bytes += row
+            .iter()
+            .map(|cell| cell.as_ref().map_or(0, String::len) + 16)
+            .sum::<usize>();
+        if bytes > ANSWER {
+            return Err(too_long());
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+fn cells(row: &SimpleQueryRow) -> Vec<Option<String>> {
+    (0..row.len())
+        .map(|i| row.try_get(i).ok().flatten().map(str::to_owned))
+        .collect()
 }
 
 fn login_error(error: tokio_postgres::Error) -> NetError {
@@ -212,6 +171,6 @@ fn statement_error(error: tokio_postgres::Error) -> NetError {
 fn words(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(db) => format!("{}: {}", db.code().code(), db.message()),
-        None => super::chain(error),
+        None => chain(error),
     }
 }
