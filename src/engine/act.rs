@@ -178,7 +178,7 @@ impl Engine<'_> {
     }
 
     /// Judges on the newest state and writes `act.started`, with nobody in between.
-    fn begin(&self, act: &Resolved, why: Option<&str>) -> Result<u64, EngineError> {
+    pub(super) fn begin(&self, act: &Resolved, why: Option<&str>) -> Result<u64, EngineError> {
         let bytes = act.canonical();
         let digest = Hash::of(&bytes).to_string();
         let identity = self.world.host.identity();
@@ -222,12 +222,15 @@ impl Engine<'_> {
 
     /// Runs an act to its end: record, act, record, check.
     pub fn perform(&self, act: &Resolved, why: Option<&str>) -> Result<Acted, EngineError> {
+        if let Act::Restore(back) = &act.act {
+            return self.give_back(act, back, why);
+        }
         let Act::Run(argv) = &act.act else {
             let why = match &act.act {
                 Act::Manual(_) => "a person does it; then `incident done`",
                 Act::Ask(_) => "it is a question; `incident answer`",
                 Act::Capture(_) => "it is a look; `incident capture`",
-                Act::Run(_) | Act::Sweep(_) => "it belongs to stop; `incident stop`",
+                Act::Run(_) | Act::Restore(_) | Act::Sweep(_) => "it belongs to stop; `incident stop`",
             };
             return Err(EngineError::WrongKind {
                 step: act.step.clone(),
@@ -284,7 +287,7 @@ impl Engine<'_> {
     }
 
     /// The early lanes take a picture of the host before they change anything.
-    fn picture_before(&self, act: &Resolved, why: Option<&str>) -> Result<(), EngineError> {
+    pub(super) fn picture_before(&self, act: &Resolved, why: Option<&str>) -> Result<(), EngineError> {
         let verdict = self.judged(act, why)?;
         if matches!(verdict.answer, Answer::Refused(Refusal::NoCaptureBefore)) {
             let purpose = format!("before {}", act.step);
@@ -459,7 +462,7 @@ impl Engine<'_> {
     }
 
     /// Marks acts whose runner is gone as in doubt. Called with the act lock held, so nobody runs one.
-    fn settle_crashed(&self) -> Result<(), EngineError> {
+    pub(super) fn settle_crashed(&self) -> Result<(), EngineError> {
         let open: Vec<u64> = {
             self.catch_up()?;
             let incident = self.incident()?;

@@ -546,6 +546,10 @@ fn signed_act(act: &Resolved) -> SignedAct {
         Act::Ask(question) => ("ask", vec![question.clone()]),
         Act::Capture(spec) => ("capture", vec![format!("{spec:?}")]),
         Act::Sweep(sweep) => ("stop", vec![format!("{sweep:?}")]),
+        Act::Restore(back) => {
+            let from = format!("from undo/{} (SHA-256 {})", back.saved, back.sha256);
+            ("give-back", vec![back.target.id().to_string(), from])
+        }
     };
     let mut targets: Vec<Target> = act
         .targets

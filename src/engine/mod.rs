@@ -14,7 +14,10 @@ mod plan;
 mod preview;
 mod recorder;
 mod resolve;
+mod restore;
+mod shared;
 mod stop;
+mod sweep;
 mod walk;
 
 use std::cell::RefCell;

@@ -31,6 +31,9 @@ impl Engine<'_> {
 
     /// What a step of the runbook would do now.
     pub fn resolve(&self, id: &StepId) -> Result<Resolved, EngineError> {
+        if let (None, Some(target)) = (self.runbook.step(id), self.restored_by(id)?) {
+            return self.resolve_restore(&target);
+        }
         let step = self.step(id)?;
         self.resolved(step)
     }
@@ -416,7 +419,8 @@ fn declared_by_kind(act: &Act) -> Option<Effects> {
         Act::Manual(Manual { .. })
         | Act::Run(_)
         | Act::Capture(CaptureSpec::Command { .. })
-        | Act::Sweep(_) => None,
+        | Act::Sweep(_)
+        | Act::Restore(_) => None,
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Effects, Seen};
+use super::grant::Target;
 use super::ids::StepId;
 use super::secret::SecretRef;
 
@@ -117,6 +118,20 @@ pub enum Act {
     Capture(CaptureSpec),
     /// The stop sweep, or a part of it.
     Sweep(Sweep),
+    /// Giving back what a sweep took.
+    Restore(GiveBack),
+}
+
+/// Access that a sweep took, to be given back from what was saved before the cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GiveBack {
+    /// What was cut.
+    pub target: Target,
+    /// File below `undo/`.
+    pub saved: String,
+    /// SHA-256 of its bytes, hexadecimal.
+    pub sha256: String,
 }
 
 /// Which part of the stop sweep a step names.
@@ -371,7 +386,7 @@ impl Resolved {
             Act::Ask(_) => true,
             Act::Capture(CaptureSpec::Command { .. }) => seen_reads,
             Act::Capture(_) => true,
-            Act::Manual(_) | Act::Sweep(_) => false,
+            Act::Manual(_) | Act::Sweep(_) | Act::Restore(_) => false,
         }
     }
 

@@ -69,7 +69,21 @@ pub enum Fact {
         /// The act that would hold it open, in words.
         hold: String,
     },
-    /// What was reported in flight, closing or residual in these words is so no longer.
+    /// What works again if this cut is undone: old tokens and sessions that the cut stopped and did not destroy.
+    Revives {
+        /// What it is, in words.
+        what: String,
+        /// Latest wall time at which it would still work, ms since the epoch; `None` = no known end.
+        until_ms: Option<i64>,
+    },
+    /// What can start the agent again and was left alive, because it is not only the agent's.
+    Starter {
+        /// What it is, in words.
+        what: String,
+        /// The line that keeps it from starting the agent.
+        line: String,
+    },
+    /// What was reported in flight, closing, residual or a starter in these words is so no longer.
     Over {
         /// The words it was reported in.
         what: String,
@@ -119,6 +133,18 @@ pub enum Fact {
     Spared {
         /// The reason, with what remains open.
         why: String,
+    },
+    /// What an undo of the next cut needs was put away.
+    Saved {
+        /// Its file below `undo/`.
+        file: String,
+        /// SHA-256 of its bytes, hexadecimal.
+        sha256: String,
+    },
+    /// The access was given back on purpose. What was seen of its death before says nothing any more.
+    GivenBack {
+        /// The `act.started` that did it.
+        act: u64,
     },
     /// A volatile fact worth keeping (argv, cwd, sockets, last use), in words without secrets.
     Noted {
@@ -273,19 +299,34 @@ fn grant_proof(facts: &[Observed], window: Duration) -> Proof {
         Fact::Listed { live } => Some(*live == 0),
         _ => None,
     });
-    let looks = [new_use, old_use, record, listed];
-    if looks.into_iter().flatten().any(|(dead, _)| !dead) {
-        return Proof::StillLive;
-    }
-    if facts.iter().any(|o| matches!(o.fact, Fact::Spared { .. })) && new_use.is_none() && record.is_none() {
-        return Proof::StillLive;
-    }
-    let cut = facts
+    let cut_us = facts
         .iter()
         .rev()
         .find(|o| matches!(o.fact, Fact::Accepted { .. } | Fact::AlreadyDone { .. }))
         .map(|o| o.at_us);
-    let Some(cut) = cut else {
+    let window_us = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
+    let settles = cut_us.map(|at| at.saturating_add(window_us));
+    // What a record said while the cut was still spreading is over once the credential itself was tried
+    // after that and refused: the record may have been read with a credential that died meanwhile.
+    let outlived = |(dead, at): (bool, u64)| {
+        let tried = new_use.is_some_and(|(refused, tried)| refused && tried > at && Some(tried) >= settles);
+        !dead && tried && settles.is_some_and(|end| at < end)
+    };
+    let record = record.filter(|look| !outlived(*look));
+    let looks = [new_use, old_use, record, listed];
+    if looks.into_iter().flatten().any(|(dead, _)| !dead) {
+        return Proof::StillLive;
+    }
+    let newest = |pick: &dyn Fn(&Fact) -> bool| facts.iter().rposition(|o| pick(&o.fact));
+    let cut = newest(&|f| matches!(f, Fact::Accepted { .. } | Fact::AlreadyDone { .. }));
+    if newest(&|f| matches!(f, Fact::GivenBack { .. })) > cut {
+        return Proof::StillLive;
+    }
+    let spared = newest(&|f| matches!(f, Fact::Spared { .. })) > cut;
+    if spared && new_use.is_none() && record.is_none() {
+        return Proof::StillLive;
+    }
+    let Some(cut) = cut_us else {
         let manual = facts.iter().any(|o| matches!(o.fact, Fact::Manual { .. }));
         return match (new_use, record, manual) {
             // Never cut by us, yet looked at and dead: the provider's word, no more.
@@ -295,7 +336,6 @@ fn grant_proof(facts: &[Observed], window: Duration) -> Proof {
         };
     };
     let after = |look: Option<(bool, u64)>| look.is_some_and(|(_, at)| at >= cut);
-    let window_us = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
     let settled = new_use.is_some_and(|(_, at)| at >= cut.saturating_add(window_us));
     let no_sessions = facts.iter().any(|o| matches!(o.fact, Fact::NoSessions));
     if settled && (after(old_use) || no_sessions) {
@@ -374,9 +414,58 @@ mod tests {
     }
 
     #[test]
+    fn a_record_read_while_the_cut_spread_is_outlived_by_a_refusal_after_it_and_by_nothing_else() {
+        let window = Duration::from_micros(100);
+        let word = |more: &[(u64, Fact)]| {
+            let mut facts = at(&[
+                (10, Fact::Accepted { status: 204 }),
+                (20, Fact::ReadBack { dead: false }),
+            ]);
+            facts.extend(at(more));
+            proof(TargetKind::Grant, &facts, window)
+        };
+        let refused = Fact::TriedNew { refused: true };
+        assert_eq!(word(&[(120, refused.clone())]), Proof::RefusedNewUse);
+        assert_eq!(word(&[(50, refused.clone())]), Proof::StillLive);
+        assert_eq!(
+            word(&[(120, refused.clone()), (121, Fact::ReadBack { dead: false })]),
+            Proof::StillLive
+        );
+        assert_eq!(
+            word(&[(115, Fact::ReadBack { dead: false }), (120, refused)]),
+            Proof::StillLive
+        );
+    }
+
+    #[test]
     fn a_timeout_is_not_a_success() {
         let facts = at(&[(10, Fact::Silent { after_ms: 15_000 })]);
         assert_eq!(proof(TargetKind::Grant, &facts, Duration::ZERO), Proof::Failed);
+    }
+
+    #[test]
+    fn what_is_left_for_last_lives_until_it_is_cut() {
+        let mut facts = at(&[(
+            1,
+            Fact::Spared {
+                why: "it cuts the rest".into(),
+            },
+        )]);
+        assert_eq!(proof(TargetKind::Grant, &facts, Duration::ZERO), Proof::StillLive);
+        facts.extend(at(&[(9, Fact::Accepted { status: 204 })]));
+        assert_eq!(proof(TargetKind::Grant, &facts, Duration::ZERO), Proof::Accepted);
+    }
+
+    #[test]
+    fn what_was_given_back_lives_whatever_was_seen_before() {
+        let mut facts = at(&[
+            (1, Fact::Accepted { status: 204 }),
+            (2, Fact::TriedNew { refused: true }),
+            (3, Fact::GivenBack { act: 7 }),
+        ]);
+        assert_eq!(proof(TargetKind::Grant, &facts, Duration::ZERO), Proof::StillLive);
+        facts.extend(at(&[(4, Fact::Accepted { status: 204 })]));
+        assert_eq!(proof(TargetKind::Grant, &facts, Duration::ZERO), Proof::Accepted);
     }
 
     #[test]

@@ -129,6 +129,19 @@ pub enum TriggerKind {
     },
 }
 
+impl TriggerKind {
+    /// What it is, in words.
+    pub fn words(&self) -> String {
+        match self {
+            TriggerKind::Cron { user, contains } => format!("crontab of {user}, lines with `{contains}`"),
+            TriggerKind::CronFile { path, contains } => format!("{path}, lines with `{contains}`"),
+            TriggerKind::Systemd { unit, .. } => format!("systemd unit {unit}"),
+            TriggerKind::Provider { provider, .. } => format!("at {provider}"),
+            TriggerKind::Manual { how } => format!("by hand: {how}"),
+        }
+    }
+}
+
 /// What can start an agent again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

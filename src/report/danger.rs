@@ -24,6 +24,8 @@ pub enum Severity {
     InDoubt,
     /// The agent's work goes on at a provider.
     InFlight,
+    /// What can start the agent again was left alive.
+    Starter,
     /// A way to undo damage is closing.
     Window,
     /// Something derived may outlive the cut.
@@ -32,6 +34,8 @@ pub enum Severity {
     Accepted,
     /// Gone from the part of the host that could be seen.
     NotSeenHere,
+    /// Given back on purpose: it lives.
+    GivenBack,
     /// No way to tell from here.
     Unprovable,
     /// What nobody listed.
@@ -41,7 +45,7 @@ pub enum Severity {
 impl Severity {
     /// True where waiting makes it worse now, whatever its deadline.
     fn is_now(self) -> bool {
-        self <= Severity::InDoubt
+        self <= Severity::Starter
     }
 }
 
@@ -54,6 +58,9 @@ pub struct Danger {
     pub deadline_ms: Option<i64>,
     /// In words, on one line, safe to print.
     pub what: String,
+    /// The same in few words, for a narrow line.
+    #[serde(skip)]
+    pub short: String,
     /// The command that does something about it.
     pub next: String,
 }
@@ -77,11 +84,13 @@ pub fn still_dangerous(incident: &Incident, now: Moment) -> Vec<Danger> {
             severity: Severity::InDoubt,
             deadline_ms: None,
             what: format!("act #{seq} ({}) is in doubt: {why}", act.step),
+            short: format!("act #{seq} in doubt"),
             next: format!("incident settle {seq}"),
         }
     }));
     for danger in &mut all {
         danger.what = escape::plain(&danger.what);
+        danger.short = escape::plain(&danger.short);
     }
     let order = |d: &Danger| {
         let due = d.deadline_ms.unwrap_or(i64::MAX);
@@ -96,6 +105,7 @@ pub fn still_dangerous(incident: &Incident, now: Moment) -> Vec<Danger> {
         severity: Severity::Unlisted,
         deadline_ms: None,
         what: "access nobody listed: unknown".into(),
+        short: "unlisted access unknown".into(),
         next: "incident stop".into(),
     });
     all
@@ -107,11 +117,11 @@ fn unproved(id: &str, state: &TargetState, now: Moment) -> Option<Danger> {
         None => String::new(),
     };
     let danger = |severity, deadline_ms, what: String, next: String| {
-        let what = format!("{id} {what}{answered}");
         Some(Danger {
             severity,
             deadline_ms,
-            what,
+            what: format!("{id} {what}{answered}"),
+            short: format!("{id} {}", state.proof()),
             next,
         })
     };
@@ -128,6 +138,16 @@ fn unproved(id: &str, state: &TargetState, now: Moment) -> Option<Danger> {
                 None,
                 what,
                 format!("incident stop --full {id}"),
+            )
+        }
+        Proof::StillLive if given_back(state).is_some() => {
+            let act = given_back(state).unwrap_or_default();
+            let what = format!("lives: it was given back on purpose by act #{act}");
+            danger(
+                Severity::GivenBack,
+                None,
+                what,
+                format!("incident answer {id} 'WORDS', or to cut it again: incident stop"),
             )
         }
         Proof::StillLive => danger(Severity::StillLive, None, format!("is still live{last}"), stop),
@@ -172,6 +192,16 @@ fn is_narrow(state: &TargetState) -> bool {
     shared && state.facts.iter().any(|o| matches!(o.fact, Fact::Spared { .. }))
 }
 
+/// The act that gave it back, where nothing was cut since.
+fn given_back(state: &TargetState) -> Option<u64> {
+    let newest = state.facts.iter().rev().find_map(|o| match o.fact {
+        Fact::GivenBack { act } => Some(Some(act)),
+        Fact::Accepted { .. } | Fact::AlreadyDone { .. } => Some(None),
+        _ => None,
+    });
+    newest.flatten()
+}
+
 /// The newest fact that explains why there is no proof.
 fn last_words(facts: &[Observed]) -> Option<String> {
     let telling = facts.iter().rev().find(|o| {
@@ -204,17 +234,29 @@ fn wall(at_us: u64, now: Moment) -> Option<i64> {
 /// What stays dangerous about a target; what is past its time is left out.
 fn residue(id: &str, state: &TargetState, now: Moment) -> Vec<Danger> {
     let danger = |fact: &Fact| {
-        let (severity, deadline_ms, text, next) = match fact {
+        let stop = "incident stop".to_owned();
+        let (severity, deadline_ms, text, short, next) = match fact {
             Fact::Residual { what, until_ms } => {
                 let text = match until_ms {
                     Some(_) => format!("{what} may live on"),
                     None => words::residual(what, None),
                 };
-                (Severity::Residual, *until_ms, text, "incident status".to_owned())
+                let short = format!("{what} may live");
+                (
+                    Severity::Residual,
+                    *until_ms,
+                    text,
+                    short,
+                    "incident watch".to_owned(),
+                )
             }
             Fact::InFlight { what } => {
                 let text = format!("{what} is still running at the provider");
-                (Severity::InFlight, None, text, "incident stop".to_owned())
+                (Severity::InFlight, None, text, format!("running: {what}"), stop)
+            }
+            Fact::Starter { what, line } => {
+                let text = format!("{what} can start it again");
+                (Severity::Starter, None, text.clone(), text, line.clone())
             }
             Fact::Window {
                 what,
@@ -222,7 +264,13 @@ fn residue(id: &str, state: &TargetState, now: Moment) -> Vec<Danger> {
                 hold,
             } => {
                 let text = format!("{what} closes");
-                (Severity::Window, Some(*closes_ms), text, hold.clone())
+                (
+                    Severity::Window,
+                    Some(*closes_ms),
+                    text.clone(),
+                    text,
+                    hold.clone(),
+                )
             }
             _ => return None,
         };
@@ -230,6 +278,7 @@ fn residue(id: &str, state: &TargetState, now: Moment) -> Vec<Danger> {
             severity,
             deadline_ms,
             what: format!("{id}: {text}"),
+            short,
             next: escape::plain(&next),
         })
     };
@@ -242,25 +291,55 @@ fn residue(id: &str, state: &TargetState, now: Moment) -> Vec<Danger> {
 const COLUMNS: usize = 80;
 
 /// The line on top of every screen: id, stage, elapsed, what is unproved, what is due next. At most 80 columns.
+///
+/// It spends its columns on the danger: what lives is named where it is one thing, then comes what ends or
+/// closes first, and where nothing has a time, the command against the worst.
 pub fn truth_line(incident: &Incident, now: Moment) -> String {
     let dangers = still_dangerous(incident, now);
-    let next = dangers
-        .iter()
-        .find(|d| d.deadline_ms.is_some())
-        .or(dangers.first());
-    let due = next.map(|d| match d.deadline_ms {
-        Some(at) => format!(" · next {}: {}", clock(at, now), d.what),
-        None => format!(" · next: {}", d.what),
-    });
+    let listed = || dangers.iter().filter(|d| d.severity != Severity::Unlisted);
+    let timed = listed().find(|d| d.deadline_ms.is_some());
+    let now_bad = listed().find(|d| d.severity.is_now() && d.severity > Severity::Failed);
+    let rest = match (now_bad, timed, listed().next()) {
+        (Some(d), ..) => d.short.clone(),
+        (None, Some(d), _) => {
+            let at = d.deadline_ms.map(|at| clock(at, now)).unwrap_or_default();
+            format!("{at} {}", d.short)
+        }
+        (None, None, Some(d)) => format!("next: {}", d.next),
+        (None, None, None) if incident.stop.started_us.is_none() => "next: incident stop".to_owned(),
+        (None, None, None) => dangers.first().map(|d| d.short.clone()).unwrap_or_default(),
+    };
     let line = format!(
-        "{} · {} · {} · {}{}",
+        "{} · {} · {} · {} · {rest}",
         short_id(incident.id().as_str()),
         where_it_is(incident),
         elapsed(incident, now),
-        standing(incident),
-        due.unwrap_or_default()
+        standing_named(incident),
     );
     console::truncate_str(&line, COLUMNS, "…").into_owned()
+}
+
+/// How the targets stand; where just one is alive, or just one unproved, by its name.
+fn standing_named(incident: &Incident) -> String {
+    let of = |wanted: &dyn Fn(Proof) -> bool| {
+        let all = incident.targets().into_iter();
+        all.filter(|(_, t)| wanted(t.proof()))
+            .map(|(id, _)| escape::plain(id.as_str()))
+            .collect::<Vec<_>>()
+    };
+    let live = of(&|p| p == Proof::StillLive);
+    let unproved = of(&|p| p != Proof::StillLive && !p.is_dead());
+    let said = |names: &[String], word: &str| match names {
+        [] => None,
+        [one] => Some(format!("{one} {word}")),
+        many => Some(format!("{} {word}", many.len())),
+    };
+    let parts = [said(&live, "still live"), said(&unproved, "unproved")];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    match parts.is_empty() {
+        true => standing(incident),
+        false => words::list(parts),
+    }
 }
 
 /// `INC-…-k7qf`: enough to tell open incidents apart on a narrow line.

@@ -2,7 +2,7 @@
 
 mod book;
 
-use super::{Due, brief, handoff, markdown, still_dangerous, timeline, truth_line};
+use super::{Due, Severity, brief, handoff, markdown, still_dangerous, timeline, truth_line};
 use crate::journal::Hash;
 use crate::model::act::{CaptureSpec, Stage};
 use crate::model::effect::{Effect, Zone};
@@ -306,7 +306,7 @@ fn an_empty_stop_proves_nothing() {
     assert_eq!(dangers.len(), 1, "{dangers:?}");
     assert_eq!(
         truth_line(book.incident(), now(300)),
-        "INC-…-k7qf · stop · 0 s · no target seen · next: access nobody listed: unknown"
+        "INC-…-k7qf · stop · 0 s · no target seen · unlisted access unknown"
     );
 }
 
@@ -410,10 +410,10 @@ fn what_is_still_dangerous_stands_by_deadline_with_its_next_command() {
     insta::assert_snapshot!(rows.collect::<Vec<_>>().join("\n"), @"
     StillLive None | ci-key is still live: production uses it, only its sessions were cut | incident stop --full ci-key
     Failed None | cloud is not cut as far as anybody knows: no answer after 15 s; it may have been carried out | incident stop
-    Accepted Some(1150) | lease was taken by the provider and cannot be proved before its window is over | incident status
-    Residual Some(1560000) | lease: database lease may live on | incident status
-    Window Some(3000000) | cloud: undelete of orders-volume closes | incident run hold-volume
     InFlight None | cloud: volume delete is still running at the provider | incident stop
+    Accepted Some(1150) | lease was taken by the provider and cannot be proved before its window is over | incident status
+    Residual Some(1560000) | lease: database lease may live on | incident watch
+    Window Some(3000000) | cloud: undelete of orders-volume closes | incident run hold-volume
     NotSeenHere None | deploy-bot was not found in what could be seen: looked for in uid 1000: no process found | incident stop
     Unprovable None | saas cannot be proved from here: by hand: Settings, API keys, Revoke | incident answer saas 'WORDS'
     Unlisted None | access nobody listed: unknown | incident stop
@@ -423,8 +423,43 @@ fn what_is_still_dangerous_stands_by_deadline_with_its_next_command() {
 #[test]
 fn the_line_of_truth_fits_eighty_columns() {
     let book = dangerous();
-    insta::assert_snapshot!(truth_line(book.incident(), now(720_000)), @"INC-…-k7qf · stop · 12 min · 1 still live, 4 unproved · next 03:40Z: lease: dat…");
+    insta::assert_snapshot!(truth_line(book.incident(), now(720_000)), @"INC-…-k7qf · stop · 12 min · ci-key still live, 4 unproved · running: volume de…");
     assert!(console::measure_text_width(&truth_line(book.incident(), now(720_000))) <= 80);
+}
+
+#[test]
+fn the_line_of_truth_spends_its_columns_on_the_danger() {
+    let line = |book: &Book| truth_line(book.incident(), now(720_000));
+    let mut book = stopped("t");
+    insta::assert_snapshot!(line(&book), @"INC-…-k7qf · stop · 12 min · 2 proved dead · 03:40Z its database lease may live");
+    let starter = Fact::Starter {
+        what: "pm2 (pid 812)".into(),
+        line: "pm2 stop 3".into(),
+    };
+    book.write(2_000, ANA, stop_facts("deploy-bot", "look", &[(2_000, starter)]));
+    insta::assert_snapshot!(line(&book), @"INC-…-k7qf · stop · 12 min · 2 proved dead · pm2 (pid 812) can start it again");
+    let dangers = still_dangerous(book.incident(), now(720_000));
+    assert_eq!(
+        (dangers[0].severity, dangers[0].next.as_str()),
+        (Severity::Starter, "pm2 stop 3")
+    );
+    let over = Fact::Over {
+        what: "pm2 (pid 812)".into(),
+    };
+    book.write(3_000, ANA, stop_facts("deploy-bot", "look", &[(3_000, over)]));
+    let given = Fact::GivenBack { act: 7 };
+    book.write(
+        4_000,
+        ANA,
+        stop_facts("agent-token", "given back", &[(4_000, given)]),
+    );
+    insta::assert_snapshot!(line(&book), @"INC-…-k7qf · stop · 12 min · agent-token still live · 03:40Z its database lease…");
+    let dangers = still_dangerous(book.incident(), now(720_000));
+    let lives = dangers
+        .iter()
+        .find(|d| d.severity == Severity::GivenBack)
+        .unwrap();
+    assert!(lives.what.contains("on purpose by act #7") && lives.next.starts_with("incident answer"));
 }
 
 #[test]
@@ -466,9 +501,9 @@ fn the_handoff_holds_what_the_next_person_must_know() {
 
     - ci-key is still live: production uses it, only its sessions were cut; next: `incident stop --full ci-key`
     - cloud is not cut as far as anybody knows: no answer after 15 s; it may have been carried out; next: `incident stop`
-    - until 2026-11-22T03:40:00.000Z: lease: database lease may live on; next: `incident status`
-    - until 2026-11-22T04:04:00.000Z: cloud: undelete of orders-volume closes; next: `incident run hold-volume`
     - cloud: volume delete is still running at the provider; next: `incident stop`
+    - until 2026-11-22T03:40:00.000Z: lease: database lease may live on; next: `incident watch`
+    - until 2026-11-22T04:04:00.000Z: cloud: undelete of orders-volume closes; next: `incident run hold-volume`
     - lease was taken by the provider, and nothing more is known; next: `incident stop`
     - deploy-bot was not found in what could be seen: looked for in uid 1000: no process found; next: `incident stop`
     - saas cannot be proved from here: by hand: Settings, API keys, Revoke; next: `incident answer saas 'WORDS'`

@@ -217,7 +217,17 @@ pub fn fact(fact: &Fact) -> String {
         } => {
             format!("{what} closes at {}; to hold it: {hold}", rfc3339(*closes_ms))
         }
+        Fact::Revives { what, until_ms } => match until_ms {
+            Some(at) => format!(
+                "undoing it would revive {what}, until {} at the latest",
+                rfc3339(*at)
+            ),
+            None => format!("undoing it would revive {what}"),
+        },
+        Fact::Starter { what, line } => format!("{what} can start it again; to keep it from that: {line}"),
         Fact::Over { what } => format!("over: {what}"),
+        Fact::Saved { .. } => "what an undo needs was put away".into(),
+        Fact::GivenBack { act } => format!("given back on purpose by act #{act}"),
         Fact::Silent { after_ms } => format!(
             "no answer after {}; it may have been carried out",
             span(*after_ms)

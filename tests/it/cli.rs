@@ -139,20 +139,20 @@ fn on_day_0_start_proves_nothing_and_says_so() {
       an agent elsewhere, or one nobody listed, is not seen from this host. Name what it holds in
       access.yaml (`incident init`).
 
-    INC-…-k7qf · stop · 0 s · nothing stopped yet · next: access nobody listed: unk…
+    INC-…-k7qf · stop · 0 s · nothing stopped yet · next: incident stop
     Stop took 0 s; there was nothing to cut.
      unknown  access nobody listed  nothing can prove that there is none
     — assess — look, change nothing; a repair now would destroy the picture of what happened
     Paste into the chat: INC-20261122-0314-k7qf record 3 head 0123-4567
 
-    INC-…-k7qf · assess · 0 s · no target seen · next: access nobody listed: unknown
+    INC-…-k7qf · assess · 0 s · no target seen · unlisted access unknown
     A question waits: Which services are up, degraded, down? Look at the status page and from outside; paste what you see.
       next: incident answer services "…"
     [exit 4]
     "#);
     assert_snapshot!(desk.incident(&[]), @r#"
     [stdout]
-    INC-…-k7qf · assess · 0 s · no target seen · next: access nobody listed: unknown
+    INC-…-k7qf · assess · 0 s · no target seen · unlisted access unknown
       next: incident resume
     [exit 3]
     "#);
@@ -187,14 +187,14 @@ fn single_commands_walk_as_far_as_the_walk_does() {
       an agent elsewhere, or one nobody listed, is not seen from this host. Name what it holds in
       access.yaml (`incident init`).
 
-    INC-…-k7qf · stop · 0 s · nothing stopped yet · next: access nobody listed: unk…
+    INC-…-k7qf · stop · 0 s · nothing stopped yet · next: incident stop
     Stop took 0 s; there was nothing to cut.
      unknown  access nobody listed  nothing can prove that there is none
     — assess — look, change nothing; a repair now would destroy the picture of what happened
     Paste into the chat: INC-20261122-0314-k7qf record 3 head 0123-4567
     captured 0004-log: 3 of 3 whole, 509 bytes, 0 secrets taken out
 
-    INC-…-k7qf · assess · 0 s · no target seen · next: access nobody listed: unknown
+    INC-…-k7qf · assess · 0 s · no target seen · unlisted access unknown
     A question waits: What is broken?
       next: incident answer damage "…"
     [exit 4]
@@ -288,7 +288,7 @@ fn single_commands_walk_as_far_as_the_walk_does() {
     "#);
     assert_snapshot!(desk.incident(&["status"]), @r#"
     [stdout]
-    INC-…-k7qf · contain · 0 s · no target seen · next: access nobody listed: unkno…
+    INC-…-k7qf · contain · 0 s · no target seen · unlisted access unknown
     INC-20261122-0314-k7qf: the agent dropped a table
 
     Proofs
@@ -766,7 +766,7 @@ fn a_closed_incident_still_tells_and_takes_no_act() {
     "#);
     assert_snapshot!(desk.incident(&["status"]), @r#"
     [stdout]
-    INC-…-k7qf · closed · 0 s · no target seen · next: access nobody listed: unknown
+    INC-…-k7qf · closed · 0 s · no target seen · unlisted access unknown
     INC-20261122-0314-k7qf: an AI agent has broken something
 
     Proofs

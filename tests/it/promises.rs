@@ -36,6 +36,8 @@ mod record;
 mod secrets;
 #[path = "promises/stop.rs"]
 mod stop;
+#[path = "promises/sweep.rs"]
+mod sweep;
 
 const ANA: &str = "ana@example.com";
 const BEN: &str = "ben@example.com";

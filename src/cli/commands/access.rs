@@ -31,16 +31,21 @@ enum AccessCommand {
     },
     /// Ask every provider, changing nothing, whether its cut would be allowed
     Check,
+    /// Give back what stop took, as it was: at the boundary, so another person signs
+    Restore(super::restore::RestoreArgs),
 }
 
 /// Lists or checks.
 pub fn run(app: &App, args: &AccessArgs) -> Result<Exit, CliError> {
+    if let AccessCommand::Restore(args) = &args.command {
+        return super::restore::run(app, args);
+    }
     let written = wire::written(&app.world, app.config.as_deref())?;
     let engine = app.desk().preview(&written)?;
     match &args.command {
         AccessCommand::List { providers: true } => providers(app, &engine),
         AccessCommand::List { providers: false } => list(app, &engine),
-        AccessCommand::Check => check(app, &engine),
+        AccessCommand::Check | AccessCommand::Restore(_) => check(app, &engine),
     }
 }
 

@@ -10,6 +10,7 @@ mod init;
 mod list;
 mod plan;
 mod repair;
+mod restore;
 mod runbook;
 mod shell;
 mod start;
@@ -35,7 +36,7 @@ pub enum Command {
     /// Go on after Ctrl-C, a crash or a change of shift
     Resume,
     /// Where it is, what is proved, what is still dangerous, what comes next
-    Status,
+    Status(status::StatusArgs),
     /// Look again and again; say only what changed (a process respawned, a token revived)
     Watch(watch::WatchArgs),
     /// Every incident there is a record of
@@ -131,7 +132,7 @@ impl Command {
             Command::Prove => words::prove(app),
             Command::Drill(args) => drill::run(app, &args),
             Command::Close(args) => words::close(app, &args),
-            Command::Status => status::run(app),
+            Command::Status(args) => status::run(app, &args),
             Command::Watch(args) => watch::run(app, &args),
             Command::List => list::run(app),
             Command::Timeline => tell::timeline(app),

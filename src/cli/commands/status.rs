@@ -12,15 +12,23 @@ use crate::model::incident::Incident;
 use crate::model::time::Moment;
 use crate::report::{Due, still_dangerous, words};
 
+/// Arguments of `status`.
+#[derive(clap::Args)]
+pub struct StatusArgs {
+    /// Show every target, also those whose death is proved
+    #[arg(long)]
+    all: bool,
+}
+
 /// Looks, and probes again what is due for it.
-pub fn run(app: &App) -> Result<Exit, CliError> {
+pub fn run(app: &App, args: &StatusArgs) -> Result<Exit, CliError> {
     let id = app.which_any()?;
     if id.is_drill() {
-        return of_record(app, &Record::read(app, &id)?);
+        return of_record(app, &Record::read(app, &id)?, args);
     }
     let engine = app.desk().resume(&id)?;
     if engine.incident()?.closed_ts.is_some() {
-        return of_record(app, &Record::read(app, &id)?);
+        return of_record(app, &Record::read(app, &id)?, args);
     }
     if let Err(e) = engine.due_probes() {
         app.ui.aside(&format!("What was due to be probed was not: {e}"));
@@ -36,7 +44,7 @@ pub fn run(app: &App) -> Result<Exit, CliError> {
         app.ui.value(&value);
         return Ok(exit);
     }
-    show(app, &incident, now);
+    show(app, &incident, now, args);
     for pending in engine.pending()? {
         let steps = words::list(&pending.steps);
         let have = match pending.have.is_empty() {
@@ -62,7 +70,7 @@ pub fn run(app: &App) -> Result<Exit, CliError> {
 }
 
 /// A record that nobody walks any more: a closed incident, or a drill.
-fn of_record(app: &App, record: &Record) -> Result<Exit, CliError> {
+fn of_record(app: &App, record: &Record, args: &StatusArgs) -> Result<Exit, CliError> {
     let (incident, now) = (&record.incident, record.seen_at(app.world.clock.now()));
     let why = match (&incident.closed_ts, incident.opened.drill) {
         (Some(_), false) => "It is closed; nothing is probed any more.",
@@ -83,7 +91,7 @@ fn of_record(app: &App, record: &Record) -> Result<Exit, CliError> {
         app.ui.value(&value);
         return Ok(exit);
     }
-    show(app, incident, now);
+    show(app, incident, now, args);
     for open in &incident.closed_unproved {
         app.ui.tone(Tone::Warn, &format!("closed with {}", escape(open)));
     }
@@ -92,13 +100,13 @@ fn of_record(app: &App, record: &Record) -> Result<Exit, CliError> {
     Ok(exit)
 }
 
-fn show(app: &App, incident: &Incident, now: Moment) {
+fn show(app: &App, incident: &Incident, now: Moment, args: &StatusArgs) {
     let ui = &app.ui;
     ui.tone(Tone::Head, &truth::line(incident, now));
     ui.line(&format!("{}: {}", incident.id(), escape(&incident.opened.title)));
     ui.line("");
     ui.tone(Tone::Head, "Proofs");
-    proofs::table(ui, incident);
+    proofs::table(ui, incident, args.all);
     ui.line("");
     danger::show(ui, &still_dangerous(incident, now));
     ui.line("");

@@ -1,16 +1,19 @@
 //! `watch`: looks again and again, and says only what changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::cli::ui::{Tone, Ui, styled};
+use crate::cli::view::danger::minute;
 use crate::cli::view::{proofs, truth};
 use crate::cli::{App, CliError, Exit, deeds};
 use crate::engine::Engine;
 use crate::evidence::escape;
 use crate::model::fact::Proof;
 use crate::model::ids::TargetId;
-use crate::model::time::{parse_span, span};
+use crate::model::incident::TargetState;
+use crate::model::time::{Moment, parse_span, span};
+use crate::report::still_dangerous;
 
 /// Arguments of `watch`.
 #[derive(clap::Args)]
@@ -35,12 +38,22 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 /// What is known of each target.
-type Seen = BTreeMap<TargetId, (Proof, String)>;
+type Seen = BTreeMap<TargetId, Known>;
+
+/// What is known of one.
+#[derive(Debug, Clone, PartialEq)]
+struct Known {
+    proof: Proof,
+    because: String,
+    /// What stays dangerous about it, each with its next command.
+    residue: BTreeMap<String, String>,
+}
 
 /// Looks until Ctrl-C or the end of the span.
 pub fn run(app: &App, args: &WatchArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
-    let mut before = seen(&engine)?;
+    let mut before = seen(&engine, app.world.clock.now())?;
+    let mut news: BTreeSet<TargetId> = BTreeSet::new();
     if before.is_empty() {
         app.ui
             .line("There is nothing to watch: no sweep aimed at anything. That proves nothing.");
@@ -64,8 +77,22 @@ pub fn run(app: &App, args: &WatchArgs) -> Result<Exit, CliError> {
     loop {
         engine.catch_up()?;
         engine.look_again()?;
-        let after = seen(&engine)?;
-        changes(&app.ui, &before, &after, &app.world.clock.now().rfc3339());
+        let after = seen(&engine, app.world.clock.now())?;
+        let ts = app.world.clock.now().rfc3339();
+        changes(&app.ui, &before, &after, &ts);
+        for (aim, words) in engine.news()? {
+            let id = aim.target.id();
+            if news.insert(id.clone()) {
+                engine.note(&format!("watch found what no sweep aimed at: {id}, {words}"))?;
+                say(
+                    &app.ui,
+                    Tone::Bad,
+                    &ts,
+                    &format!("{id}: new, and no sweep aimed at it; {words}"),
+                );
+                next(&app.ui, "incident stop");
+            }
+        }
         before = after;
         let next = now().saturating_add(ms(args.every).saturating_mul(1000));
         if end.is_some_and(|end| next > end) {
@@ -93,34 +120,75 @@ fn wait(app: &App, until_us: u64) -> bool {
     false
 }
 
-fn seen(engine: &Engine<'_>) -> Result<Seen, CliError> {
+fn seen(engine: &Engine<'_>, now: Moment) -> Result<Seen, CliError> {
     let incident = engine.incident()?;
-    let targets = incident.stop.targets.iter();
-    Ok(targets
-        .map(|(id, t)| (id.clone(), (t.proof(), proofs::because(t))))
-        .collect())
+    let dangers = still_dangerous(&incident, now);
+    let known = |(id, t): (&TargetId, &TargetState)| {
+        let head = format!("{id}: ");
+        let mine = dangers.iter().filter_map(|d| {
+            let text = d.what.strip_prefix(&head)?.to_owned();
+            let until = d.deadline_ms.map(|at| format!(", until {}", minute(at)));
+            Some((format!("{text}{}", until.unwrap_or_default()), d.next.clone()))
+        });
+        let known = Known {
+            proof: t.proof(),
+            because: proofs::because(t),
+            residue: mine.collect(),
+        };
+        (id.clone(), known)
+    };
+    Ok(incident.stop.targets.iter().map(known).collect())
 }
 
 fn changes(ui: &Ui, before: &Seen, after: &Seen, ts: &str) {
-    let time = ts.get(11..19).unwrap_or(ts);
-    for (id, (proof, because)) in after {
-        let (tone, was) = match before.get(id) {
-            Some((old, why)) if old == proof && (why == because || proof.is_dead()) => continue,
-            Some((old, _)) if old.is_dead() && !proof.is_dead() => (Tone::Bad, format!("was {old}, ")),
-            Some((old, _)) if old != proof => (proofs::tone(*proof), format!("was {old}, ")),
+    for (id, known) in after {
+        let Known {
+            proof,
+            because,
+            residue,
+        } = known;
+        let old = before.get(id);
+        let none = BTreeMap::new();
+        let open_before = old.map_or(&none, |o| &o.residue);
+        for (what, command) in residue
+            .iter()
+            .filter(|(what, _)| !open_before.contains_key(*what))
+        {
+            say(ui, Tone::Warn, ts, &format!("{id}: {}", escape(what)));
+            next(ui, command);
+        }
+        for what in open_before.keys().filter(|what| !residue.contains_key(*what)) {
+            say(ui, Tone::Good, ts, &format!("{id}: over: {}", escape(what)));
+        }
+        let (tone, was) = match old {
+            Some(old) if old.proof == *proof && (old.because == *because || proof.is_dead()) => continue,
+            Some(old) if old.proof.is_dead() && !proof.is_dead() => {
+                (Tone::Bad, format!("was {}, ", old.proof))
+            }
+            Some(old) if old.proof != *proof => (proofs::tone(*proof), format!("was {}, ", old.proof)),
             Some(_) => (proofs::tone(*proof), String::new()),
             None => (proofs::tone(*proof), "new: ".to_owned()),
         };
-        ui.line(&format!(
-            "{time}  {}: {was}now {}; {}",
-            id,
-            styled(tone, proof.word()),
-            escape(because)
-        ));
+        let word = styled(tone, proof.word());
+        say(
+            ui,
+            Tone::Plain,
+            ts,
+            &format!("{id}: {was}now {word}; {}", escape(because)),
+        );
         if *proof == Proof::StillLive {
-            ui.line("          next: incident stop");
+            next(ui, "incident stop");
         }
     }
+}
+
+/// One line with the time of day before it.
+fn say(ui: &Ui, tone: Tone, ts: &str, text: &str) {
+    ui.tone(tone, &format!("{}  {text}", ts.get(11..19).unwrap_or(ts)));
+}
+
+fn next(ui: &Ui, command: &str) {
+    ui.line(&format!("          next: {}", escape(command)));
 }
 
 fn ms(span: Duration) -> u64 {

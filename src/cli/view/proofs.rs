@@ -1,5 +1,7 @@
 //! What was cut and by what proof, most dangerous first.
 
+use std::collections::BTreeMap;
+
 use comfy_table::{ContentArrangement, Table};
 
 use crate::cli::ui::{Tone, Ui, styled, wrap};
@@ -17,12 +19,21 @@ pub fn tone(proof: Proof) -> Tone {
     }
 }
 
+/// Proved targets that are shown one by one; where there are more, they are counted by word.
+const SHOWN: usize = 6;
+/// Names shown of each word where proved targets are counted.
+const NAMED: usize = 3;
+
 /// The table of targets, and what of them stays dangerous.
 pub fn show(ui: &Ui, incident: &Incident) {
-    table(ui, incident);
-    for (_, target) in incident.targets() {
+    table(ui, incident, false);
+    for (id, target) in incident.targets() {
         for fact in target.residue() {
-            let words = format!("still dangerous: {}", escape(&words::fact(fact)));
+            let words = format!(
+                "still dangerous: {}: {}",
+                escape(id.as_str()),
+                escape(&words::fact(fact))
+            );
             for line in wrap(&words, ui.width) {
                 ui.tone(Tone::Warn, &line);
             }
@@ -30,11 +41,18 @@ pub fn show(ui: &Ui, incident: &Incident) {
     }
 }
 
-/// The table of targets, and the row that is always there.
-pub fn table(ui: &Ui, incident: &Incident) {
+/// The table of targets, most dangerous first, and the row that is always there. What is not proved has a
+/// row of its own; what is proved is counted where it would bury that, unless `all` is asked for.
+pub fn table(ui: &Ui, incident: &Incident, all: bool) {
     let mut rows: Vec<(Tone, &str, String, String)> = Vec::new();
-    for (id, target) in incident.targets() {
+    let targets = incident.targets();
+    let proved = targets.iter().filter(|(_, t)| t.proof().is_dead()).count();
+    let counted = !all && proved > SHOWN;
+    for (id, target) in &targets {
         let proof = target.proof();
+        if counted && proof.is_dead() {
+            continue;
+        }
         let answered = match &target.answered {
             Some((who, words)) => format!("; {} answers for it: {}", escape(who), escape(words)),
             None => String::new(),
@@ -44,6 +62,25 @@ pub fn table(ui: &Ui, incident: &Incident) {
     }
     let nobody = "nothing can prove that there is none".to_owned();
     rows.push((Tone::Warn, "unknown", "access nobody listed".to_owned(), nobody));
+    if counted {
+        let mut dead: BTreeMap<Proof, Vec<String>> = BTreeMap::new();
+        for (id, target) in targets.iter().filter(|(_, t)| t.proof().is_dead()) {
+            dead.entry(target.proof()).or_default().push(escape(id.as_str()));
+        }
+        for (proof, names) in dead {
+            let more = match names.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                n => format!(" and {n} more; all of them: incident status --all"),
+            };
+            let named = words::list(names.iter().take(NAMED));
+            rows.push((
+                tone(proof),
+                proof.word(),
+                words::count(names.len(), "target"),
+                format!("{named}{more}"),
+            ));
+        }
+    }
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -91,12 +128,16 @@ pub fn words(fact: &Fact) -> Option<String> {
         Fact::Frozen { count } => format!("{count} frozen"),
         Fact::Killed { count } => format!("{count} killed"),
         Fact::NotTried { why } => why.clone(),
+        Fact::GivenBack { act } => format!("given back on purpose by act {act}"),
         Fact::NoSessions
         | Fact::Ended { .. }
         | Fact::Residual { .. }
         | Fact::InFlight { .. }
         | Fact::Window { .. }
         | Fact::Over { .. }
+        | Fact::Revives { .. }
+        | Fact::Starter { .. }
+        | Fact::Saved { .. }
         | Fact::Noted { .. } => {
             return None;
         }

@@ -45,6 +45,11 @@ pub fn act(ui: &Ui, act: &Resolved) {
                 ui.wrapped(4, &format!("worked, if: {}", escape(see)));
             }
         }
+        Act::Restore(_) => {
+            for (name, value) in act.targets.iter().filter(|(name, _)| *name != "host") {
+                ui.hanging(Tone::Plain, &format!("  {name:<10} "), &escape(value));
+            }
+        }
         Act::Ask(_) | Act::Capture(_) | Act::Sweep(_) => {}
     }
     if matches!(act.act, Act::Run(_)) {

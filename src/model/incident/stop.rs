@@ -61,14 +61,17 @@ impl TargetState {
     }
 
     /// What stays dangerous although it was cut, and is not over as far as anybody saw: what may live on,
-    /// what still runs at a provider, which doors close. The newest word on each, in the order in which
+    /// what still runs at a provider, what can start the agent again, which doors close. The newest word on each, in the order in which
     /// each was first seen. Deadlines may have passed.
     pub fn residue(&self) -> Vec<&Fact> {
         let mut open: Vec<(&str, &Fact)> = Vec::new();
         for observed in &self.facts {
             let fact = &observed.fact;
             match fact {
-                Fact::Residual { what, .. } | Fact::InFlight { what } | Fact::Window { what, .. } => {
+                Fact::Residual { what, .. }
+                | Fact::InFlight { what }
+                | Fact::Starter { what, .. }
+                | Fact::Window { what, .. } => {
                     let same = |(words, before): &&mut (&str, &Fact)| {
                         *words == what && std::mem::discriminant(*before) == std::mem::discriminant(fact)
                     };

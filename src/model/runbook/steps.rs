@@ -166,6 +166,7 @@ fn title_of(act: &Act) -> String {
         Act::Capture(CaptureSpec::Git { repo }) => format!("capture the repository {}", repo.display()),
         Act::Sweep(Sweep::Revoke) => "revoke what the agent holds".into(),
         Act::Sweep(Sweep::Kill) => "kill the agent's processes".into(),
+        Act::Restore(back) => format!("give {} back", back.target.id()),
         Act::Sweep(Sweep::Disable) => "disable what starts the agent again".into(),
     }
 }
