@@ -104,6 +104,10 @@ pub trait Adapter {
     fn window(&self) -> Duration;
     /// True where `restore` can give the access back as it was.
     fn reversible(&self, target: &Target) -> bool;
+    /// What comes to life again with `restore`, in words: old tokens that nobody asked back.
+    fn revives(&self) -> Option<&str> {
+        None
+    }
     /// True where the cut takes nothing but the secret itself: no credential of the responder.
     fn by_itself(&self) -> bool {
         false

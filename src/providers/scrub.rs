@@ -18,11 +18,20 @@ pub(super) fn scrub<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret
             }
         }
     }
-    let words: Vec<&str> = clean
+    let words = clean
         .split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|w| !w.is_empty())
-        .collect();
-    let line = words.join(" ");
+        .filter(|w| !w.is_empty());
+    let mut line = String::new();
+    for word in words {
+        // An error page may be long; the rest of it is not looked at.
+        if line.len() > 4 * LONGEST {
+            break;
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
     match line.char_indices().nth(LONGEST) {
         Some(_) => line.chars().take(LONGEST - 1).chain(['…']).collect(),
         None => line,

@@ -9,6 +9,8 @@ mod mysql;
 mod openbao;
 #[path = "providers/postgres.rs"]
 mod postgres;
+#[path = "providers/published.rs"]
+mod published;
 #[path = "providers/redis.rs"]
 mod redis;
 #[path = "providers/tables.rs"]

@@ -86,7 +86,7 @@ pub(super) async fn list(
         listed.items.extend(items.iter().filter(wanted).cloned());
         let next = match &listing.next {
             None => None,
-            Some(Next::Page(_)) if items.is_empty() => None,
+            Some(Next::Page(_) | Next::At { .. }) if items.is_empty() => None,
             Some(Next::Page(name)) => Some(first.with(name, &(page + 1).to_string())),
             Some(Next::Link) => answer
                 .header("link")

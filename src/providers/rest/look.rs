@@ -1,10 +1,13 @@
 //! One call of a table and what its answer means.
 
+use serde_json::Value;
+
 use super::Rest;
+use super::listing::{Listed, list};
 use super::rule;
 use super::send::{Address, Reply, Sent, missing, send, unexpected};
-use super::table::{Act, Look};
-use super::template::Vars;
+use super::table::{Act, Listing, Look};
+use super::template::{self, Vars};
 use crate::model::fact::Fact;
 use crate::providers::{Ctx, not_tried, was_alive};
 use crate::world::http::HttpResponse;
@@ -43,19 +46,28 @@ impl Rest {
         (facts, dead)
     }
 
+    /// Looks, and says what was seen; with the answer, where it was one.
     pub(super) async fn see(
         &self,
         ctx: Ctx<'_>,
         look: &Look,
         vars: Vars<'_>,
     ) -> (Option<Seen>, Vec<Fact>, Option<HttpResponse>) {
+        let (call, alive, dead, gone) = match look {
+            Look::Answer {
+                call,
+                alive,
+                dead,
+                gone,
+            } => (call, alive, dead, gone),
+            Look::Among { list, id, is } => {
+                let (seen, facts) = self.among(ctx, list, id, is, vars).await;
+                return (seen, facts, None);
+            }
+        };
         let meaning = |answer: &HttpResponse| {
             // Alive first: where two rules fit, the careful reading holds.
-            let kinds = [
-                (&look.alive, Seen::Alive),
-                (&look.dead, Seen::Dead),
-                (&look.gone, Seen::Gone),
-            ];
+            let kinds = [(alive, Seen::Alive), (dead, Seen::Dead), (gone, Seen::Gone)];
             let error = rule::any(&self.table.errors, answer);
             let mut kinds = kinds
                 .into_iter()
@@ -64,12 +76,12 @@ impl Rest {
                 .find(|(rules, _)| rule::any(rules, answer))
                 .map(|(_, seen)| seen)
         };
-        let address = match Address::of(&self.table, &look.call, vars) {
+        let address = match Address::of(&self.table, call, vars) {
             Ok(address) => address,
             Err(what) => return (None, vec![missing(&what)], None),
         };
         let settled = |a: &HttpResponse| meaning(a).is_some();
-        let reply = send(ctx, &self.table, &look.call, vars, &address, &settled).await;
+        let reply = send(ctx, &self.table, call, vars, &address, &settled).await;
         let mut facts: Vec<Fact> = reply.noted().into_iter().collect();
         match reply.sent {
             Sent::Answer(answer) => {
@@ -88,6 +100,31 @@ impl Rest {
                 (None, facts, None)
             }
         }
+    }
+
+    /// Looks for one item in a listing.
+    async fn among(
+        &self,
+        ctx: Ctx<'_>,
+        listing: &Listing,
+        id: &str,
+        is: &str,
+        vars: Vars<'_>,
+    ) -> (Option<Seen>, Vec<Fact>) {
+        let mut facts = Vec::new();
+        let wanted = match template::header(is, vars) {
+            Ok(wanted) => wanted,
+            Err(what) => return (None, vec![missing(&what)]),
+        };
+        let listed = list(ctx, &self.table, listing, &[], vars, &mut facts).await;
+        let seen = listed.and_then(|listed| {
+            let same = |item: &Value| Listed::text(item, Some(id)) == wanted.expose();
+            match listed.items.iter().any(same) {
+                true => Some(Seen::Alive),
+                false => listed.whole.then_some(Seen::Gone),
+            }
+        });
+        (seen, facts)
     }
 
     /// Sends an act.

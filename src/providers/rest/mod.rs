@@ -134,6 +134,10 @@ impl Adapter for Rest {
         self.table.window
     }
 
+    fn revives(&self) -> Option<&str> {
+        self.table.revives.as_deref()
+    }
+
     fn reversible(&self, _: &Target) -> bool {
         !self.table.restore.is_empty()
     }
@@ -179,26 +183,26 @@ impl Adapter for Rest {
 
     fn glance<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Glance> {
         Box::pin(async move {
-            let nothing = Glance {
-                facts: Vec::new(),
-                undo: None,
-            };
-            let Some(lookup) = &self.table.lookup else {
-                return nothing;
-            };
             let given = self.given(target);
-            let (seen, mut facts, answer) = self.see(ctx, lookup, vars(ctx, &given)).await;
-            facts.extend((seen == Some(Seen::Alive)).then(|| seen_alive("record")));
+            let (seen, mut facts, answer) = match &self.table.lookup {
+                Some(lookup) => self.see(ctx, lookup, vars(ctx, &given)).await,
+                None => (None, Vec::new(), None),
+            };
+            let alive = seen == Some(Seen::Alive);
+            facts.extend(alive.then(|| seen_alive("record")));
             let body = answer.and_then(|a| serde_json::from_slice::<Value>(&a.body).ok());
             let mut saved = Map::new();
-            if let Some(body) = body.filter(|_| seen == Some(Seen::Alive)) {
+            if let Some(body) = body.filter(|_| alive) {
                 for (name, keep) in &self.table.keep {
                     saved.extend(body.pointer(&keep.at).map(|v| (name.clone(), v.clone())));
                 }
             }
             let mut wanted = self.table.keep.iter().filter(|(_, keep)| !keep.optional);
-            let whole = !saved.is_empty() && wanted.all(|(name, _)| saved.contains_key(name));
-            let undo = whole.then(|| Value::Object(saved).to_string().into_bytes());
+            let whole = wanted.all(|(name, _)| saved.contains_key(name));
+            // What is not alive is not taken by this cut, so there is nothing to give back.
+            let takes = alive || self.table.lookup.is_none();
+            let undo = takes && whole && !(self.table.keep.is_empty() && self.table.restore.is_empty());
+            let undo = undo.then(|| Value::Object(saved).to_string().into_bytes());
             Glance { facts, undo }
         })
     }
@@ -277,6 +281,10 @@ impl Adapter for Rest {
                 ..vars(ctx, &given)
             };
             let mut facts = self.acts(ctx, &self.table.restore, vars).await;
+            facts.extend(self.table.revives.as_ref().map(|what| Fact::Residual {
+                what: what.clone(),
+                until_ms: None,
+            }));
             if let Some(anew) = &self.table.anew {
                 facts.push(Fact::Noted {
                     label: "restored".to_owned(),

@@ -99,7 +99,7 @@ pub(super) fn table(name: Option<&str>, node: &Node, mistakes: &Mistakes) -> Opt
         );
     }
     let restore = acts(fields.take("restore"), "restore", mistakes);
-    let anew = fields.text("anew");
+    let (anew, revives) = (fields.text("anew"), fields.text("revives"));
     let armed = listed(fields.take("armed"), "armed");
     let armed = armed
         .iter()
@@ -136,6 +136,7 @@ pub(super) fn table(name: Option<&str>, node: &Node, mistakes: &Mistakes) -> Opt
         usage,
         restore,
         anew,
+        revives,
         armed,
         checked: RefCell::default(),
     })

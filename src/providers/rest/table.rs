@@ -91,18 +91,40 @@ pub(super) struct Act {
     pub already: Vec<Rule>,
 }
 
-/// A call that looks.
+/// A way to look.
 #[derive(Debug)]
-pub(super) struct Look {
-    /// The request.
-    pub call: Call,
-    /// Answers that mean: alive.
-    pub alive: Vec<Rule>,
-    /// Answers that only a dead credential gets.
-    pub dead: Vec<Rule>,
-    /// Answers that a live one that may do less, or one that never was, would get as well. They mean
-    /// dead only where this very call saw it alive before the cut.
-    pub gone: Vec<Rule>,
+pub(super) enum Look {
+    /// A call whose answer tells.
+    Answer {
+        /// The request.
+        call: Call,
+        /// Answers that mean: alive.
+        alive: Vec<Rule>,
+        /// Answers that only a dead credential gets.
+        dead: Vec<Rule>,
+        /// Answers that a live one that may do less, or one that never was, would get as well. They mean
+        /// dead only where this very call saw it alive before the cut.
+        gone: Vec<Rule>,
+    },
+    /// A listing: alive where it holds the item, gone where it was read to its end and does not.
+    Among {
+        /// The listing.
+        list: Listing,
+        /// JSON pointer from an item to its id.
+        id: String,
+        /// Template of the id looked for.
+        is: String,
+    },
+}
+
+impl Look {
+    /// Its request.
+    pub fn call(&self) -> &Call {
+        match self {
+            Look::Answer { call, .. } => call,
+            Look::Among { list, .. } => &list.call,
+        }
+    }
 }
 
 /// A call that lists, page by page.
@@ -269,6 +291,8 @@ pub(super) struct Table {
     pub restore: Vec<Act>,
     /// Where `restore` makes a new record beside the old one: what to know about it.
     pub anew: Option<String>,
+    /// What comes to life again with `restore`, in words.
+    pub revives: Option<String>,
     /// Calls that show, beforehand, that the cut would be allowed: `alive` is yes, `dead` is no.
     pub armed: Vec<Look>,
     /// Hosts by address, once they were checked.
@@ -298,7 +322,7 @@ impl Table {
         let lists = lists.chain(self.running.iter().map(|r| &r.list));
         let lists = lists.chain(self.closing.iter().map(|c| &c.list));
         let looks = self.lookup.iter().chain(&self.usage).chain(&self.armed);
-        let looks = looks.map(|l| &l.call).chain(lists.map(|l| &l.call));
+        let looks = looks.map(Look::call).chain(lists.map(|l| &l.call));
         acts.map(|a| &a.call).chain(looks)
     }
 }
@@ -326,6 +350,11 @@ fn check(table: &Table, mistakes: &Mistakes) {
     }
     for login in table.responder.iter().chain(&table.agent) {
         names(&login.value, table.place, mistakes, any);
+    }
+    for look in table.lookup.iter().chain(&table.usage).chain(&table.armed) {
+        if let Look::Among { is, list, .. } = look {
+            names(is, list.call.place, mistakes, open);
+        }
     }
     let mut without = BTreeSet::new();
     for call in table.calls() {

@@ -17,11 +17,16 @@ pub(super) enum Part<'t> {
     Segments(&'t str),
 }
 
-/// Takes a template apart, or says what is wrong with it.
+/// Takes a template apart, or says what is wrong with it. `{{` is a brace.
 pub(super) fn parts(template: &str) -> Result<Vec<Part<'_>>, String> {
     let mut all = Vec::new();
     let mut rest = template;
     while let Some(open) = rest.find('{') {
+        if rest[open..].starts_with("{{") {
+            all.push(Part::Text(&rest[..=open]));
+            rest = &rest[open + 2..];
+            continue;
+        }
         let (before, after) = rest.split_at(open);
         if !before.is_empty() {
             all.push(Part::Text(before));
@@ -295,6 +300,13 @@ mod tests {
             base("{address}", vars(&given)).unwrap(),
             "https://vault.example:8200"
         );
+    }
+
+    #[test]
+    fn a_brace_is_written_twice() {
+        let given = with(&[("id", "7")]);
+        let made = header("query {{ me }, {id}", vars(&given)).unwrap();
+        assert_eq!(made.expose(), "query { me }, 7");
     }
 
     #[test]

@@ -152,7 +152,7 @@ impl<'w> Case<'w> {
         self.before();
         self.cut();
         let mut empty = 0;
-        for _ in 0..20 {
+        for _ in 0..6 {
             let seen = self.sessions();
             let last = seen.iter().rev().find_map(|f| match f {
                 Fact::Listed { live } => Some(*live),

@@ -38,6 +38,16 @@ fn act(node: &Node, mistakes: &Mistakes) -> Option<Act> {
 
 pub(super) fn look(node: &Node, what: &'static str, mistakes: &Mistakes) -> Option<Look> {
     let mut fields = Fields::of(node, what, mistakes)?;
+    if let Some(is) = fields.text("is") {
+        let list = listing(&mut fields);
+        let id = needed(&mut fields, "id", "write a JSON pointer from an item to its id");
+        fields.finish();
+        return Some(Look::Among {
+            list: list?,
+            id: id?,
+            is,
+        });
+    }
     let call = fields
         .need("call", "write the request")
         .and_then(|n| call(n, mistakes));
@@ -49,7 +59,7 @@ pub(super) fn look(node: &Node, what: &'static str, mistakes: &Mistakes) -> Opti
     let dead = rules(fields.take("dead"), "dead", mistakes);
     let gone = rules(fields.take("gone"), "gone", mistakes);
     fields.finish();
-    Some(Look {
+    Some(Look::Answer {
         call: call?,
         alive,
         dead,
@@ -260,7 +270,8 @@ fn rule(node: &Node, mistakes: &Mistakes) -> Option<Rule> {
     let statuses = statuses.map(|n| (n, yaml::texts(n, "status", mistakes)));
     let contains = fields.text("contains");
     let at = fields.text("at");
-    let any_of = fields.texts("any-of");
+    let (any_of, none_of) = (fields.texts("any-of"), fields.texts("none-of"));
+    let lacks = fields.text("lacks");
     let header = fields.take("header").and_then(|n| listed(n, mistakes));
     fields.finish();
     let (place, statuses) = statuses.map(|(n, texts)| (n.place, texts))?;
@@ -277,6 +288,8 @@ fn rule(node: &Node, mistakes: &Mistakes) -> Option<Rule> {
         contains,
         at,
         any_of,
+        none_of: none_of.into_iter().map(json).collect(),
+        lacks,
         header,
     })
 }
