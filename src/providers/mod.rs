@@ -8,6 +8,7 @@
 //! The order of calls on one target: `open`, `glance` (save its undo bytes), `cut`, `sessions` until a
 //! listing is empty twice, `probe`, and `probe` again after [`Adapter::window`].
 
+mod aws;
 mod desk;
 mod limits;
 mod mysql;
@@ -15,6 +16,8 @@ mod postgres;
 mod redis;
 pub mod rest;
 mod scrub;
+mod wire;
+mod xml;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -144,13 +147,15 @@ pub struct UnknownProvider {
 
 /// What speaks another protocol than HTTP, one line an adapter.
 fn coded() -> Vec<Box<dyn Adapter>> {
-    vec![
+    let mut all: Vec<Box<dyn Adapter>> = vec![
         Box::new(mysql::Mysql),
         Box::new(mysql::events::MysqlEvent),
         Box::new(postgres::Postgres),
         Box::new(postgres::cron::PostgresCron),
         Box::new(redis::Redis),
-    ]
+    ];
+    all.extend(aws::adapters());
+    all
 }
 
 /// Every adapter by name.

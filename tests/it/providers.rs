@@ -1,6 +1,8 @@
 //! One contract for every adapter: against the real server where there is one, else against a stub that
 //! answers as the server was seen to, and against stubs that lie, stall and redirect.
 
+#[path = "providers/aws.rs"]
+mod aws;
 #[path = "providers/contract.rs"]
 mod contract;
 #[path = "providers/mysql.rs"]
