@@ -16,6 +16,7 @@ mod postgres;
 mod redis;
 pub mod rest;
 mod scrub;
+mod ssh;
 mod wire;
 mod xml;
 
@@ -153,6 +154,7 @@ fn coded() -> Vec<Box<dyn Adapter>> {
         Box::new(postgres::Postgres),
         Box::new(postgres::cron::PostgresCron),
         Box::new(redis::Redis),
+        Box::new(ssh::Ssh),
     ];
     all.extend(aws::adapters());
     all

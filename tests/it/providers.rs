@@ -15,6 +15,8 @@ mod postgres;
 mod published;
 #[path = "providers/redis.rs"]
 mod redis;
+#[path = "providers/ssh.rs"]
+mod ssh;
 #[path = "providers/tables.rs"]
 mod tables;
 #[path = "providers/weather.rs"]

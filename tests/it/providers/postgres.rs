@@ -1,10 +1,14 @@
 //! The adapter `postgres` against a real server.
 
+use std::time::{Duration, Instant};
+
 use incident::model::fact::{Fact, Proof};
+use incident::world::World;
+use serde_json::Value;
 
 use super::contract::{Case, error_text};
 use crate::support::network_world;
-use crate::support::servers::Pg;
+use crate::support::servers::{Bao, Pg};
 
 /// A name that would break out of quotes if it could.
 const ROLE: &str = "odd \"bot'; DROP ROLE ben; --";
@@ -277,5 +281,164 @@ fn who_may_administer_the_role_and_what_it_leaves_is_named() {
         members[0][0].as_deref(),
         Some("1"),
         "who administers the role keeps it"
+    );
+}
+
+#[test]
+fn jobs_of_a_role_are_switched_off_their_runs_ended_and_given_back() {
+    let world = network_world();
+    let Some(mut pg) = Pg::start_cron(&world) else {
+        return;
+    };
+    pg.run(
+        &world,
+        "CREATE EXTENSION pg_cron; CREATE ROLE bot LOGIN PASSWORD 'x'; CREATE ROLE weak LOGIN PASSWORD 'x'; \
+         CREATE ROLE web LOGIN PASSWORD 'x'; GRANT USAGE ON SCHEMA cron TO bot, weak, web",
+    );
+    for (role, jobs) in [
+        (
+            "bot",
+            "SELECT cron.schedule('long', '@reboot', 'SELECT pg_sleep(600)'), cron.schedule('nightly', '0 3 * * *', 'SELECT 1')",
+        ),
+        ("web", "SELECT cron.schedule('report', '0 4 * * *', 'SELECT 1')"),
+    ] {
+        let session = pg.session(&world, &pg.url(role, "x"));
+        world.wait(session.query(jobs)).unwrap().unwrap();
+    }
+    // What is due at the start runs at once.
+    pg.restart(&world);
+    let started = Instant::now();
+    let running = "SELECT 1 FROM pg_stat_activity WHERE usename = 'bot' AND query LIKE '%pg_sleep%'";
+    while pg.run(&world, running).is_empty() {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "the job does not run"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // The jobs stand in another database than the one the responder's address names.
+    pg.run(&world, "CREATE DATABASE orders");
+    let desk = format!("{}/orders", pg.admin().trim_end_matches("/postgres"));
+    let mut case = Case::new(&world, "postgres-cron", &[("role", "bot")]).auth(&desk);
+    assert!(
+        matches!(case.armed().as_slice(), [Fact::Noted { .. }]),
+        "{:?}",
+        case.armed()
+    );
+    case.before();
+    assert_eq!(
+        case.cut(),
+        [Fact::Accepted { status: 0 }, Fact::Accepted { status: 0 }]
+    );
+    assert_eq!(
+        case.sessions(),
+        [
+            Fact::Listed { live: 1 },
+            Fact::Ended { count: 1 },
+            Fact::Listed { live: 0 }
+        ]
+    );
+    assert_eq!(case.probe(), [Fact::ReadBack { dead: true }]);
+    assert_eq!(case.proof(), Proof::Confirmed);
+    let active = "SELECT jobname FROM cron.job WHERE active ORDER BY 1";
+    let named = |names: &[&str]| -> Vec<Vec<Option<String>>> {
+        names.iter().map(|n| vec![Some((*n).to_owned())]).collect()
+    };
+    assert_eq!(pg.run(&world, active), named(&["report"]));
+    assert_eq!(case.cut(), [Fact::AlreadyDone { status: 0 }]);
+    case.before();
+    assert!(case.restore().contains(&Fact::ReadBack { dead: false }));
+    assert_eq!(pg.run(&world, active), named(&["long", "nightly", "report"]));
+
+    // The grant says that cutting the login leaves the jobs scheduled.
+    let mut login = Case::new(&world, "postgres", &[("role", "bot")]).auth(&pg.admin());
+    login.before();
+    let cut = login.cut();
+    let said = |f: &&Fact| matches!(f, Fact::Residual { what, .. } if what.contains("postgres-cron"));
+    assert_eq!(cut.iter().filter(said).count(), 2, "{cut:?}");
+
+    // Who sees no jobs has not seen that there are none.
+    let mut weak = Case::new(&world, "postgres-cron", &[("job", "report")]).auth(&pg.url("weak", "x"));
+    assert_eq!(
+        error_text(&weak.armed()),
+        "no such job is visible to the responder's login"
+    );
+    assert_eq!(weak.stop(), Proof::Failed, "{:?}", weak.facts);
+}
+
+fn lease(world: &World, bao: &Bao) -> (String, String) {
+    let leased = bao.set(world, "GET", "database/creds/agent", "");
+    let text = |at: &str| leased.pointer(at).and_then(Value::as_str).unwrap().to_owned();
+    (text("/data/username"), text("/data/password"))
+}
+
+/// A statement of two seconds, in a thread of its own; true where it was carried out.
+fn slow_insert(pg: &Pg, user: &str, password: &str) -> std::thread::JoinHandle<bool> {
+    let url = pg.url(user, password);
+    let (up, ready) = std::sync::mpsc::channel();
+    let running = std::thread::spawn(move || {
+        let world = network_world();
+        let url = incident::model::secret::Secret::new(url);
+        let session = world
+            .wait(world.sql.open(&url, Duration::from_secs(10)))
+            .unwrap()
+            .unwrap();
+        up.send(()).unwrap();
+        let sql =
+            "INSERT INTO t SELECT n FROM generate_series(1, 40) n, LATERAL pg_sleep(0.05 * (n > 0)::int)";
+        world.wait(session.query(sql)).unwrap().is_ok()
+    });
+    ready.recv().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    running
+}
+
+#[test]
+fn a_running_statement_ends_with_its_backend_and_not_with_its_lease() {
+    let world = network_world();
+    let (Some(bao), Some(pg)) = (Bao::start(&world), Pg::start(&world)) else {
+        return;
+    };
+    pg.run(&world, "CREATE TABLE t (n int)");
+    bao.set(&world, "POST", "sys/mounts/database", r#"{"type": "database"}"#);
+    let config = format!(
+        r#"{{"plugin_name": "postgresql-database-plugin", "allowed_roles": "*", "username": "postgres",
+            "password": "desk",
+            "connection_url": "postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{}/postgres?sslmode=disable"}}"#,
+        pg.port
+    );
+    bao.set(&world, "POST", "database/config/orders", &config);
+    let role = r#"{"db_name": "orders", "default_ttl": "1h",
+        "creation_statements": "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'; GRANT INSERT ON t TO \"{{name}}\";"}"#;
+    bao.set(&world, "POST", "database/roles/agent", role);
+    let with = [("address", bao.address.as_str()), ("role", "agent")];
+    let count = || pg.run(&world, "SELECT count(*) FROM t")[0][0].clone().unwrap();
+
+    let (user, password) = lease(&world, &bao);
+    let statement = slow_insert(&pg, &user, &password);
+    let mut first = Case::new(&world, "vault-lease", &with).auth("root");
+    assert_eq!(first.stop(), Proof::Confirmed, "{:?}", first.facts);
+    assert!(
+        !statement.is_finished(),
+        "the role is dropped and its statement runs on"
+    );
+    assert!(statement.join().unwrap());
+    assert_eq!(count(), "40", "and was committed");
+
+    let (user, password) = lease(&world, &bao);
+    let statement = slow_insert(&pg, &user, &password);
+    let mut backends = Case::new(&world, "postgres", &[("roles", "v-*-agent-*")])
+        .auth(&pg.admin())
+        .secret(&pg.url(&user, &password));
+    assert_eq!(backends.stop(), Proof::Refused, "{:?}", backends.facts);
+    assert!(!statement.join().unwrap());
+    assert_eq!(
+        Case::new(&world, "vault-lease", &with).auth("root").stop(),
+        Proof::Confirmed
+    );
+    assert_eq!(count(), "40", "nothing of the second statement is there");
+    assert!(
+        backends.probe().contains(&Fact::ReadBack { dead: true }),
+        "also when the role is gone"
     );
 }

@@ -141,6 +141,7 @@ pub struct Pg {
     /// Its port on 127.0.0.1.
     pub port: u16,
     child: Child,
+    command: Command,
     _folder: TempDir,
 }
 
@@ -150,8 +151,29 @@ impl Pg {
         Pg::start_with(world, None)
     }
 
+    /// Starts a fresh cluster with pg_cron, whose jobs run in the database `postgres`.
+    pub fn start_cron(world: &World) -> Option<Pg> {
+        let library = |program: PathBuf| Some(program.parent()?.parent()?.join("lib/pg_cron.so"));
+        if !postgres_program("postgres")
+            .and_then(library)
+            .is_some_and(|p| p.exists())
+        {
+            not_tested("pg_cron (Debian postgresql-15-cron)");
+            return None;
+        }
+        let settings = [
+            "shared_preload_libraries=pg_cron",
+            "cron.use_background_workers=on",
+        ];
+        Pg::start_set(world, None, &settings)
+    }
+
     /// Starts a fresh cluster that also speaks TLS with this certificate and key.
     pub fn start_with(world: &World, tls: Option<(&Path, &Path)>) -> Option<Pg> {
+        Pg::start_set(world, tls, &[])
+    }
+
+    fn start_set(world: &World, tls: Option<(&Path, &Path)>, settings: &[&str]) -> Option<Pg> {
         let Some(initdb) = postgres_program("initdb") else {
             not_tested("PostgreSQL (`initdb` and `postgres`)");
             return None;
@@ -197,7 +219,7 @@ impl Pg {
             }
             command.args(["-c", "ssl=on"]);
         }
-        let child = command
+        command
             .arg("-D")
             .arg(&data)
             .args(["-p", &port.to_string()])
@@ -211,16 +233,28 @@ impl Pg {
             ])
             .arg("-c")
             .arg(format!("unix_socket_directories={}", folder.path().display()))
-            .current_dir(folder.path())
-            .spawn()
-            .unwrap();
+            .args(settings.iter().flat_map(|setting| ["-c", setting]))
+            .current_dir(folder.path());
         let pg = Pg {
             port,
-            child,
+            child: command.spawn().unwrap(),
+            command,
             _folder: folder,
         };
+        pg.answers(world);
+        Some(pg)
+    }
+
+    /// Ends it, sessions and all, and starts it again.
+    pub fn restart(&mut self, world: &World) {
+        self.end(rustix::process::Signal::INT);
+        self.child = self.command.spawn().unwrap();
+        self.answers(world);
+    }
+
+    fn answers(&self, world: &World) {
         let started = Instant::now();
-        let url = Secret::new(pg.admin());
+        let url = Secret::new(self.admin());
         while world
             .wait(world.sql.open(&url, Duration::from_secs(5)))
             .unwrap()
@@ -229,7 +263,13 @@ impl Pg {
             assert!(started.elapsed() < START, "PostgreSQL does not answer");
             std::thread::sleep(Duration::from_millis(30));
         }
-        Some(pg)
+    }
+
+    fn end(&mut self, signal: rustix::process::Signal) {
+        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
+            let _ = rustix::process::kill_process(pid, signal);
+        }
+        let _ = self.child.wait();
     }
 
     /// The superuser's URL.
@@ -261,10 +301,7 @@ impl Pg {
 impl Drop for Pg {
     fn drop(&mut self) {
         // QUIT ends the backends, too; KILL would leave them to find out by themselves.
-        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
-        }
-        let _ = self.child.wait();
+        self.end(rustix::process::Signal::QUIT);
     }
 }
 
