@@ -16,6 +16,7 @@ mod postgres;
 mod redis;
 pub mod rest;
 mod scrub;
+pub mod sheet;
 mod ssh;
 mod wire;
 mod xml;

@@ -354,7 +354,7 @@ fn one_json_object_answers_a_query() {
         &["plan", "--json"],
         &["verify", "--json"],
         &["access", "list", "--json"],
-        &["access", "list", "--providers", "--json"],
+        &["access", "providers", "--json"],
         &["access", "check", "--json"],
         &["runbook", "list", "--json"],
         &["runbook", "show", "--json"],

@@ -5,6 +5,8 @@
 mod aws;
 #[path = "providers/contract.rs"]
 mod contract;
+#[path = "providers/docs.rs"]
+mod docs;
 #[path = "providers/mysql.rs"]
 mod mysql;
 #[path = "providers/openbao.rs"]

@@ -1,6 +1,4 @@
-//! `access list|check`: what agents can reach, and whether each cut would work. Neither changes anything.
-
-use std::collections::BTreeMap;
+//! `access list|check|providers`: what agents can reach, and whether each cut would work. Neither changes anything.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -11,8 +9,6 @@ use crate::cli::{App, CliError, Exit, wire};
 use crate::engine::{Armed, Engine};
 use crate::evidence::escape;
 use crate::model::fact::Fact;
-use crate::model::grant::{Grant, Shared, Target};
-use crate::model::ids::TargetId;
 
 /// Arguments of `access`.
 #[derive(clap::Args)]
@@ -24,11 +20,9 @@ pub struct AccessArgs {
 #[derive(Subcommand)]
 enum AccessCommand {
     /// What is written down, and what is found on this host: what stop would cut
-    List {
-        /// List the providers there are instead
-        #[arg(long)]
-        providers: bool,
-    },
+    List,
+    /// What can be cut elsewhere, what it takes, and what proves it
+    Providers(super::providers::ProvidersArgs),
     /// Ask every provider, changing nothing, whether its cut would be allowed
     Check,
     /// Give back what stop took, as it was: at the boundary, so another person signs
@@ -43,51 +37,10 @@ pub fn run(app: &App, args: &AccessArgs) -> Result<Exit, CliError> {
     let written = wire::written(&app.world, app.config.as_deref())?;
     let engine = app.desk().preview(&written)?;
     match &args.command {
-        AccessCommand::List { providers: true } => providers(app, &engine),
-        AccessCommand::List { providers: false } => list(app, &engine),
+        AccessCommand::Providers(args) => super::providers::run(app, args, engine.registry()),
+        AccessCommand::List => list(app, &engine),
         AccessCommand::Check | AccessCommand::Restore(_) => check(app, &engine),
     }
-}
-
-/// A grant that says nothing but its provider: what an adapter misses in it is what it needs.
-fn bare(provider: &str) -> Result<Target, CliError> {
-    let id = TargetId::new("example").map_err(|e| CliError::new(Exit::Failed, e.to_string()))?;
-    Ok(Target::Grant(Grant {
-        id,
-        provider: provider.to_owned(),
-        agent: None,
-        with: BTreeMap::new(),
-        auth: None,
-        secret: None,
-        shared: Shared::No,
-        reaches: Vec::new(),
-    }))
-}
-
-fn providers(app: &App, engine: &Engine<'_>) -> Result<Exit, CliError> {
-    let all = engine.registry().all();
-    if app.ui.json {
-        let rows = all.map(|a| {
-            json!({
-                "provider": a.name(), "title": a.title(), "needs": bare(a.name()).ok().map(|t| a.check(&t)),
-                "window_ms": u64::try_from(a.window().as_millis()).unwrap_or(u64::MAX),
-            })
-        });
-        app.ui.value(&json!({ "providers": rows.collect::<Vec<_>>() }));
-        return Ok(Exit::Done);
-    }
-    for adapter in all {
-        app.ui
-            .line(&format!("{:<16} {}", adapter.name(), escape(adapter.title())));
-        for need in adapter.check(&bare(adapter.name())?) {
-            let need = need.strip_prefix("`with` has no ").unwrap_or(&need);
-            app.ui
-                .hanging(Tone::Plain, "                 with ", &escape(need));
-        }
-    }
-    app.ui
-        .line("A team's own provider is a table under `providers:` in access.yaml.");
-    Ok(Exit::Done)
 }
 
 fn list(app: &App, engine: &Engine<'_>) -> Result<Exit, CliError> {

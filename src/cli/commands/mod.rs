@@ -9,6 +9,7 @@ mod escalate;
 mod init;
 mod list;
 mod plan;
+mod providers;
 mod repair;
 mod restore;
 mod runbook;

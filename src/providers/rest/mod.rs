@@ -120,12 +120,19 @@ impl Adapter for Rest {
     }
 
     fn about(&self) -> About {
-        let needs = self.table.needs.iter();
+        let needs = self.table.needs.iter().map(|(key, need)| {
+            let is = match (&need.default, need.optional) {
+                (Some(default), _) => format!("{} (else {default})", need.is),
+                (None, true) => format!("{} (may be left out)", need.is),
+                (None, false) => need.is.clone(),
+            };
+            (key.clone(), is)
+        });
         About {
             kinds: self.table.kinds.clone(),
             proved_by: self.table.proved_by,
             permissions: self.table.permissions.clone(),
-            needs: needs.map(|(key, need)| (key.clone(), need.is.clone())).collect(),
+            needs: needs.collect(),
             manual: self.table.manual.clone(),
         }
     }

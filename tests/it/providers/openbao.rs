@@ -8,6 +8,16 @@ use super::contract::{Case, error_text};
 use crate::support::network_world;
 use crate::support::servers::{Bao, Pg};
 
+/// The tables that are run against it here.
+pub const TABLES: &[&str] = &[
+    "vault-approle",
+    "vault-entity",
+    "vault-lease",
+    "vault-role",
+    "vault-self",
+    "vault-token",
+];
+
 fn token(bao: &Bao, world: &World, by: &str, body: &str) -> (String, String) {
     let (status, made) = bao.ask(world, "POST", "auth/token/create", by, body);
     assert_eq!(status, 200, "{made}");

@@ -1,0 +1,58 @@
+//! What is said of the adapters: the page of the documentation, and that `proved-by` is true.
+
+use std::collections::BTreeMap;
+
+use incident::providers::rest::SHIPPED;
+use incident::providers::sheet::{Sheet, page};
+use incident::providers::{ProvedBy, Registry};
+
+use super::openbao;
+
+#[test]
+fn the_page_of_providers_says_what_the_adapters_say() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/providers.md");
+    let made = page(&Registry::shipped());
+    if std::env::var_os("INCIDENT_WRITE").is_some() {
+        std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/docs")).unwrap();
+        std::fs::write(path, &made).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        made == written,
+        "docs/providers.md is not what the adapters say: INCIDENT_WRITE=1 cargo test --test it providers::docs"
+    );
+}
+
+/// A table claims no more than the tests that run in CI: each names the tables it runs.
+#[test]
+fn what_proves_a_table_is_what_really_runs() {
+    let mut runs: BTreeMap<&str, ProvedBy> = BTreeMap::new();
+    runs.extend(openbao::TABLES.iter().map(|t| (*t, ProvedBy::RealServer)));
+    let registry = Registry::shipped();
+    for (file, _) in SHIPPED {
+        let name = file.trim_end_matches(".yaml");
+        let sheet = Sheet::of(registry.find(name).unwrap());
+        let runs = runs.get(name).copied().unwrap_or(ProvedBy::Contract);
+        assert_eq!(sheet.about.proved_by, runs, "{name}");
+    }
+}
+
+#[test]
+fn every_table_says_what_it_is_for() {
+    let registry = Registry::shipped();
+    for sheet in SHIPPED.iter().map(|(file, _)| {
+        let name = file.trim_end_matches(".yaml");
+        Sheet::of(registry.find(name).unwrap())
+    }) {
+        let name = &sheet.provider;
+        assert!(!sheet.about.kinds.is_empty(), "{name} says no kinds");
+        assert!(!sheet.about.permissions.is_empty(), "{name} says no permissions");
+        let by_hand = sheet.title.contains("by hand");
+        let good = sheet.title.contains("for good") || by_hand || sheet.reversible;
+        let ends = ["vault-token", "vault-self", "vault-approle", "vault-lease"];
+        assert!(
+            good || ends.contains(&name.as_str()),
+            "{name} hides that it is for good"
+        );
+    }
+}
