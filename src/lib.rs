@@ -6,7 +6,7 @@
 //! cli                     commands, screens, prompts; wire.rs builds the real World
 //! drill                   the simulated World, scenarios, players, score
 //! engine                  the loop; returns questions, prints nothing
-//! boundary signoff store evidence collectors providers local report      the rooms
+//! boundary signoff store evidence collectors access providers local report      the rooms
 //! world effects sshsig redact journal      ports and their real halves; pure readers of foreign text
 //! model                   the words: plain data and pure rules
 //! ```
@@ -16,6 +16,7 @@ pub mod drill;
 
 pub mod engine;
 
+pub mod access;
 pub mod boundary;
 pub mod collectors;
 pub mod evidence;

@@ -6,10 +6,11 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::ui::{Tone, Ui, styled};
 use super::view::proofs;
-use crate::engine::{Acted, Captured, Engine, EngineError};
+use crate::engine::{Acted, Captured, Engine, EngineError, Remote};
 use crate::evidence::escape;
 use crate::model::act::Stage;
 use crate::model::event::{Event, ItemStatus, Outcome};
+use crate::model::ids::TargetId;
 
 /// Lets the person see facts as they are recorded.
 pub fn show_live(engine: &Engine<'_>) {
@@ -29,7 +30,7 @@ pub fn show_live(engine: &Engine<'_>) {
 }
 
 /// The sweep, shown while it runs and after.
-pub fn stop(ui: &Ui, engine: &Engine<'_>, full: &[crate::model::ids::TargetId]) -> Result<Exit, CliError> {
+pub fn stop(ui: &Ui, engine: &Engine<'_>, full: &[TargetId]) -> Result<Exit, CliError> {
     let report = engine.stop(full)?;
     let incident = engine.incident()?;
     let first = match report.first_cut_ms {
@@ -45,6 +46,57 @@ pub fn stop(ui: &Ui, engine: &Engine<'_>, full: &[crate::model::ids::TargetId]) 
         Exit::Interrupted
     } else {
         standing(engine)?
+    })
+}
+
+/// Waits for windows that end soon, while the secrets are still in memory, and tries them again. False where
+/// there was nothing to wait for.
+pub fn wait_out(ui: &Ui, engine: &Engine<'_>, targets: &[TargetId]) -> Result<bool, CliError> {
+    let Some(left) = engine.window_left(targets)? else {
+        return Ok(false);
+    };
+    let ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    ui.hanging(
+        Tone::Plain,
+        "",
+        &format!(
+            "Trying again in {}, when it must have reached every server of its provider; after that the secret is forgotten. Ctrl-C leaves.",
+            crate::model::time::span(ms)
+        ),
+    );
+    engine.wait_and_try(left)?;
+    proofs_of(ui, engine, targets)?;
+    Ok(true)
+}
+
+/// A line for each of these targets.
+pub fn proofs_of(ui: &Ui, engine: &Engine<'_>, targets: &[TargetId]) -> Result<(), CliError> {
+    let incident = engine.incident()?;
+    for (id, target) in targets
+        .iter()
+        .filter_map(|id| incident.stop.targets.get_key_value(id))
+    {
+        let word = styled(proofs::tone(target.proof()), target.proof().word());
+        ui.hanging(
+            Tone::Plain,
+            &format!("  {word}  "),
+            &format!("{id}: {}", escape(&proofs::because(target))),
+        );
+    }
+    Ok(())
+}
+
+/// The sweep on another host, and what it proved there.
+pub fn stop_on(ui: &Ui, engine: &Engine<'_>, remote: &Remote) -> Result<Exit, CliError> {
+    let told = engine.stop_on(remote)?;
+    ui.hanging(Tone::Head, "", &escape(&told.words));
+    proofs::show(ui, &*engine.incident()?);
+    if let Some(next) = &told.next {
+        ui.line(&format!("  next: {}", escape(next)));
+    }
+    Ok(match told.interrupted {
+        true => Exit::Interrupted,
+        false => standing(engine)?,
     })
 }
 

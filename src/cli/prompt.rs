@@ -1,9 +1,12 @@
 //! Questions to the person at the keyboard. No terminal, no prompt: what is missing is named.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
+
+use zeroize::Zeroizing;
 
 use super::error::CliError;
 use super::exit::Exit;
+use crate::model::secret::Secret;
 
 /// Asks.
 pub trait Prompter {
@@ -17,6 +20,8 @@ pub trait Prompter {
     fn select(&mut self, question: &str, choices: &[String], flag: &str) -> Result<usize, CliError>;
     /// Just Enter.
     fn enter(&mut self, invitation: &str, flag: &str) -> Result<(), CliError>;
+    /// Secrets: pasted hidden, or a line each on standard input where nobody is at a terminal.
+    fn secrets(&mut self, invitation: &str) -> Result<Vec<Secret>, CliError>;
 }
 
 /// The one for where we are.
@@ -113,6 +118,21 @@ impl Prompter for Terminal {
             .map(|_| ())
             .map_err(interrupted)
     }
+
+    fn secrets(&mut self, invitation: &str) -> Result<Vec<Secret>, CliError> {
+        let pasted = dialoguer::Password::new()
+            .with_prompt(invitation)
+            .allow_empty_password(true)
+            .interact()
+            .map_err(interrupted)?;
+        Ok(each_line(&Zeroizing::new(pasted)))
+    }
+}
+
+/// A secret a line; empty lines are none.
+fn each_line(text: &str) -> Vec<Secret> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.map(|line| Secret::new(line.to_owned())).collect()
 }
 
 impl Nobody {
@@ -142,5 +162,23 @@ impl Prompter for Nobody {
 
     fn enter(&mut self, invitation: &str, flag: &str) -> Result<(), CliError> {
         Nobody::missing(invitation, flag)
+    }
+
+    fn secrets(&mut self, _invitation: &str) -> Result<Vec<Secret>, CliError> {
+        /// Longest input that is read, in bytes.
+        const CAP: u64 = 1 << 20;
+        let stdin = std::io::stdin();
+        if stdin.is_terminal() {
+            // Typed here it would stand on the screen: standard error is not a terminal to draw on.
+            return Err(
+                CliError::new(Exit::Waiting, "there is no terminal to paste a secret at")
+                    .hint("Pipe it in: `incident cut < FILE`, a secret a line"),
+            );
+        }
+        let mut text = Zeroizing::new(String::new());
+        let read = stdin.lock().take(CAP).read_to_string(&mut text);
+        // What the system says of bytes that are no text does not quote them.
+        read.map_err(|e| CliError::new(Exit::Usage, format!("standard input cannot be read: {e}")))?;
+        Ok(each_line(&text))
     }
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Engine, EngineError};
+use super::scan::millis;
+use super::{Engine, EngineError, Left};
 use crate::local::{cron, systemd, tree};
 use crate::model::event::Aim;
-use crate::model::grant::{Target, Tree, TriggerKind};
+use crate::model::grant::{Grant, Target, Tree, TriggerKind};
+use crate::model::secret::SecretRef;
 
 /// What would be stopped, and what could not be looked at.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -14,6 +16,10 @@ pub struct Found {
     pub aims: Vec<Aim>,
     /// What each found thing is, in words, in the order of `aims`.
     pub words: Vec<String>,
+    /// What could be cut and is left alone, because others use it too.
+    pub left: Vec<Left>,
+    /// What the agents could read and only a person can cut, a line a place.
+    pub readable: Vec<String>,
     /// What could not be used or looked at, and why.
     pub problems: Vec<String>,
 }
@@ -25,7 +31,7 @@ impl Engine<'_> {
     /// Looks, changing nothing. The next sweep takes what this found.
     pub fn discover(&self) -> Result<Found, EngineError> {
         let mut found = self.at_once()?;
-        self.look_for_triggers(&mut found);
+        self.look_further(&mut found);
         *self.discovered.borrow_mut() = Some(found.clone());
         Ok(found)
     }
@@ -72,6 +78,7 @@ impl Engine<'_> {
         match tree::find(&*self.world.host, &listed) {
             Err(e) => found.problems.push(e.to_string()),
             Ok(trees) => {
+                self.meet(&trees);
                 for seen in trees {
                     let words = tree_words(&seen);
                     let id = seen.tree.id.clone();
@@ -85,6 +92,14 @@ impl Engine<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// What takes a moment to find: what starts agents again, and what they can reach. Two seconds each.
+    pub(super) fn look_further(&self, found: &mut Found) {
+        self.look_for_triggers(found);
+        if let Err(e) = self.look_for_secrets(found) {
+            found.problems.push(e.to_string());
         }
     }
 
@@ -114,17 +129,30 @@ impl Engine<'_> {
 
 impl Found {
     fn add(&mut self, target: Target, window: Duration, found_by: &str, words: String) {
-        let known = |a: &Aim| a.target.id() == target.id() || same(&a.target, &target);
-        if self.aims.iter().any(known) {
-            return;
-        }
-        let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
-        self.aims.push(Aim {
+        let aim = Aim {
             target,
-            window_ms,
+            window_ms: millis(window),
             found_by: found_by.to_owned(),
-        });
-        self.words.push(words);
+        };
+        self.push(aim, words);
+    }
+
+    /// Adds what is not there yet.
+    pub(super) fn push(&mut self, aim: Aim, words: String) {
+        let known = |a: &Aim| a.target.id() == aim.target.id() || same(&a.target, &aim.target);
+        if !self.aims.iter().any(known) {
+            self.aims.push(aim);
+            self.words.push(words);
+        }
+    }
+
+    /// Everything that could not be used and what only a person can cut, for the record.
+    pub(super) fn told(&mut self) -> Vec<String> {
+        let readable = self.readable.iter().map(|r| format!("readable: {r}"));
+        std::mem::take(&mut self.problems)
+            .into_iter()
+            .chain(readable)
+            .collect()
     }
 }
 
@@ -132,7 +160,9 @@ impl Found {
 fn same(a: &Target, b: &Target) -> bool {
     match (a, b) {
         (Target::Grant(a), Target::Grant(b)) => {
-            a.provider == b.provider && a.with == b.with && !a.with.is_empty()
+            let held = |g: &Grant| matches!(g.secret, Some(SecretRef::Held(_)));
+            // Two tokens of one server are two: those are told apart by their fingerprints, in their names.
+            a.provider == b.provider && a.with == b.with && !a.with.is_empty() && !held(a) && !held(b)
         }
         (Target::Trigger(a), Target::Trigger(b)) => same_trigger(&a.kind, &b.kind),
         (Target::Tree(a), Target::Tree(b)) => a.rule == b.rule,

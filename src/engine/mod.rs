@@ -7,14 +7,18 @@
 mod act;
 mod capture;
 mod close;
+mod cut;
 mod discover;
 mod escalate;
+mod exposed;
 mod lines;
 mod plan;
 mod preview;
 mod recorder;
+mod remote;
 mod resolve;
 mod restore;
+mod scan;
 mod shared;
 mod stop;
 mod sweep;
@@ -27,6 +31,7 @@ use std::rc::Rc;
 
 use zeroize::Zeroizing;
 
+use crate::access::Agent;
 use crate::boundary::Verdict;
 use crate::journal::Hash;
 use crate::model::act::Stage;
@@ -45,11 +50,15 @@ use crate::world::{World, WorldKind};
 pub use act::{Acted, DoubtAbout};
 pub use capture::Captured;
 pub use close::{CloseBlock, Unproved};
+pub use cut::{CutReport, Given, NotCut};
 pub use discover::Found;
 pub use escalate::{Issued, Pending};
+pub use exposed::Exposed;
 pub use plan::{PlanRow, ProbeRun};
 pub use preview::Armed;
 pub use recorder::{Listener, Recorder, Told, decode, fold_case};
+pub use remote::{Remote, RemoteStop};
+pub use scan::Left;
 pub use stop::StopReport;
 pub use walk::Next;
 
@@ -192,6 +201,8 @@ pub struct Engine<'w> {
     key: [u8; 32],
     /// What the last look found; the next sweep takes it.
     discovered: RefCell<Option<Found>>,
+    /// The agents that the last look saw here, with what they carry; the next scan takes them.
+    agents: RefCell<Vec<Agent>>,
     /// Knows every secret read so far; built anew when there are more.
     redactor: RefCell<(usize, Rc<Redactor>)>,
 }
@@ -441,6 +452,7 @@ impl<'w> Engine<'w> {
             backup_hashes: RefCell::default(),
             key,
             discovered: RefCell::default(),
+            agents: RefCell::default(),
             redactor: RefCell::new((0, redactor)),
         })
     }

@@ -28,8 +28,13 @@ impl<'w> Engine<'w> {
     ///
     /// `full` names grants that production uses too and that are to be cut all the same.
     pub fn stop(&self, full: &[TargetId]) -> Result<StopReport, EngineError> {
-        if let Some(found) = self.discovered.borrow_mut().take() {
-            return self.sweep(found.aims, found.problems, full);
+        let discovered = self.discovered.borrow_mut().take();
+        if let Some(mut found) = discovered {
+            found.take(full);
+            let told = found.told();
+            let report = self.sweep(found.aims, told, full)?;
+            self.leave(&found.left)?;
+            return Ok(report);
         }
         // Nobody has looked yet: what is known at once is cut at once, and what a slower look finds
         // is cut right after, together with whatever it restarted.
@@ -37,16 +42,22 @@ impl<'w> Engine<'w> {
         let known = found.aims.len();
         let problems = std::mem::take(&mut found.problems);
         let first = self.sweep(found.aims.clone(), problems, full)?;
-        self.look_for_triggers(&mut found);
-        if first.interrupted || (found.aims.len() == known && found.problems.is_empty()) {
+        if first.interrupted {
+            return Ok(first);
+        }
+        self.look_further(&mut found);
+        found.take(full);
+        let told = found.told();
+        if found.aims.len() == known && told.is_empty() {
+            self.leave(&found.left)?;
             return Ok(first);
         }
         let late = found.aims.split_off(known);
-        let trees = found
-            .aims
-            .into_iter()
-            .filter(|a| matches!(a.target, Target::Tree(_)));
-        let second = self.sweep(late.into_iter().chain(trees).collect(), found.problems, full)?;
+        // Where nothing came late there is nothing that could have restarted them.
+        let again = |a: &Aim| !late.is_empty() && matches!(a.target, Target::Tree(_));
+        let trees: Vec<Aim> = found.aims.into_iter().filter(again).collect();
+        let second = self.sweep(late.into_iter().chain(trees).collect(), told, full)?;
+        self.leave(&found.left)?;
         Ok(StopReport {
             targets: first.targets + second.targets,
             first_cut_ms: first.first_cut_ms.or(second.first_cut_ms),

@@ -103,6 +103,10 @@ pub trait Host {
     fn home(&self) -> Option<PathBuf>;
     /// Working directory.
     fn cwd(&self) -> PathBuf;
+    /// The file of this program itself, where there is one.
+    fn program(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// The host would not tell.

@@ -140,6 +140,10 @@ impl Host for RealHost {
     fn cwd(&self) -> PathBuf {
         std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"))
     }
+
+    fn program(&self) -> Option<PathBuf> {
+        std::env::current_exe().ok().filter(|path| path.is_file())
+    }
 }
 
 impl RealHost {

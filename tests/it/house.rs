@@ -14,6 +14,7 @@ const FLOORS: [&[&str]; 6] = [
         "store",
         "evidence",
         "collectors",
+        "access",
         "providers",
         "local",
         "report",

@@ -9,6 +9,7 @@
     reason = "helpers of tests are tests too; clippy exempts only the functions marked #[test]"
 )]
 
+mod access;
 mod cli;
 mod collectors;
 mod drill;

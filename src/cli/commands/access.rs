@@ -1,14 +1,18 @@
-//! `access list|check|providers`: what agents can reach, and whether each cut would work. Neither changes anything.
+//! `access`: what agents can reach, what is written down of it, and whether each cut would work. Cuts nothing.
+
+mod add;
+mod check;
+mod scan;
+
+pub use add::pair;
 
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::cli::ui::{Tone, styled};
-use crate::cli::view::{found, proofs};
+use crate::cli::ui::Tone;
+use crate::cli::view::found;
 use crate::cli::{App, CliError, Exit, wire};
-use crate::engine::{Armed, Engine};
-use crate::evidence::escape;
-use crate::model::fact::Fact;
+use crate::engine::Engine;
 
 /// Arguments of `access`.
 #[derive(clap::Args)]
@@ -21,9 +25,13 @@ pub struct AccessArgs {
 enum AccessCommand {
     /// What is written down, and what is found on this host: what stop would cut
     List,
+    /// Look two seconds for secrets that agents could read here: environments, configurations, stores
+    Scan,
+    /// Write a grant into access.yaml; never a secret, only where one is read from
+    Add(add::AddArgs),
     /// What can be cut elsewhere, what it takes, and what proves it
     Providers(super::providers::ProvidersArgs),
-    /// Ask every provider, changing nothing, whether its cut would be allowed
+    /// Ask every provider, changing nothing, whether its cut would be allowed, and who could read what it needs
     Check,
     /// Give back what stop took, as it was: at the boundary, so another person signs
     Restore(super::restore::RestoreArgs),
@@ -31,15 +39,18 @@ enum AccessCommand {
 
 /// Lists or checks.
 pub fn run(app: &App, args: &AccessArgs) -> Result<Exit, CliError> {
-    if let AccessCommand::Restore(args) = &args.command {
-        return super::restore::run(app, args);
+    match &args.command {
+        AccessCommand::Restore(args) => return super::restore::run(app, args),
+        AccessCommand::Add(args) => return add::run(app, args),
+        _ => {}
     }
     let written = wire::written(&app.world, app.config.as_deref())?;
     let engine = app.desk().preview(&written)?;
     match &args.command {
         AccessCommand::Providers(args) => super::providers::run(app, args, engine.registry()),
         AccessCommand::List => list(app, &engine),
-        AccessCommand::Check | AccessCommand::Restore(_) => check(app, &engine),
+        AccessCommand::Scan => scan::run(app, &engine),
+        AccessCommand::Check | AccessCommand::Add(_) | AccessCommand::Restore(_) => check::run(app, &engine),
     }
 }
 
@@ -66,70 +77,4 @@ fn list(app: &App, engine: &Engine<'_>) -> Result<Exit, CliError> {
         app.ui.line("  next: incident access check");
     }
     Ok(Exit::Done)
-}
-
-fn check(app: &App, engine: &Engine<'_>) -> Result<Exit, CliError> {
-    let found = engine.discover()?;
-    let all = engine.armed(&found);
-    let broken = !found.problems.is_empty() || all.iter().any(|a| a.answer() == Some(false));
-    let unknown = all.is_empty() || all.iter().any(|a| a.answer().is_none());
-    let exit = match (broken, unknown) {
-        (true, _) => Exit::Failed,
-        (_, true) => Exit::Unproved,
-        (false, false) => Exit::Done,
-    };
-    if app.ui.json {
-        let rows = all.iter().map(|a| {
-            json!({
-                "id": a.target.id(), "kind": a.target.kind(), "answer": word(a), "because": because(a),
-            })
-        });
-        app.ui.value(&json!({
-            "armed": rows.collect::<Vec<_>>(), "problems": found.problems, "exit": exit.code(),
-        }));
-        return Ok(exit);
-    }
-    for armed in &all {
-        let tone = match armed.answer() {
-            Some(true) => Tone::Good,
-            Some(false) => Tone::Bad,
-            None => Tone::Warn,
-        };
-        app.ui.line(&format!(
-            "{}  {}",
-            styled(tone, &format!("{:<8}", word(armed))),
-            armed.target.id()
-        ));
-        for line in because(armed) {
-            app.ui.wrapped(10, &escape(&line));
-        }
-    }
-    for problem in &found.problems {
-        app.ui.tone(Tone::Bad, &format!("not used: {}", escape(problem)));
-    }
-    if all.is_empty() {
-        app.ui.line(
-            "Nothing is listed and nothing was found here: there is nothing to check, and nothing is proved.",
-        );
-        app.ui
-            .line("  next: incident init writes an access.yaml to fill in");
-    }
-    Ok(exit)
-}
-
-fn word(armed: &Armed) -> &'static str {
-    match armed.answer() {
-        Some(true) => "armed",
-        Some(false) => "no",
-        None => "unknown",
-    }
-}
-
-fn because(armed: &Armed) -> Vec<String> {
-    let noted = |fact: &Fact| match fact {
-        Fact::Noted { text, .. } => Some(text.clone()),
-        other => proofs::words(other),
-    };
-    let facts = armed.facts.iter().filter_map(noted);
-    armed.mistakes.iter().cloned().chain(facts).collect()
 }

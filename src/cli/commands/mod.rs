@@ -4,6 +4,7 @@ mod access;
 mod acts;
 mod boundary;
 mod bundle;
+mod cut;
 mod drill;
 mod escalate;
 mod init;
@@ -34,6 +35,8 @@ pub enum Command {
     Start(start::StartArgs),
     /// The panic button: cut everything listed and found, no question asked
     Stop(start::StopArgs),
+    /// This token, now: pasted hidden or piped in, revoked with itself, tried, forgotten
+    Cut(cut::CutArgs),
     /// Go on after Ctrl-C, a crash or a change of shift
     Resume,
     /// Where it is, what is proved, what is still dangerous, what comes next
@@ -113,6 +116,7 @@ impl Command {
         match self {
             Command::Start(args) => start::start(app, &args),
             Command::Stop(args) => start::stop(app, &args),
+            Command::Cut(args) => cut::run(app, &args),
             Command::Resume => start::resume(app),
             Command::Plan(args) => plan::run(app, &args),
             Command::Run(args) => acts::run(app, &args),

@@ -3,7 +3,8 @@
 use crate::cli::ui::Tone;
 use crate::cli::view::found;
 use crate::cli::{App, CliError, Exit, deeds, walk, wire};
-use crate::engine::Engine;
+use crate::engine::{Engine, Remote};
+use crate::evidence::escape;
 use crate::model::ids::TargetId;
 
 /// Arguments of `start`.
@@ -23,6 +24,9 @@ pub struct StopArgs {
     /// Cut this grant whole although production uses it too
     #[arg(long, value_name = "GRANT")]
     full: Vec<TargetId>,
+    /// Stop the agents on another host, through your own ssh; what is here is left alone
+    #[arg(long, value_name = "USER@HOST", conflicts_with = "full")]
+    on: Option<Remote>,
 }
 
 /// Opens an incident and walks.
@@ -67,24 +71,36 @@ pub fn start(app: &App, args: &StartArgs) -> Result<Exit, CliError> {
 
 /// The panic button: joins the open incident or opens one, cuts, and says what is proved.
 pub fn stop(app: &App, args: &StopArgs) -> Result<Exit, CliError> {
-    let engine = match joined(app) {
-        Some(engine) => engine,
-        None => {
-            // Nothing written in advance may keep stop from stopping.
-            let written = wire::written(&app.world, app.config.as_deref()).unwrap_or_default();
-            app.desk().open("stop", &written)?
-        }
-    };
+    let engine = joined_or_new(app, "stop")?;
     app.tell(&engine);
     deeds::opened(&app.ui, &engine)?;
     if !app.ui.json {
         deeds::show_live(&engine);
     }
-    let exit = deeds::stop(&app.ui, &engine, &args.full)?;
+    let known = engine.incident()?.stop.problems.len();
+    let mut exit = match &args.on {
+        Some(remote) => deeds::stop_on(&app.ui, &engine, remote)?,
+        None => deeds::stop(&app.ui, &engine, &args.full)?,
+    };
+    for problem in engine.incident()?.stop.problems.iter().skip(known) {
+        app.ui.hanging(Tone::Warn, "  not cut  ", &escape(problem));
+    }
+    if exit != Exit::Interrupted && deeds::wait_out(&app.ui, &engine, &engine.held_targets()?)? {
+        exit = deeds::standing(&engine)?;
+    }
     if engine.case_path().is_some() {
         app.ui.line("  next: incident resume");
     }
     Ok(app.finish(&engine, exit))
+}
+
+/// The open incident, else a new one. Nothing written in advance may keep it from stopping.
+pub(super) fn joined_or_new<'a>(app: &'a App, title: &str) -> Result<Engine<'a>, CliError> {
+    if let Some(engine) = joined(app) {
+        return Ok(engine);
+    }
+    let written = wire::written(&app.world, app.config.as_deref()).unwrap_or_default();
+    Ok(app.desk().open(title, &written)?)
 }
 
 /// The open incident, where it can be taken up at all.

@@ -33,6 +33,19 @@ pub fn show(ui: &Ui, found: &Found) {
         let line = format!("{}: {}{shared}", aim.target.id(), escape(words));
         ui.hanging(Tone::Plain, &format!("  {kind:<10} "), &line);
     }
+    for left in &found.left {
+        let line = format!(
+            "{}: {}; {}; {}",
+            left.aim.target.id(),
+            escape(&left.words),
+            escape(&left.why),
+            escape(&left.next)
+        );
+        ui.hanging(Tone::Warn, "  left alive ", &line);
+    }
+    for line in &found.readable {
+        ui.hanging(Tone::Warn, "  readable   ", &escape(line));
+    }
     for problem in &found.problems {
         ui.hanging(Tone::Warn, "  not used: ", &escape(problem));
     }
