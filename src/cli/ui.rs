@@ -129,19 +129,29 @@ impl Ui {
             });
             self.value(&value);
         }
-        self.aside(&format!(
-            "{} {}",
-            styled(Tone::Bad, "Error:"),
-            escape(&error.message)
-        ));
-        for cause in &error.causes {
-            self.aside(&format!("  {} {}", styled(Tone::Dim, "because"), escape(cause)));
-        }
-        for stands in &error.stands {
-            self.aside(&format!("  {} {}", styled(Tone::Dim, "so far:"), escape(stands)));
-        }
-        for hint in &error.hints {
-            self.aside(&format!("  {} {}", styled(Tone::Head, "next:"), escape(hint)));
+        let told = |indent: &str, tone, head: &str, texts: &[String]| {
+            for text in texts {
+                self.said(indent, tone, head, &escape(text));
+            }
+        };
+        told("", Tone::Bad, "Error:", std::slice::from_ref(&error.message));
+        told("  ", Tone::Dim, "because", &error.causes);
+        told("  ", Tone::Dim, "so far:", &error.stands);
+        told("  ", Tone::Head, "next:", &error.hints);
+    }
+
+    /// Words behind a heading on standard error, wrapped where that is a terminal: a log wants whole lines.
+    fn said(&self, indent: &str, tone: Tone, head: &str, text: &str) {
+        let margin = format!("{indent}{head} ").len();
+        let width = match std::io::stderr().is_terminal() {
+            true => self.width.saturating_sub(margin),
+            false => usize::MAX,
+        };
+        for (n, line) in wrap(text, width).iter().enumerate() {
+            match n {
+                0 => self.aside(&format!("{indent}{} {line}", styled(tone, head))),
+                _ => self.aside(&format!("{:margin$}{line}", "")),
+            }
         }
     }
 }
@@ -152,25 +162,44 @@ pub fn styled(tone: Tone, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Breaks text at words so that no line is wider than `width` columns.
+/// Breaks text at words so that no line is wider than `width` columns, if its words allow it. What stands
+/// between backticks is a command, and one word: it can be copied from one line.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(20);
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
-        for word in paragraph.split_whitespace() {
-            let needed = console::measure_text_width(&line) + 1 + console::measure_text_width(word);
+        for word in words(paragraph) {
+            let needed = console::measure_text_width(&line) + 1 + console::measure_text_width(&word);
             if !line.is_empty() && needed > width {
                 lines.push(std::mem::take(&mut line));
             }
             if !line.is_empty() {
                 line.push(' ');
             }
-            line.push_str(word);
+            line.push_str(&word);
         }
         lines.push(line);
     }
     lines
+}
+
+/// The words of a line. A backtick without its partner joins nothing.
+fn words(line: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut inside = false;
+    let paired = line.matches('`').count() % 2 == 0;
+    for word in line.split_whitespace() {
+        match words.last_mut().filter(|_| inside) {
+            Some(command) => {
+                command.push(' ');
+                command.push_str(word);
+            }
+            None => words.push(word.to_owned()),
+        }
+        inside ^= paired && word.matches('`').count() % 2 == 1;
+    }
+    words
 }
 
 /// A reader that went away (`incident list | head`) is no error of ours.
@@ -179,5 +208,27 @@ fn quiet(written: std::io::Result<()>) {
         && e.kind() == std::io::ErrorKind::BrokenPipe
     {
         super::leave_quietly();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_not_broken_and_a_lone_backtick_joins_nothing() {
+        let text = "Seal a baseline first: `incident seal --quick now`. Then go on";
+        assert_eq!(
+            wrap(text, 30),
+            [
+                "Seal a baseline first:",
+                "`incident seal --quick now`.",
+                "Then go on"
+            ]
+        );
+        assert_eq!(
+            wrap("one ` two three four five six", 20),
+            ["one ` two three four", "five six"]
+        );
     }
 }
