@@ -17,6 +17,10 @@ mod postgres;
 mod published;
 #[path = "providers/redis.rs"]
 mod redis;
+#[path = "providers/sdk.rs"]
+mod sdk;
+#[path = "providers/spec.rs"]
+mod spec;
 #[path = "providers/ssh.rs"]
 mod ssh;
 #[path = "providers/tables.rs"]

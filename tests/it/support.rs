@@ -120,6 +120,12 @@ pub fn not_built(what: &str) {
     eprintln!("NOT TESTED: {what}");
 }
 
+/// What `.ci/contracts` fetched, by the name of its folder.
+pub fn contracts(name: &str) -> Option<PathBuf> {
+    let folder = PathBuf::from(std::env::var_os("INCIDENT_CONTRACTS")?).join(name);
+    folder.is_dir().then_some(folder)
+}
+
 /// A port of this machine that nobody uses at the moment.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
