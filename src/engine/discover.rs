@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::scan::millis;
 use super::{Engine, EngineError, Left};
-use crate::local::{cron, systemd, tree};
+use crate::local::tree;
 use crate::model::event::Aim;
 use crate::model::grant::{Grant, Target, Tree, TriggerKind};
 use crate::model::secret::SecretRef;
@@ -105,11 +105,12 @@ impl Engine<'_> {
 
     /// Cron lines and systemd units that call a known agent; reading them may take two seconds.
     pub(super) fn look_for_triggers(&self, found: &mut Found) {
-        let looks = self.world.wait(self.world.timeout(LOOK, cron::find(self.world)));
+        let look = crate::local::find_triggers(self.world);
+        let looks = self.world.wait(self.world.timeout(LOOK, look));
         match looks.flatten() {
             None => found
                 .problems
-                .push("looking through crontabs took longer than 2 s".into()),
+                .push("looking for what starts agents took longer than 2 s".into()),
             Some((triggers, problems)) => {
                 for trigger in triggers {
                     let target = Target::Trigger(trigger);
@@ -118,11 +119,6 @@ impl Engine<'_> {
                 }
                 found.problems.extend(problems);
             }
-        }
-        for trigger in systemd::find(self.world, None) {
-            let target = Target::Trigger(trigger);
-            let words = words_of(&target);
-            found.add(target, Duration::ZERO, "scan", words);
         }
     }
 }
@@ -216,12 +212,6 @@ fn words_of(target: &Target) -> String {
             format!("{} {}", g.provider, with.join(", "))
         }
         Target::Tree(t) => format!("processes of {}", t.agent),
-        Target::Trigger(t) => match &t.kind {
-            TriggerKind::Cron { user, contains } => format!("crontab of {user}, lines with `{contains}`"),
-            TriggerKind::CronFile { path, contains } => format!("{path}, lines with `{contains}`"),
-            TriggerKind::Systemd { unit, .. } => format!("systemd unit {unit}"),
-            TriggerKind::Provider { provider, .. } => format!("at {provider}"),
-            TriggerKind::Manual { how } => format!("by hand: {how}"),
-        },
+        Target::Trigger(t) => t.kind.words(),
     }
 }

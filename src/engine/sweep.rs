@@ -296,6 +296,7 @@ impl<'e, 'w> Sweep<'e, 'w> {
                 self.push(id, "kill again", facts);
             }
         }
+        self.push(id, "watch", self.starters_over(id));
     }
 
     async fn local_trigger(&self, aim: &Aim) {
@@ -486,6 +487,34 @@ impl<'e, 'w> Sweep<'e, 'w> {
             None => self.call(self.local.probe(&aim.target)).await,
         };
         self.push(id, "look", facts);
+        self.push(id, "look", self.starters_over(id));
+    }
+
+    /// What could start this tree again and is gone now.
+    fn starters_over(&self, id: &TargetId) -> Vec<Fact> {
+        let mut open: BTreeMap<String, (u32, u64)> = BTreeMap::new();
+        for observed in self.earlier(id) {
+            match observed.fact {
+                Fact::Starter {
+                    what, pid, starttime, ..
+                } => {
+                    open.insert(what, (pid, starttime));
+                }
+                Fact::Over { what } => {
+                    open.remove(&what);
+                }
+                _ => {}
+            }
+        }
+        let all = match open.is_empty() {
+            true => return Vec::new(),
+            false => self.world().host.processes(),
+        };
+        let Ok(all) = all else { return Vec::new() };
+        let lives =
+            |(pid, start): &(u32, u64)| all.iter().any(|p| (p.id.pid, p.id.starttime) == (*pid, *start));
+        let over = open.into_iter().filter(|(_, process)| !lives(process));
+        over.map(|(what, _)| Fact::Over { what }).collect()
     }
 
     /// The responder's credential and the agent's own secret, as far as they can be read.

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::known;
 use super::programs::{ask, error, noted};
+use super::{known, stamp};
 use crate::model::fact::{Fact, Glance};
 use crate::model::grant::{Trigger, TriggerKind};
-use crate::model::ids::TargetId;
 use crate::world::World;
 
 /// Largest cron file that is read, in bytes.
@@ -241,7 +240,7 @@ pub async fn find(world: &World) -> (Vec<Trigger>, Vec<String>) {
             Err(_) => unread.push(format!("crontab of {user}: no answer")),
         }
     }
-    let mut files = vec![PathBuf::from("/etc/crontab")];
+    let mut files = vec![PathBuf::from("/etc/crontab"), PathBuf::from("/etc/anacrontab")];
     let folder = Path::new("/etc/cron.d");
     files.extend(
         world
@@ -267,9 +266,13 @@ pub async fn find(world: &World) -> (Vec<Trigger>, Vec<String>) {
         let folder = PathBuf::from(format!("/etc/cron.{period}"));
         for name in world.files.list(&folder).unwrap_or_default() {
             let path = folder.join(name);
-            if let Some(agent) = called_by_script(world, &path) {
-                let how = format!("chmod a-x {}", path.display());
-                push(&mut found, agent, TriggerKind::Manual { how });
+            let runs = world
+                .files
+                .stat(&path)
+                .is_ok_and(|s| s.is_file && s.mode & 0o111 != 0);
+            if let Some(agent) = called_by_script(world, &path).filter(|_| runs) {
+                let path = path.display().to_string();
+                push(&mut found, agent, TriggerKind::Script { path });
             }
         }
     }
@@ -285,13 +288,7 @@ fn add(world: &World, found: &mut Vec<Trigger>, text: &str, kind: impl Fn(String
 }
 
 fn push(found: &mut Vec<Trigger>, agent: &str, kind: TriggerKind) {
-    if let Ok(id) = TargetId::new(&format!("cron-{agent}-{}", found.len() + 1)) {
-        found.push(Trigger {
-            id,
-            agent: Some(agent.to_owned()),
-            kind,
-        });
-    }
+    found.extend(stamp("cron", agent, kind));
 }
 
 /// The agent that a command line calls, itself or in a script it names by absolute path.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Keeper;
+use super::starter::is_shell;
 use super::tree::{Look, Member, Snapshot, count, says_something};
 use crate::model::fact::Fact;
 use crate::model::grant::Tree;
@@ -103,10 +104,11 @@ pub fn look_again(world: &World, tree: &Tree, met: &BTreeSet<Pid>) -> Vec<Fact> 
     if let Some(nothing) = nothing_sought(tree) {
         return nothing;
     }
-    match Snapshot::take(world.host.as_ref()) {
+    match Snapshot::with_scripts(world) {
         Ok(seen) => {
             let look = seen.look(tree, met);
             let mut facts = look.facts();
+            facts.extend(look.starters.iter().cloned());
             // Without arguments: they could hold secrets, and nobody scrubs a watch.
             facts.extend(look.members.iter().map(|m| {
                 let (id, parent) = (m.process.id.pid, m.process.ppid);
@@ -132,6 +134,41 @@ pub async fn watch(world: &World, tree: &Tree, met: &BTreeSet<Pid>, span: Durati
     }
 }
 
+/// Who started the tree again: shells that go with it from now on, and in words what must not be killed.
+pub fn restarters(world: &World, tree: &Tree, met: &BTreeSet<Pid>) -> (Vec<Pid>, Vec<Fact>) {
+    let Ok(seen) = Snapshot::with_scripts(world) else {
+        return (Vec::new(), Vec::new());
+    };
+    let look = seen.look(tree, met);
+    let (own, other): (Vec<_>, Vec<_>) = seen.restarters(&look, met).into_iter().partition(|p| is_shell(p));
+    let mut facts: Vec<Fact> = own
+        .iter()
+        .map(|p| {
+            noted(
+                "starter",
+                format!("process {} started it again and goes with it", p.id.pid),
+            )
+        })
+        .collect();
+    let known = |pid: u32| {
+        look.starters
+            .iter()
+            .any(|f| matches!(f, Fact::Starter { pid: p, .. } if *p == pid))
+    };
+    facts.extend(other.iter().filter(|p| !known(p.id.pid)).map(|p| Fact::Starter {
+        what: format!(
+            "{} (pid {}, of {})",
+            p.argv.first().map_or("?", String::as_str),
+            p.id.pid,
+            p.user
+        ),
+        line: format!("kill {}, if nothing else needs it", p.id.pid),
+        pid: p.id.pid,
+        starttime: p.id.starttime,
+    }));
+    (own.iter().map(|p| p.id).collect(), facts)
+}
+
 /// SIGSTOP, parents first, again and again until a look finds nobody new and nobody running.
 async fn freeze(world: &World, tree: &Tree, met: &mut BTreeSet<Pid>) -> Result<(Look, Vec<Fact>), HostError> {
     let began = world.clock.now().mono_us;
@@ -149,6 +186,7 @@ async fn freeze(world: &World, tree: &Tree, met: &mut BTreeSet<Pid>) -> Result<(
             let mut facts = vec![Fact::Frozen {
                 count: count(look.members.iter().filter(|m| is_stopped(m)).count()),
             }];
+            facts.extend(look.starters.iter().cloned());
             facts.extend(refused.iter().map(|(pid, why)| Fact::Error {
                 status: 0,
                 text: format!("stop {}: {why}", pid.pid),
@@ -174,7 +212,7 @@ fn is_stopped(member: &Member) -> bool {
 }
 
 fn look_now(world: &World, tree: &Tree, met: &mut BTreeSet<Pid>) -> Result<Look, HostError> {
-    let look = Snapshot::take(world.host.as_ref())?.look(tree, met);
+    let look = Snapshot::with_scripts(world)?.look(tree, met);
     met.extend(look.members.iter().map(|m| m.process.id));
     Ok(look)
 }

@@ -4,10 +4,13 @@
 //! cut destroys and what an undo needs), `cut`, `probe`, `restore`, each giving facts and never a verdict.
 //! Absent from this room: the order of the stop stage, the journal, the terminal, providers' APIs.
 
+pub mod aside;
+pub mod at;
 pub mod cron;
 pub mod freeze;
 pub mod known;
 mod programs;
+pub mod starter;
 pub mod systemd;
 pub mod tree;
 
@@ -15,8 +18,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::journal::Hash;
 use crate::model::fact::{Fact, Glance};
-use crate::model::grant::{Target, Tree, TriggerKind};
+use crate::model::grant::{Target, Tree, Trigger, TriggerKind};
 use crate::model::ids::TargetId;
 use crate::model::secret::Secret;
 use crate::world::host::Pid;
@@ -58,6 +62,8 @@ impl<'a> Local<'a> {
             match Switch::of(target) {
                 Switch::Tree(tree) => self.glance_tree(tree).await,
                 Switch::Cron(tab) => tab.glance(self.world).await,
+                Switch::At(jobs) => jobs.glance(self.world).await,
+                Switch::Aside(file) => file.glance(self.world).await,
                 Switch::Systemd(unit) => unit.glance(self.world).await,
                 Switch::Elsewhere(fact) => Glance {
                     facts: vec![fact],
@@ -73,6 +79,8 @@ impl<'a> Local<'a> {
             match Switch::of(target) {
                 Switch::Tree(tree) => self.cut_tree(tree).await,
                 Switch::Cron(tab) => tab.cut(self.world, self.incident).await,
+                Switch::At(jobs) => jobs.cut(self.world).await,
+                Switch::Aside(file) => file.cut(self.world, self.incident).await,
                 Switch::Systemd(unit) => unit.cut(self.world, self.incident).await,
                 Switch::Elsewhere(fact) => vec![fact],
             }
@@ -85,6 +93,8 @@ impl<'a> Local<'a> {
             match Switch::of(target) {
                 Switch::Tree(tree) => freeze::look_again(self.world, tree, &self.met_of(tree)),
                 Switch::Cron(tab) => tab.probe(self.world).await,
+                Switch::At(jobs) => jobs.probe(self.world).await,
+                Switch::Aside(file) => file.probe(self.world).await,
                 Switch::Systemd(unit) => unit.probe(self.world, self.incident).await,
                 Switch::Elsewhere(fact) => vec![fact],
             }
@@ -99,15 +109,31 @@ impl<'a> Local<'a> {
                     why: "a killed process has no way back".to_owned(),
                 }],
                 Switch::Cron(tab) => tab.restore(self.world, self.incident, undo).await,
+                Switch::At(jobs) => jobs.restore(self.world, undo).await,
+                Switch::Aside(file) => file.restore(self.world, self.incident, undo).await,
                 Switch::Systemd(unit) => unit.restore(self.world, self.incident, undo).await,
                 Switch::Elsewhere(fact) => vec![fact],
             }
         })
     }
 
-    /// Watches for the tree's return and gives the last look, at the latest after `span`.
+    /// Watches for the tree's return and gives the last look, at the latest after `span`. A shell that
+    /// started it again is the agent's from then on.
     pub fn watch<'s>(&'s self, tree: &'s Tree, span: Duration) -> Later<'s, Vec<Fact>> {
-        Box::pin(async move { freeze::watch(self.world, tree, &self.met_of(tree), span).await })
+        Box::pin(async move {
+            let mut met = self.met_of(tree);
+            let mut facts = freeze::watch(self.world, tree, &met, span).await;
+            if facts
+                .iter()
+                .any(|f| matches!(f, Fact::LookedFor { found, .. } if *found > 0))
+            {
+                let (own, more) = freeze::restarters(self.world, tree, &met);
+                met.extend(own);
+                self.remember(tree, met);
+                facts.extend(more);
+            }
+            facts
+        })
     }
 
     async fn glance_tree(&self, tree: &Tree) -> Glance {
@@ -133,10 +159,35 @@ impl<'a> Local<'a> {
     }
 }
 
+/// Everything on this host that would start a known agent again, and what could not be looked at.
+pub async fn find_triggers(world: &World) -> (Vec<Trigger>, Vec<String>) {
+    let (mut found, mut unread) = cron::find(world).await;
+    let (jobs, more) = at::find(world).await;
+    found.extend(jobs);
+    unread.extend(more);
+    found.extend(systemd::find(world, None));
+    found.extend(aside::find(world));
+    (found, unread)
+}
+
+/// A trigger that was found, named by what it is: it has the same name in every look.
+fn stamp(what: &str, agent: &str, kind: TriggerKind) -> Option<Trigger> {
+    let text = serde_json::to_string(&kind).ok()?;
+    let hash = Hash::of(text.as_bytes()).to_string();
+    let id = TargetId::new(&format!("{what}-{agent}-{}", hash.get(..6)?)).ok()?;
+    Some(Trigger {
+        id,
+        agent: Some(agent.to_owned()),
+        kind,
+    })
+}
+
 /// What a target is on this host.
 enum Switch<'t> {
     Tree(&'t Tree),
     Cron(cron::Tab<'t>),
+    At(at::Jobs<'t>),
+    Aside(aside::Aside<'t>),
     Systemd(systemd::Unit<'t>),
     /// Nothing here can cut it; the fact says who can.
     Elsewhere(Fact),
@@ -155,8 +206,11 @@ impl<'t> Switch<'t> {
             Target::Trigger(trigger) => match &trigger.kind {
                 TriggerKind::Cron { user, contains } => Switch::Cron(cron::Tab::of_user(user, contains)),
                 TriggerKind::CronFile { path, contains } => Switch::Cron(cron::Tab::file(path, contains)),
-                TriggerKind::Systemd { unit, root, user } => {
-                    Switch::Systemd(systemd::Unit::new(unit, root.as_deref(), *user))
+                TriggerKind::At { user, contains } => Switch::At(at::Jobs::of_user(user, contains)),
+                TriggerKind::Script { path } => Switch::Aside(aside::Aside::script(path)),
+                TriggerKind::File { path } => Switch::Aside(aside::Aside::file(path)),
+                TriggerKind::Systemd { unit, root, user, of } => {
+                    Switch::Systemd(systemd::Unit::new(unit, root.as_deref(), *user, of.as_deref()))
                 }
                 TriggerKind::Manual { how } => Switch::Elsewhere(Fact::Manual { how: how.clone() }),
                 TriggerKind::Provider { .. } => provider(),

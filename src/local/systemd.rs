@@ -3,25 +3,29 @@
 //! `mask` fails where the unit file itself lies in the admin folder, and a runtime mask does not
 //! override that folder; a drop-in with a condition that is never true works everywhere.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::cron::calls_agent;
 use super::programs::{Said, ask, error, noted};
+use super::stamp;
 use crate::model::fact::{Fact, Glance};
 use crate::model::grant::{Trigger, TriggerKind};
-use crate::model::ids::TargetId;
 use crate::world::World;
 
 /// Largest unit file that is read, in bytes.
 const CAP: u64 = 256 << 10;
+/// Units that start something or trigger what does.
+const KINDS: [&str; 4] = [".service", ".timer", ".path", ".socket"];
 
 /// A unit and the manager it belongs to.
 pub struct Unit<'u> {
     unit: &'u str,
     root: Option<&'u str>,
     user: bool,
+    of: Option<&'u str>,
 }
 
 /// What an undo must bring back.
@@ -33,9 +37,9 @@ struct Before {
 }
 
 impl<'u> Unit<'u> {
-    /// `root` is an offline tree, `user` the user manager of the responder.
-    pub fn new(unit: &'u str, root: Option<&'u str>, user: bool) -> Self {
-        Unit { unit, root, user }
+    /// `root` is an offline tree, `user` the user manager of the responder, or of `of`.
+    pub fn new(unit: &'u str, root: Option<&'u str>, user: bool, of: Option<&'u str>) -> Self {
+        Unit { unit, root, user, of }
     }
 
     /// How it stands, for an undo.
@@ -218,9 +222,11 @@ impl<'u> Unit<'u> {
         let root = self.root.map(|root| format!("--root={root}"));
         let mut argv = vec!["systemctl", "--no-ask-password"];
         argv.extend(root.as_deref());
+        let machine = self.of.map(|of| format!("--machine={of}@.host"));
         if self.user {
             argv.push("--user");
         }
+        argv.extend(machine.as_deref());
         argv.extend(verb);
         if let Some(unit) = unit {
             argv.extend(["--", unit]);
@@ -230,7 +236,7 @@ impl<'u> Unit<'u> {
 
     /// Where the file goes that keeps the unit from starting.
     fn drop_in(&self, world: &World, incident: &str) -> Result<PathBuf, Fact> {
-        let admin = admin_folder(world, self.root, self.user)
+        let admin = admin_folder(world, self.root, self.user, self.of)
             .ok_or_else(|| error("no home folder to put the drop-in in"))?;
         Ok(admin
             .join(format!("{}.d", self.unit))
@@ -238,62 +244,147 @@ impl<'u> Unit<'u> {
     }
 }
 
-fn admin_folder(world: &World, root: Option<&str>, user: bool) -> Option<PathBuf> {
-    if user {
-        let config = world.host.env("XDG_CONFIG_HOME").map(PathBuf::from);
-        let config = config.or_else(|| Some(world.host.home()?.join(".config")))?;
-        return Some(config.join("systemd/user"));
+/// Where the administrator, or the user, puts unit files.
+fn admin_folder(world: &World, root: Option<&str>, user: bool, of: Option<&str>) -> Option<PathBuf> {
+    let root = Path::new(root.unwrap_or("/"));
+    if !user {
+        return Some(root.join("etc/systemd/system"));
     }
-    Some(Path::new(root.unwrap_or("/")).join("etc/systemd/system"))
+    let config = match of {
+        Some(of) => {
+            let home = home_of(world, root, of)?;
+            Some(root.join(home.strip_prefix("/").ok()?).join(".config"))
+        }
+        None => world.host.env("XDG_CONFIG_HOME").map(PathBuf::from),
+    };
+    let config = config.or_else(|| Some(world.host.home()?.join(".config")))?;
+    Some(config.join("systemd/user"))
 }
 
-/// Units in the admin's and the responder's folders whose `ExecStart=` calls a known agent: the timer
-/// of that name where there is one, else the service itself.
+fn home_of(world: &World, root: &Path, user: &str) -> Option<PathBuf> {
+    let passwd = world.files.read(&root.join("etc/passwd"), CAP).ok()?;
+    let passwd = String::from_utf8_lossy(&passwd).into_owned();
+    let line = passwd.lines().find(|line| line.split(':').next() == Some(user))?;
+    line.split(':').nth(5).map(PathBuf::from)
+}
+
+/// A manager, and the folders it reads units from.
+struct Manager {
+    user: bool,
+    of: Option<String>,
+    folders: Vec<PathBuf>,
+}
+
+/// Every manager whose units may start an agent: the system's, the responder's, and those of users who linger.
+fn managers(world: &World, root: Option<&str>) -> Vec<Manager> {
+    let top = Path::new(root.unwrap_or("/"));
+    let system =
+        ["etc", "run", "usr/local/lib", "usr/lib", "lib"].map(|f| top.join(f).join("systemd/system"));
+    let mut all = vec![Manager {
+        user: false,
+        of: None,
+        folders: system.to_vec(),
+    }];
+    if root.is_none() {
+        let runtime = world.host.env("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let runtime = runtime.map(|r| r.join("systemd/transient"));
+        all.push(Manager {
+            user: true,
+            of: None,
+            folders: admin_folder(world, None, true, None)
+                .into_iter()
+                .chain(runtime)
+                .collect(),
+        });
+    }
+    let lingering = world
+        .files
+        .list(&top.join("var/lib/systemd/linger"))
+        .unwrap_or_default();
+    let ours = world.host.identity().user;
+    for user in lingering.iter().filter_map(|name| name.to_str()) {
+        if root.is_some() || user != ours {
+            all.push(Manager {
+                user: true,
+                of: Some(user.to_owned()),
+                folders: admin_folder(world, root, true, Some(user)).into_iter().collect(),
+            });
+        }
+    }
+    all
+}
+
+/// Units whose `Exec…=` calls a known agent: what triggers them where something does, and they themselves
+/// where nothing does or they are enabled, too.
 pub fn find(world: &World, root: Option<&str>) -> Vec<Trigger> {
     let mut found: Vec<Trigger> = Vec::new();
-    for user in [false, true] {
-        if user && root.is_some() {
-            continue;
-        }
-        let Some(folder) = admin_folder(world, root, user) else {
-            continue;
-        };
-        let names = world.files.list(&folder).unwrap_or_default();
-        for name in names
-            .iter()
-            .filter_map(|n| n.to_str())
-            .filter(|n| n.ends_with(".service"))
-        {
-            let Ok(bytes) = world.files.read(&folder.join(name), CAP) else {
-                continue;
-            };
-            let text = String::from_utf8_lossy(&bytes);
-            let agent = text
+    for manager in managers(world, root) {
+        let units = units(world, &manager.folders);
+        let services = units.iter().filter(|(name, _)| name.ends_with(".service"));
+        for (service, text) in services {
+            let lines = text
                 .lines()
-                .filter(|line| line.trim_start().starts_with("Exec"))
-                .find_map(|line| calls_agent(world, line));
-            let Some(agent) = agent else {
+                .map(str::trim_start)
+                .filter(|line| line.starts_with("Exec"));
+            let Some(agent) = lines.into_iter().find_map(|line| calls_agent(world, line)) else {
                 continue;
             };
-            let stem = name.trim_end_matches(".service");
-            let timer = format!("{stem}.timer");
-            let unit = if names.iter().any(|n| n.to_str() == Some(&timer)) {
-                timer
-            } else {
-                name.to_owned()
-            };
-            if let Ok(id) = TargetId::new(&format!("systemd-{agent}-{}", found.len() + 1)) {
-                found.push(Trigger {
-                    id,
-                    agent: Some(agent.to_owned()),
-                    kind: TriggerKind::Systemd {
-                        unit,
+            let triggers = units.iter().filter(|(name, text)| triggers(name, text, service));
+            let mut starts: Vec<&str> = triggers.map(|(name, _)| name.as_str()).collect();
+            if starts.is_empty() || text.lines().any(|line| line.trim() == "[Install]") {
+                starts.push(service);
+            }
+            for unit in starts {
+                let kind = if unit.contains("@.") {
+                    let how = format!(
+                        "systemctl list-units '{}*'; systemctl disable --now each",
+                        unit.split('@').next().unwrap_or(unit)
+                    );
+                    TriggerKind::Manual { how }
+                } else {
+                    TriggerKind::Systemd {
+                        unit: unit.to_owned(),
                         root: root.map(str::to_owned),
-                        user,
-                    },
-                });
+                        user: manager.user,
+                        of: manager.of.clone(),
+                    }
+                };
+                let trigger = stamp("systemd", agent, kind);
+                found.extend(trigger.filter(|t| !found.contains(t)));
             }
         }
     }
     found
+}
+
+/// Unit files by name; an earlier folder hides a later one.
+fn units(world: &World, folders: &[PathBuf]) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for folder in folders {
+        for name in world.files.list(folder).unwrap_or_default() {
+            let Some(name) = name
+                .to_str()
+                .filter(|n| KINDS.iter().any(|kind| n.ends_with(kind)))
+            else {
+                continue;
+            };
+            if let Ok(bytes) = world.files.read(&folder.join(name), CAP) {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                all.entry(name.to_owned()).or_insert(text);
+            }
+        }
+    }
+    all
+}
+
+/// True where starting this unit starts the service.
+fn triggers(name: &str, text: &str, service: &str) -> bool {
+    let Some((stem, kind)) = name.rsplit_once('.').filter(|(_, kind)| *kind != "service") else {
+        return false;
+    };
+    let key = if kind == "socket" { "Service=" } else { "Unit=" };
+    match text.lines().find_map(|line| line.trim().strip_prefix(key)) {
+        Some(unit) => unit.trim() == service,
+        None => Some(stem) == service.strip_suffix(".service"),
+    }
 }

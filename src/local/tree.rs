@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::known::{self, KNOWN, Known};
+use super::starter::{self, Starter};
 use crate::model::fact::Fact;
 use crate::model::grant::{Tree, TreeRule};
 use crate::model::ids::TargetId;
 use crate::model::secret::Secret;
 use crate::world::host::{Host, HostError, Identity, Pid, Process};
+use crate::world::{Files, World};
 
 /// A process of the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct Look {
     pub scope: String,
     /// True where it covered every user of the whole host.
     pub whole: bool,
+    /// What was left alive above the agent and would start it again.
+    pub starters: Vec<Fact>,
 }
 
 impl Look {
@@ -95,6 +99,8 @@ pub fn find(host: &dyn Host, listed: &[Tree]) -> Result<Vec<FoundTree>, HostErro
 /// Every process of one moment.
 pub struct Snapshot<'h> {
     host: &'h dyn Host,
+    /// Where scripts are read, to see whether they loop; without it only command lines are.
+    files: Option<&'h dyn Files>,
     identity: Identity,
     all: BTreeMap<u32, Seen>,
 }
@@ -122,9 +128,17 @@ impl<'h> Snapshot<'h> {
             .collect();
         Ok(Snapshot {
             host,
+            files: None,
             identity: host.identity(),
             all,
         })
+    }
+
+    /// The same, and scripts of shells above an agent are read.
+    pub fn with_scripts(world: &'h World) -> Result<Self, HostError> {
+        let mut seen = Snapshot::take(world.host.as_ref())?;
+        seen.files = Some(world.files.as_ref());
+        Ok(seen)
     }
 
     /// What belongs to the tree. `met` are processes that belonged to it before; they still do.
@@ -158,7 +172,25 @@ impl<'h> Snapshot<'h> {
             }
             order = self.with_descendants(&mut why, ours);
         }
+        let mut starters = Vec::new();
+        for (pid, starter) in self.starters(&why, &order, ours) {
+            match starter {
+                Starter::Own(reason) if !above.contains(&pid) => {
+                    why.insert(pid, reason);
+                }
+                Starter::Own(_) => {
+                    let (what, line) = (
+                        format!("the loop of process {pid}, in whose terminal this runs"),
+                        format!("kill {pid}"),
+                    );
+                    starters.extend(self.left_alive(pid, what, line));
+                }
+                Starter::Shared { what, line } => starters.extend(self.left_alive(pid, what, line)),
+            }
+        }
+        order = self.with_descendants(&mut why, ours);
         let mut look = Look {
+            starters,
             members: Vec::new(),
             spared: Vec::new(),
             whole: self.identity.sees_all,
@@ -197,6 +229,73 @@ impl<'h> Snapshot<'h> {
             }
         }
         look
+    }
+
+    /// What stands above the agent's processes and would start them again.
+    fn starters(&self, why: &BTreeMap<u32, String>, order: &[u32], ours: u32) -> Vec<(u32, Starter)> {
+        const HEIGHT: usize = 5;
+        let mut found: Vec<(u32, Starter)> = Vec::new();
+        for root in order.iter().filter_map(|pid| self.all.get(pid)) {
+            let variable = |name: &str| {
+                let environment = self.environment(root);
+                let (_, value) = environment.iter().find(|(n, _)| n == name)?;
+                Some(
+                    value
+                        .expose()
+                        .chars()
+                        .filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
+                        .collect(),
+                )
+            };
+            let mut at = root.process.ppid;
+            for _ in 0..HEIGHT {
+                let Some(above) = self
+                    .all
+                    .get(&at)
+                    .filter(|_| at > 1 && at != ours && !why.contains_key(&at))
+                else {
+                    break;
+                };
+                let script = |name: &str| self.script(&above.process, name);
+                match starter::of(&above.process, variable, script) {
+                    Some(starter) if !found.iter().any(|(pid, _)| *pid == at) => found.push((at, starter)),
+                    Some(_) => {}
+                    None if !starter::is_shell(&above.process) => break,
+                    None => {}
+                }
+                at = above.process.ppid;
+            }
+        }
+        found
+    }
+
+    fn script(&self, shell: &Process, name: &str) -> Option<String> {
+        const CAP: u64 = 64 << 10;
+        let path = shell.cwd.as_deref().unwrap_or(Path::new("/")).join(name);
+        String::from_utf8(self.files?.read(&path, CAP).ok()?).ok()
+    }
+
+    fn left_alive(&self, pid: u32, what: String, line: String) -> Option<Fact> {
+        let starttime = self.all.get(&pid)?.process.id.starttime;
+        Some(Fact::Starter {
+            what,
+            line,
+            pid,
+            starttime,
+        })
+    }
+
+    /// The parents of members nobody had met: they started the agent again.
+    pub fn restarters(&self, look: &Look, met: &BTreeSet<Pid>) -> Vec<&Process> {
+        let new = look.members.iter().filter(|m| !met.contains(&m.process.id));
+        let parents = new
+            .filter_map(|m| self.all.get(&m.process.ppid))
+            .map(|seen| &seen.process);
+        let member = |p: &Process| look.members.iter().any(|m| m.process.id == p.id);
+        let above = self.ancestors(self.identity.pid.pid);
+        parents
+            .filter(|p| p.id.pid > 1 && !member(p) && !above.contains(&p.id.pid) && p.id != self.identity.pid)
+            .collect()
     }
 
     fn environment<'s>(&self, seen: &'s Seen) -> &'s [(String, Secret)] {

@@ -82,6 +82,10 @@ pub enum Fact {
         what: String,
         /// The line that keeps it from starting the agent.
         line: String,
+        /// Its process id.
+        pid: u32,
+        /// Its start time in clock ticks since boot.
+        starttime: u64,
     },
     /// What was reported in flight, closing, residual or a starter in these words is so no longer.
     Over {

@@ -100,6 +100,23 @@ pub enum TriggerKind {
         /// Text that the line must contain.
         contains: String,
     },
+    /// Jobs of `at` of a user whose commands contain the text.
+    At {
+        /// Whose jobs.
+        user: String,
+        /// Text that a line of the job must contain.
+        contains: String,
+    },
+    /// A script that others run because it is executable, as in `/etc/cron.daily`.
+    Script {
+        /// The file.
+        path: String,
+    },
+    /// A file that an agent reads to know when to run.
+    File {
+        /// The file.
+        path: String,
+    },
     /// A systemd unit (a timer, a path or a service).
     Systemd {
         /// Unit name with its suffix.
@@ -107,9 +124,12 @@ pub enum TriggerKind {
         /// `--root` of an offline tree; `None` = the running manager.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         root: Option<String>,
-        /// True for the user manager of the responder.
+        /// True for a user manager: the responder's own, or that of `of`.
         #[serde(default)]
         user: bool,
+        /// Whose user manager, where it is another user's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<String>,
     },
     /// Something at a provider, cut like a grant through its adapter.
     Provider {
@@ -135,6 +155,12 @@ impl TriggerKind {
         match self {
             TriggerKind::Cron { user, contains } => format!("crontab of {user}, lines with `{contains}`"),
             TriggerKind::CronFile { path, contains } => format!("{path}, lines with `{contains}`"),
+            TriggerKind::At { user, contains } => format!("at jobs of {user}, lines with `{contains}`"),
+            TriggerKind::Script { path } => format!("executable {path}"),
+            TriggerKind::File { path } => format!("schedule {path}"),
+            TriggerKind::Systemd {
+                unit, of: Some(of), ..
+            } => format!("systemd unit {unit} of {of}"),
             TriggerKind::Systemd { unit, .. } => format!("systemd unit {unit}"),
             TriggerKind::Provider { provider, .. } => format!("at {provider}"),
             TriggerKind::Manual { how } => format!("by hand: {how}"),

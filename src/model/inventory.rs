@@ -229,24 +229,42 @@ fn trigger(node: &Node, agent: &str, mistakes: &Mistakes) -> Option<Trigger> {
                 None
             }
         }
+    } else if let Some(jobs) = fields.take("at") {
+        let mut inner = Fields::of(jobs, "`at`", mistakes)?;
+        let user = inner.need("user", "name whose jobs");
+        let user = user.and_then(|n| yaml::text(n, "user", mistakes));
+        let contains = inner.need("contains", "write text that a line of the job holds");
+        let contains = contains.and_then(|n| yaml::text(n, "contains", mistakes));
+        inner.finish();
+        Some(TriggerKind::At {
+            user: user?,
+            contains: contains?,
+        })
+    } else if let Some(path) = fields.text("script") {
+        Some(TriggerKind::Script { path })
+    } else if let Some(path) = fields.text("file") {
+        Some(TriggerKind::File { path })
     } else if let Some(unit) = fields.take("systemd") {
         match &unit.value {
             Value::Text(unit) => Some(TriggerKind::Systemd {
                 unit: unit.clone(),
                 root: None,
                 user: false,
+                of: None,
             }),
             _ => {
                 let mut inner = Fields::of(unit, "`systemd`", mistakes)?;
                 let name = inner.need("unit", "name the unit with its suffix, as in `agent.timer`");
                 let name = name.and_then(|n| yaml::text(n, "unit", mistakes));
                 let root = inner.text("root");
-                let user = inner.flag("user").unwrap_or(false);
+                let of = inner.text("of");
+                let user = inner.flag("user").unwrap_or(of.is_some());
                 inner.finish();
                 Some(TriggerKind::Systemd {
                     unit: name?,
                     root,
                     user,
+                    of,
                 })
             }
         }
@@ -260,7 +278,7 @@ fn trigger(node: &Node, agent: &str, mistakes: &Mistakes) -> Option<Trigger> {
     } else if let Some(how) = fields.text("manual") {
         Some(TriggerKind::Manual { how })
     } else {
-        let remedy = Some("write one of cron, systemd, provider, manual".to_owned());
+        let remedy = Some("write one of cron, at, script, file, systemd, provider, manual".to_owned());
         mistakes.add(node.place, "this trigger does not say what it is", remedy);
         None
     };

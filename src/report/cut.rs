@@ -140,6 +140,8 @@ fn through(target: &Target) -> String {
         Target::Trigger(t) => match &t.kind {
             TriggerKind::Cron { user, .. } => format!("crontab of {user}"),
             TriggerKind::CronFile { path, .. } => path.clone(),
+            TriggerKind::At { user, .. } => format!("at jobs of {user}"),
+            TriggerKind::Script { path } | TriggerKind::File { path } => path.clone(),
             TriggerKind::Systemd { unit, .. } => unit.clone(),
             TriggerKind::Provider { provider, .. } => provider.clone(),
             TriggerKind::Manual { .. } => "by hand".into(),

@@ -254,7 +254,7 @@ fn residue(id: &str, state: &TargetState, now: Moment) -> Vec<Danger> {
                 let text = format!("{what} is still running at the provider");
                 (Severity::InFlight, None, text, format!("running: {what}"), stop)
             }
-            Fact::Starter { what, line } => {
+            Fact::Starter { what, line, .. } => {
                 let text = format!("{what} can start it again");
                 (Severity::Starter, None, text.clone(), text, line.clone())
             }

@@ -224,7 +224,9 @@ pub fn fact(fact: &Fact) -> String {
             ),
             None => format!("undoing it would revive {what}"),
         },
-        Fact::Starter { what, line } => format!("{what} can start it again; to keep it from that: {line}"),
+        Fact::Starter { what, line, .. } => {
+            format!("{what} can start it again; to keep it from that: {line}")
+        }
         Fact::Over { what } => format!("over: {what}"),
         Fact::Saved { .. } => "what an undo needs was put away".into(),
         Fact::GivenBack { act } => format!("given back on purpose by act #{act}"),

@@ -17,8 +17,10 @@ pub mod yard;
 /// Runs one `#[ignore]`d test, by its full name, in a jail; says so loudly where no jail can be made.
 pub fn jailed(name: &str) {
     let home = tempfile::tempdir().unwrap();
-    let script = "mount -t tmpfs none /var/spool/cron && mkdir -p /var/spool/cron/crontabs && \
-                  chmod 1730 /var/spool/cron/crontabs && chgrp crontab /var/spool/cron/crontabs; \"$@\"; exit $?";
+    let script = "mount -t tmpfs none /var/spool/cron && cd /var/spool/cron && mkdir -p crontabs && \
+                  chmod 1730 crontabs && chgrp crontab crontabs; mkdir -p atjobs atspool && \
+                  chown daemon:daemon atjobs atspool && chmod 1770 atjobs atspool && \
+                  install -m 600 -o daemon -g daemon /dev/null atjobs/.SEQ; cd /; \"$@\"; exit $?";
     let namespaces: &[&str] = if rustix::process::geteuid().is_root() {
         &["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     } else {
@@ -82,6 +84,10 @@ jailed!(inner_trees:
     an_agent_that_hops_from_process_to_process_is_caught,
     a_tree_of_200_processes_is_gone_within_a_second,
     a_return_is_seen_and_who_started_it_is_named,
+    a_shell_loop_above_the_agent_goes_with_it,
+    a_loop_in_tmux_goes_with_the_agent_and_tmux_stays,
+    a_shell_that_started_the_agent_again_goes_with_it_the_next_time,
+    a_supervisor_of_other_things_is_left_alive_and_named_with_its_line,
     the_agent_we_run_under_is_spared_and_said_to_live,
     a_teams_rule_finds_runaways_by_the_marker_of_their_session,
     a_rule_that_names_nothing_finds_nothing_and_says_so,
@@ -91,6 +97,10 @@ jailed!(inner_triggers:
     a_cron_file_keeps_what_others_changed_meanwhile,
     a_timer_of_an_offline_tree_is_switched_off_and_given_back,
     triggers_nobody_listed_are_found,
+    a_job_of_at_is_removed_and_submitted_again_for_its_time,
+    a_script_of_run_parts_loses_its_right_to_run_and_gets_it_back,
+    a_schedule_of_an_agent_is_set_aside_and_put_back,
+    units_of_users_who_linger_and_of_other_names_are_found,
 );
 
 /// Outside a jail a test build signals nobody, however sure it is.

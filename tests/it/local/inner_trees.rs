@@ -199,9 +199,11 @@ fn a_return_is_seen_and_who_started_it_is_named() {
     let keep = script
         .replace("cli.js", "keep.sh")
         .replace("@anthropic-ai/claude-code", "");
+    // Not a shell: nothing shows beforehand that it starts the agent again.
+    let perl = format!("system('bash', '{script}'); select(undef, undef, undef, 0.6)");
     std::fs::write(
         &keep,
-        format!("touch $0.up; while :; do bash {script}; sleep 0.6; done"),
+        format!("touch $0.up; exec perl -e \"while (1) {{ {perl} }}\" keeper"),
     )
     .unwrap();
     start_agent(&keep);
@@ -214,7 +216,7 @@ fn a_return_is_seen_and_who_started_it_is_named() {
     let all = world.host.processes().unwrap();
     let keeper = all
         .iter()
-        .find(|p| p.argv.last().is_some_and(|a| a.ends_with("keep.sh")))
+        .find(|p| p.argv.last().is_some_and(|a| a == "keeper"))
         .unwrap();
     let Target::Tree(claude) = &target else {
         unreachable!()
@@ -226,12 +228,158 @@ fn a_return_is_seen_and_who_started_it_is_named() {
         has(&facts, "alive", &format!("started by {}", keeper.id.pid)),
         "{facts:?}"
     );
+    let line = format!("kill {}, if nothing else needs it", keeper.id.pid);
+    let named =
+        |f: &Fact| matches!(f, Fact::Starter { line: l, pid, .. } if *l == line && *pid == keeper.id.pid);
+    assert!(facts.iter().any(named), "{facts:?}");
     assert_eq!(world.host.signal(keeper.id, Signal::Kill), Signalled::Sent);
     world.wait(local.cut(&target)).unwrap();
     let facts = world
         .wait(local.watch(claude, Duration::from_millis(900)))
         .unwrap();
     assert_eq!(found(&facts), 0);
+}
+
+#[test]
+#[ignore = "runs in a jail"]
+fn a_shell_loop_above_the_agent_goes_with_it() {
+    let kept = Kept::default();
+    let script = agent_script("touch $0.up; sleep 1001");
+    let keep = script.replace("/@anthropic-ai/claude-code/cli.js", "/keep.sh");
+    std::fs::write(
+        &keep,
+        format!("#!/bin/bash\nwhile :\ndo bash {script}; sleep 0.2\ndone\n"),
+    )
+    .unwrap();
+    let started = std::process::Command::new("setsid")
+        .args(["-f", "bash", &keep])
+        .status();
+    assert!(started.unwrap().success());
+    yard::appears(std::path::Path::new(&format!("{script}.up")));
+    let world = yard::world(&Keys::default());
+    let local = Local::new(&world, &kept, "INC-1");
+    let facts = world.wait(local.cut(&claude())).unwrap();
+    assert_eq!(found(&facts), 0, "{facts:?}");
+    assert_eq!(alive(&world, "keep.sh"), 0, "the loop is gone with it");
+    let Target::Tree(tree) = claude() else {
+        unreachable!()
+    };
+    let facts = world
+        .wait(local.watch(&tree, Duration::from_millis(900)))
+        .unwrap();
+    assert_eq!(found(&facts), 0, "{facts:?}");
+}
+
+#[test]
+#[ignore = "runs in a jail"]
+fn a_loop_in_tmux_goes_with_the_agent_and_tmux_stays() {
+    if !std::path::Path::new("/usr/bin/tmux").exists() {
+        crate::support::not_tested("tmux");
+        return;
+    }
+    let kept = Kept::default();
+    let script = agent_script("touch $0.up; sleep 1001");
+    let home = std::env::var("HOME").unwrap();
+    let tmux = |args: &[&str]| {
+        let mut all = vec!["-L", "jail", "-f", "/dev/null"];
+        all.extend(args);
+        let run = std::process::Command::new("tmux")
+            .args(all)
+            .env("TMUX_TMPDIR", &home)
+            .env("TERM", "xterm")
+            .status();
+        run.unwrap().success()
+    };
+    assert!(tmux(&["new-session", "-d", "sleep 1999"]));
+    assert!(tmux(&[
+        "new-window",
+        "-d",
+        &format!("while :; do bash {script}; sleep 0.2; done")
+    ]));
+    yard::appears(std::path::Path::new(&format!("{script}.up")));
+    let world = yard::world(&Keys::default());
+    let local = Local::new(&world, &kept, "INC-1");
+    let facts = world.wait(local.cut(&claude())).unwrap();
+    assert_eq!(found(&facts), 0, "{facts:?}");
+    let Target::Tree(tree) = claude() else {
+        unreachable!()
+    };
+    let facts = world
+        .wait(local.watch(&tree, Duration::from_millis(900)))
+        .unwrap();
+    assert_eq!(found(&facts), 0, "{facts:?}");
+    assert_eq!(
+        alive(&world, "sleep 1999"),
+        2,
+        "tmux and its other window are nobody's business"
+    );
+    assert!(tmux(&["kill-server"]));
+}
+
+#[test]
+#[ignore = "runs in a jail"]
+fn a_shell_that_started_the_agent_again_goes_with_it_the_next_time() {
+    let kept = Kept::default();
+    let script = agent_script("touch $0.up; sleep 1001");
+    // What a person typed into a shell shows in no command line: it reads its commands from elsewhere.
+    let typed = std::process::Command::new("setsid")
+        .args(["-f", "bash", "-s"])
+        .stdin({
+            let commands = script.replace("cli.js", "typed");
+            std::fs::write(&commands, format!("while :; do bash {script}; sleep 0.3; done\n")).unwrap();
+            std::fs::File::open(&commands).unwrap()
+        })
+        .status();
+    assert!(typed.unwrap().success());
+    yard::appears(std::path::Path::new(&format!("{script}.up")));
+    let world = yard::world(&Keys::default());
+    let local = Local::new(&world, &kept, "INC-1");
+    let target = claude();
+    let Target::Tree(tree) = &target else {
+        unreachable!()
+    };
+    assert_eq!(found(&world.wait(local.cut(&target)).unwrap()), 0);
+    let facts = world.wait(local.watch(tree, Duration::from_secs(5))).unwrap();
+    assert!(
+        found(&facts) > 0 && has(&facts, "starter", "goes with it"),
+        "{facts:?}"
+    );
+    assert_eq!(found(&world.wait(local.cut(&target)).unwrap()), 0);
+    let facts = world.wait(local.watch(tree, Duration::from_millis(900))).unwrap();
+    assert_eq!(found(&facts), 0, "{facts:?}");
+}
+
+#[test]
+#[ignore = "runs in a jail"]
+fn a_supervisor_of_other_things_is_left_alive_and_named_with_its_line() {
+    let kept = Kept::default();
+    let script = agent_script("touch $0.up; sleep 1001");
+    let home = std::env::var("HOME").unwrap();
+    std::fs::write(
+        format!("{home}/daemon"),
+        "pm_id=3 bash $AGENT & sleep 1777 & wait",
+    )
+    .unwrap();
+    let line = format!("exec -a 'PM2 v5.3.0: God Daemon (/root/.pm2)' bash {home}/daemon");
+    let started = std::process::Command::new("setsid")
+        .args(["-f", "bash", "-c", &line])
+        .env("AGENT", &script)
+        .status();
+    assert!(started.unwrap().success());
+    yard::appears(std::path::Path::new(&format!("{script}.up")));
+    let world = yard::world(&Keys::default());
+    let local = Local::new(&world, &kept, "INC-1");
+    let facts = world.wait(local.cut(&claude())).unwrap();
+    assert_eq!((found(&facts), alive(&world, "sleep 1777")), (0, 1), "{facts:?}");
+    let starter = facts.iter().find_map(|f| match f {
+        Fact::Starter { what, line, .. } => Some((what.clone(), line.as_str())),
+        _ => None,
+    });
+    let (what, line) = starter.unwrap();
+    assert!(
+        what.starts_with("pm2 (pid ") && line == "pm2 stop 3",
+        "{what}: {line}"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use incident::local::{Local, cron, systemd};
+use incident::local::{Local, aside, at, cron, systemd};
 use incident::model::fact::{Fact, Observed, Proof, TargetKind, proof};
 use incident::model::grant::{Target, Trigger, TriggerKind};
 use incident::model::ids::TargetId;
@@ -169,6 +169,7 @@ fn a_timer_of_an_offline_tree_is_switched_off_and_given_back() {
         unit: "agent.service".into(),
         root: Some(dir.path().display().to_string()),
         user: false,
+        of: None,
     });
     assert_eq!(
         word(&world.wait(local.probe(&service)).unwrap()),
@@ -179,6 +180,7 @@ fn a_timer_of_an_offline_tree_is_switched_off_and_given_back() {
         unit: "nope.timer".into(),
         root: Some(dir.path().display().to_string()),
         user: false,
+        of: None,
     });
     let facts = world.wait(local.cut(&nowhere)).unwrap();
     assert_eq!(
@@ -190,6 +192,7 @@ fn a_timer_of_an_offline_tree_is_switched_off_and_given_back() {
         unit: "agent.timer".into(),
         root: None,
         user: true,
+        of: None,
     });
     let facts = world.wait(local.probe(&live)).unwrap();
     assert_eq!(word(&facts), Proof::Failed, "{facts:?}");
@@ -227,4 +230,170 @@ fn triggers_nobody_listed_are_found() {
         ]
     );
     assert_eq!(unread, Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "runs in a jail"]
+fn a_job_of_at_is_removed_and_submitted_again_for_its_time() {
+    if !std::path::Path::new("/usr/bin/at").exists() {
+        crate::support::not_tested("at");
+        return;
+    }
+    let world = yard::world(&Keys::default());
+    let kept = Kept::default();
+    let local = Local::new(&world, &kept, "INC-1");
+    for job in [
+        "echo claude-free | at now + 1 day",
+        "echo \"claude -p 'tidy up'\" | at -q c -t 203001020304",
+    ] {
+        assert!(
+            Command::new("sh")
+                .args(["-c", job])
+                .stderr(Stdio::null())
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+    let (found, unread) = world.wait(at::find(&world)).unwrap();
+    assert_eq!((found.len(), unread), (1, Vec::<String>::new()), "{found:?}");
+    let TriggerKind::At { user, contains } = &found[0].kind else {
+        panic!("{found:?}")
+    };
+    assert_eq!(
+        (user.as_str(), contains.as_str()),
+        ("root", "claude -p 'tidy up'")
+    );
+    let target = Target::Trigger(found[0].clone());
+    assert_eq!(word(&world.wait(local.probe(&target)).unwrap()), Proof::StillLive);
+    let undo = world.wait(local.glance(&target)).unwrap().undo.unwrap();
+    let facts = world.wait(local.cut(&target)).unwrap();
+    assert_eq!(word(&facts), Proof::Confirmed, "{facts:?}");
+    assert_eq!(run(&["atq"]).lines().count(), 1, "the other job stays");
+    let facts = world.wait(local.restore(&target, &undo)).unwrap();
+    assert!(facts.contains(&Fact::ReadBack { dead: false }), "{facts:?}");
+    let back = run(&["atq"]);
+    let back = back.lines().find(|l| l.contains("2030")).unwrap();
+    assert!(back.contains("Wed Jan  2 03:04:00 2030 c root"), "{back}");
+    // Found again if it returns: by what it runs, not by its number.
+    let (again, _) = world.wait(at::find(&world)).unwrap();
+    assert_eq!(again[0].id, found[0].id);
+    // What is late does not run at once.
+    let late = String::from_utf8(undo)
+        .unwrap()
+        .replace("203001020304", "202001020304");
+    let facts = world.wait(local.restore(&target, late.as_bytes())).unwrap();
+    assert!(format!("{facts:?}").contains("would run at once"), "{facts:?}");
+    assert_eq!(run(&["atq"]).lines().count(), 2);
+}
+
+#[test]
+#[ignore = "runs in a jail"]
+fn a_script_of_run_parts_loses_its_right_to_run_and_gets_it_back() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = yard::world(&Keys::default());
+    let kept = Kept::default();
+    let local = Local::new(&world, &kept, "INC-1");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("agent");
+    std::fs::write(&path, "#!/bin/sh\necho ran\n").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let parts = || run(&["run-parts", dir.path().to_str().unwrap()]);
+    let target = trigger(TriggerKind::Script {
+        path: path.display().to_string(),
+    });
+    assert_eq!(parts(), "ran\n");
+    let undo = world.wait(local.glance(&target)).unwrap().undo.unwrap();
+    assert_eq!(word(&world.wait(local.cut(&target)).unwrap()), Proof::Confirmed);
+    assert_eq!(parts(), "");
+    assert!(
+        world.wait(local.glance(&target)).unwrap().undo.is_none(),
+        "nothing is left to save"
+    );
+    world.wait(local.restore(&target, &undo)).unwrap();
+    assert_eq!(parts(), "ran\n");
+    assert_eq!(word(&world.wait(local.probe(&target)).unwrap()), Proof::StillLive);
+}
+
+#[test]
+#[ignore = "runs in a jail"]
+fn a_schedule_of_an_agent_is_set_aside_and_put_back() {
+    let world = yard::world(&Keys::default());
+    let kept = Kept::default();
+    let local = Local::new(&world, &kept, "INC-1");
+    let project = tempfile::tempdir().unwrap();
+    let schedule = project.path().join(".claude/scheduled_tasks.json");
+    std::fs::create_dir(project.path().join(".claude")).unwrap();
+    std::fs::write(&schedule, "[{\"cron\": \"7 * * * *\"}]").unwrap();
+    let body = format!("cd {}; touch $0.up; sleep 1001", project.path().display());
+    yard::start_agent(&yard::agent_script(&body));
+    let found = aside::find(&world);
+    let path = schedule.display().to_string();
+    assert_eq!(
+        found.iter().map(|t| &t.kind).collect::<Vec<_>>(),
+        [&TriggerKind::File { path }]
+    );
+    let target = Target::Trigger(found[0].clone());
+    let undo = world.wait(local.glance(&target)).unwrap().undo.unwrap();
+    assert_eq!(word(&world.wait(local.cut(&target)).unwrap()), Proof::Confirmed);
+    assert!(!schedule.exists());
+    std::fs::write(&schedule, "new").unwrap();
+    let facts = world.wait(local.restore(&target, &undo)).unwrap();
+    assert!(format!("{facts:?}").contains("is there again"), "{facts:?}");
+    std::fs::remove_file(&schedule).unwrap();
+    world.wait(local.restore(&target, &undo)).unwrap();
+    assert!(std::fs::read_to_string(&schedule).unwrap().contains("7 * * * *"));
+}
+
+#[test]
+#[ignore = "runs in a jail"]
+fn units_of_users_who_linger_and_of_other_names_are_found() {
+    let world = yard::world(&Keys::default());
+    let dir = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let runs = |what: &str| format!("[Service]\nExecStart=/usr/bin/env {what}\n");
+    write("etc/passwd", "bot:x:1001:1001::/home/bot:/bin/sh\n");
+    write("var/lib/systemd/linger/bot", "");
+    write(
+        "home/bot/.config/systemd/user/night.service",
+        &runs("codex exec x"),
+    );
+    write(
+        "home/bot/.config/systemd/user/night.timer",
+        "[Timer]\nOnCalendar=hourly\n",
+    );
+    write(
+        "usr/lib/systemd/system/worker.service",
+        &format!("{}[Install]\n", runs("claude -p x")),
+    );
+    write(
+        "etc/systemd/system/wake.path",
+        "[Path]\nPathChanged=/srv\nUnit=worker.service\n",
+    );
+    write("run/systemd/system/run-u7.service", &runs("gemini -p x"));
+    write("run/systemd/system/run-u7.timer", "[Timer]\nOnActiveSec=9\n");
+    write("usr/lib/systemd/system/hidden.service", &runs("claude -p x"));
+    write("etc/systemd/system/hidden.service", &runs("true"));
+    let found = systemd::find(&world, dir.path().to_str());
+    let mut all: Vec<_> = found
+        .iter()
+        .map(|t| match &t.kind {
+            TriggerKind::Systemd { unit, user, of, .. } => format!("{unit} {user} {of:?}"),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    all.sort();
+    assert_eq!(
+        all,
+        [
+            "night.timer true Some(\"bot\")",
+            "run-u7.timer false None",
+            "wake.path false None",
+            "worker.service false None",
+        ]
+    );
 }
