@@ -50,6 +50,7 @@ impl Engine<'_> {
             why,
         };
         let target = &state.aim.target;
+        let mut revives = Vec::new();
         let manual = match self.registry.of(target) {
             Some(Ok(adapter)) if !adapter.reversible(target) => {
                 return Err(unresolved(format!(
@@ -57,7 +58,10 @@ impl Engine<'_> {
                     adapter.name()
                 )));
             }
-            Some(Ok(adapter)) => Some(adapter.about().manual),
+            Some(Ok(adapter)) => {
+                revives.extend(adapter.revives().map(str::to_owned));
+                Some(adapter.about().manual)
+            }
             Some(Err(e)) => return Err(unresolved(e.to_string())),
             None if matches!(target, Target::Tree(_)) => {
                 return Err(unresolved("a killed process has no way back".to_owned()));
@@ -67,7 +71,6 @@ impl Engine<'_> {
         let (saved, sha256) = saved(state)
             .ok_or_else(|| unresolved(format!("nothing that would undo its cut was saved; {NEW}")))?;
         let now = self.world.clock.now().utc_ms;
-        let mut revives = Vec::new();
         for (what, until_ms) in revived(state) {
             match until_ms {
                 Some(at) if at > now => {

@@ -144,11 +144,12 @@ impl<'w> Engine<'w> {
             })
             .map(|t| t.aim.clone())
             .collect();
-        self.probe(&due)?;
+        self.probe(&due, false)?;
         Ok(due.len())
     }
 
-    /// Looks at every target again, cutting nothing: respawned processes, revived tokens, re-enabled triggers.
+    /// Looks at every target again, cutting nothing: respawned processes, revived or new tokens,
+    /// re-enabled triggers.
     pub fn look_again(&self) -> Result<usize, EngineError> {
         let aims: Vec<Aim> = self
             .incident()?
@@ -157,7 +158,7 @@ impl<'w> Engine<'w> {
             .values()
             .map(|t| t.aim.clone())
             .collect();
-        self.probe(&aims)?;
+        self.probe(&aims, true)?;
         Ok(aims.len())
     }
 
@@ -172,7 +173,7 @@ impl<'w> Engine<'w> {
             .collect())
     }
 
-    fn probe(&self, aims: &[Aim]) -> Result<(), EngineError> {
+    fn probe(&self, aims: &[Aim], list: bool) -> Result<(), EngineError> {
         if aims.is_empty() {
             return Ok(());
         }
@@ -180,7 +181,7 @@ impl<'w> Engine<'w> {
         let incident = self.incident()?;
         let sweep = Sweep::new(self, &kept, &incident, &none, &[]);
         self.world
-            .wait(join_all(aims.iter().map(|aim| sweep.probe_only(aim))));
+            .wait(join_all(aims.iter().map(|aim| sweep.probe_only(aim, list))));
         sweep.commit()
     }
 }

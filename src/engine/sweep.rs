@@ -463,7 +463,7 @@ impl<'e, 'w> Sweep<'e, 'w> {
         }
     }
 
-    pub(super) async fn probe_only(&self, aim: &Aim) {
+    pub(super) async fn probe_only(&self, aim: &Aim, list: bool) {
         let id = aim.target.id();
         let facts = match self.engine.registry.of(&aim.target) {
             Some(Ok(adapter)) => {
@@ -478,6 +478,10 @@ impl<'e, 'w> Sweep<'e, 'w> {
                     earlier: &earlier,
                     limits: &self.engine.limits,
                 };
+                if list {
+                    let facts = self.call(adapter.listed(ctx, &aim.target)).await;
+                    self.push(id, "look", facts);
+                }
                 self.call(adapter.probe(ctx, &aim.target)).await
             }
             Some(Err(e)) => vec![Fact::Error {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::known;
 use super::programs::{Said, ask, error, noted};
-use super::stamp;
+use super::{stamp, telling};
 use crate::model::fact::{Fact, Glance};
 use crate::model::grant::{Trigger, TriggerKind};
 use crate::world::World;
@@ -185,7 +185,7 @@ pub async fn find(world: &World) -> (Vec<Trigger>, Vec<String>) {
         let agent = known::called_in(line)?.agent;
         let kind = TriggerKind::At {
             user: job.user.clone(),
-            contains: line.trim().to_owned(),
+            contains: telling(line),
         };
         stamp("at", agent, kind)
     };

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::programs::{ask, error, noted};
-use super::{known, stamp};
+use super::{known, stamp, telling};
 use crate::model::fact::{Fact, Glance};
 use crate::model::grant::{Trigger, TriggerKind};
 use crate::world::World;
@@ -282,7 +282,7 @@ pub async fn find(world: &World) -> (Vec<Trigger>, Vec<String>) {
 fn add(world: &World, found: &mut Vec<Trigger>, text: &str, kind: impl Fn(String) -> TriggerKind) {
     for line in text.lines().filter(|line| is_entry(line)) {
         if let Some(agent) = calls_agent(world, line) {
-            push(found, agent, kind(line.trim().to_owned()));
+            push(found, agent, kind(telling(line)));
         }
     }
 }

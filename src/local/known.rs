@@ -195,6 +195,8 @@ pub(super) fn programs_of(process: &Process) -> impl Iterator<Item = &str> {
         .iter()
         .skip(1)
         .map(String::as_str)
+        // What follows `-c` or `-e` is text of a program, not the name of one.
+        .take_while(|argument| !matches!(*argument, "-c" | "-e" | "-ec" | "-lc" | "-xc" | "--eval"))
         .filter(|argument| !argument.starts_with('-'))
         .take(2)
         .filter(move |argument| interprets && argument.contains('/'));
@@ -276,6 +278,14 @@ pub(super) mod tests {
             ("/usr/local/bin/goose", &["goose", "-dir", "db", "up"]),
             ("/usr/local/bin/copilot", &["copilot", "svc", "deploy"]),
             ("/usr/bin/python3", &["python3", "/srv/claude-report.py"]),
+            (
+                "/usr/bin/dash",
+                &[
+                    "sh",
+                    "-c",
+                    "ls /usr/lib/node_modules/@anthropic-ai/claude-code/cli.js",
+                ],
+            ),
         ] {
             assert_eq!(agent_of(exe, argv), None, "{argv:?}");
         }

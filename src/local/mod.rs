@@ -23,6 +23,7 @@ use crate::model::fact::{Fact, Glance};
 use crate::model::grant::{Target, Tree, Trigger, TriggerKind};
 use crate::model::ids::TargetId;
 use crate::model::secret::Secret;
+use crate::redact::Redactor;
 use crate::world::host::Pid;
 use crate::world::{Later, World};
 
@@ -182,6 +183,26 @@ fn stamp(what: &str, agent: &str, kind: TriggerKind) -> Option<Trigger> {
     })
 }
 
+/// The longest part of a line that holds no secret, best one that calls an agent: what goes on record, and
+/// by what the line is known again.
+fn telling(line: &str) -> String {
+    let Ok(redactor) = Redactor::new([0; 32], &[]) else {
+        return String::new();
+    };
+    let (_, receipts) = redactor.redact(line.as_bytes());
+    let whole = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let (mut parts, mut from) = (Vec::new(), 0);
+    for receipt in receipts {
+        let at = whole(receipt.offset);
+        parts.extend(line.get(from..at));
+        from = at.saturating_add(whole(receipt.len));
+    }
+    parts.extend(line.get(from..));
+    let best = parts.into_iter().map(str::trim);
+    let best = best.max_by_key(|part| (known::called_in(part).is_some(), part.len()));
+    best.unwrap_or_default().to_owned()
+}
+
 /// What a target is on this host.
 enum Switch<'t> {
     Tree(&'t Tree),
@@ -215,6 +236,25 @@ impl<'t> Switch<'t> {
                 TriggerKind::Manual { how } => Switch::Elsewhere(Fact::Manual { how: how.clone() }),
                 TriggerKind::Provider { .. } => provider(),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_known_again_by_what_holds_no_secret() {
+        for (line, part) in [
+            ("0 3 * * * claude -p tidy", "0 3 * * * claude -p tidy"),
+            (
+                "* * * * * API_TOKEN=r9Um-crontab-4Jg3kW6b claude -p 'tidy up'",
+                "claude -p 'tidy up'",
+            ),
+        ] {
+            assert_eq!(telling(line), part);
+            assert!(line.contains(part));
         }
     }
 }

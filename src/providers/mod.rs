@@ -129,6 +129,11 @@ pub trait Adapter {
     fn cut<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>>;
     /// Lists derived sessions, leases or children, ends them, and says how many are left.
     fn sessions<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>>;
+    /// Lists derived sessions, leases or children and ends none: what came to life since the cut.
+    fn listed<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>> {
+        let _ = (ctx, target);
+        Box::pin(async { Vec::new() })
+    }
     /// Reads the provider's record and tries the secret and the old session.
     fn probe<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>>;
     /// Gives the access back from what `glance` saved.

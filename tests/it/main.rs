@@ -26,4 +26,5 @@ mod runbooks;
 mod signoff;
 mod store;
 mod support;
+mod sweep;
 mod walk;

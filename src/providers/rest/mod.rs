@@ -241,6 +241,13 @@ impl Adapter for Rest {
         })
     }
 
+    fn listed<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>> {
+        Box::pin(async move {
+            let given = self.given(target);
+            self.list_sessions(ctx, vars(ctx, &given)).await
+        })
+    }
+
     fn probe<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>> {
         Box::pin(async move {
             let given = self.given(target);

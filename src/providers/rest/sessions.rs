@@ -11,6 +11,25 @@ use crate::model::fact::Fact;
 use crate::providers::Ctx;
 
 impl Rest {
+    /// How many live, all lists together. A list that was not read to its end is never called empty.
+    pub(super) async fn list_sessions(&self, ctx: Ctx<'_>, vars: Vars<'_>) -> Vec<Fact> {
+        let (mut facts, mut live, mut whole) = (Vec::new(), 0, !self.table.sessions.is_empty());
+        for sessions in &self.table.sessions {
+            match list(ctx, &self.table, &sessions.list, &sessions.none, vars, &mut facts).await {
+                Some(listed) => {
+                    live += listed.items.len();
+                    whole &= listed.whole;
+                }
+                None => whole = false,
+            }
+        }
+        if whole || live > 0 {
+            let live = u32::try_from(live).unwrap_or(u32::MAX);
+            facts.push(Fact::Listed { live });
+        }
+        facts
+    }
+
     /// Lists everything that lives on and tells it to end. How many there are is said only where every
     /// listing was read, and none at all only where they were read to their end.
     pub(super) async fn end_sessions(&self, ctx: Ctx<'_>, vars: Vars<'_>) -> Vec<Fact> {

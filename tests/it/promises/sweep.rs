@@ -216,3 +216,52 @@ fn saved_bytes_that_were_changed_give_nothing_back() {
     assert!(why.contains("is not what was saved"), "{why}");
     assert!(!room.drill.truth().trigger_armed);
 }
+
+#[test]
+fn watching_notices_what_returns_what_is_new_and_records_it() {
+    let room = Room::new(38);
+    let engine = room.open();
+    engine.stop(&[]).unwrap();
+    assert!(engine.news().unwrap().is_empty(), "nothing is new at once");
+    let tab = Path::new("/var/spool/cron/crontabs/deploy");
+    let files = &room.drill.world.files;
+    let cut = String::from_utf8(files.read(tab, 9999).unwrap()).unwrap();
+    assert!(cut.contains("disabled: "), "{cut}");
+
+    // Somebody takes the tag off again, and writes a line of another agent beside it.
+    let back: Vec<&str> = cut
+        .lines()
+        .map(|l| l.rsplit("disabled: ").next().unwrap())
+        .collect();
+    let text = format!("{}\n9 * * * * codex exec 'go on'\n", back.join("\n"));
+    files.replace(tab, text.as_bytes(), 0o600).unwrap();
+    engine.look_again().unwrap();
+    let incident = engine.incident().unwrap();
+    assert_eq!(
+        incident.stop.targets[&target("every-minute")].proof(),
+        Proof::StillLive
+    );
+    let news = engine.news().unwrap();
+    let [(aim, words)] = news.as_slice() else {
+        panic!("{news:?}")
+    };
+    assert!(words.contains("codex exec"), "{words}");
+    assert!(
+        aim.target.id().as_str().starts_with("cron-codex-"),
+        "{}",
+        aim.target.id()
+    );
+    engine.stop(&[]).unwrap();
+    let incident = engine.incident().unwrap();
+    for name in ["every-minute", aim.target.id().as_str()] {
+        assert_eq!(
+            incident.stop.targets[&target(name)].proof(),
+            Proof::Confirmed,
+            "{name}"
+        );
+    }
+    assert!(
+        engine.news().unwrap().is_empty(),
+        "it is on record now, under the same name"
+    );
+}
