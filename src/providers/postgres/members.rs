@@ -65,7 +65,8 @@ impl Edge {
 }
 
 impl Office<'_> {
-    /// Every membership in the roles but those of superusers, who need none, and of the responder.
+    /// Every membership in the roles but those of superusers, who need none, and of the responder, whose own
+    /// rights may come that way.
     pub async fn members(&self) -> Result<Vec<Edge>, Fact> {
         let sql = format!(
             "SELECT r.rolname, m.rolname, g.rolname, a.admin_option, \
@@ -76,7 +77,7 @@ impl Office<'_> {
              JOIN pg_catalog.pg_roles me ON me.rolname = current_user \
              WHERE a.roleid IN ({oids}) AND a.member NOT IN ({oids}) AND NOT m.rolsuper \
              AND m.rolname NOT IN (current_user, session_user) \
-             AND (me.rolsuper OR NOT pg_catalog.pg_has_role(me.oid, m.oid, 'MEMBER')) ORDER BY 1, 2, 3",
+             AND (me.rolsuper OR NOT pg_catalog.pg_has_role(me.oid, m.oid, 'USAGE')) ORDER BY 1, 2, 3",
             oids = self.oids()
         );
         let yes = |word: &str| word == "t" || word == "true";

