@@ -9,6 +9,7 @@
 //! listing is empty twice, `probe`, and `probe` again after [`Adapter::window`].
 
 mod aws;
+mod azure;
 mod desk;
 mod limits;
 mod mysql;
@@ -163,6 +164,7 @@ fn coded() -> Vec<Box<dyn Adapter>> {
         Box::new(ssh::Ssh),
     ];
     all.extend(aws::adapters());
+    all.extend(azure::adapters());
     all
 }
 

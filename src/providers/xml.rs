@@ -197,6 +197,20 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// The text with what XML reserves written as entities.
+pub(super) fn escaped(text: &str) -> String {
+    let mut all = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => all.push_str("&amp;"),
+            '<' => all.push_str("&lt;"),
+            '>' => all.push_str("&gt;"),
+            other => all.push(other),
+        }
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -246,6 +260,12 @@ mod tests {
         fn nothing_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in "[<>/a&;#x= '\"?!]{0,60}") {
             let _ = parse(&bytes);
             let _ = parse(text.as_bytes());
+        }
+
+        #[test]
+        fn what_is_escaped_comes_back(text in "\\PC{0,60}") {
+            let document = format!("<a>{}</a>", escaped(&text));
+            prop_assert_eq!(parse(document.as_bytes()).unwrap().text, text.trim());
         }
     }
 }

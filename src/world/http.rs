@@ -12,11 +12,10 @@ use super::{Later, NetError, chain};
 use crate::model::secret::Secret;
 
 /// One request. Header values and bodies may hold secrets, so all of them are kept as such.
-#[derive(Debug)]
 pub struct HttpRequest {
     /// `GET`, `POST`, `PUT`, `PATCH`, `DELETE`, `LIST`, …
     pub method: String,
-    /// Absolute URL. Never holds a secret.
+    /// Absolute URL. Its query may be a signature (Azure takes one nowhere else), so that it is never shown.
     pub url: String,
     /// Header names and values.
     pub headers: Vec<(String, Secret)>,
@@ -26,6 +25,22 @@ pub struct HttpRequest {
     pub deadline: Duration,
     /// Certificates to trust besides, and a client identity.
     pub tls: TlsFiles,
+}
+
+impl std::fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("url", &shown(&self.url))
+            .field("headers", &self.headers)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The address without its query.
+fn shown(url: &str) -> &str {
+    url.split('?').next().unwrap_or("")
 }
 
 /// PEM files for private certificate authorities and client certificates.
@@ -101,7 +116,7 @@ impl RealHttp {
 
     async fn once(&self, request: HttpRequest) -> Result<HttpResponse, NetError> {
         let url = Url::parse(&request.url)
-            .map_err(|e| NetError::Setup(format!("`{}` is not an address: {e}", request.url)))?;
+            .map_err(|e| NetError::Setup(format!("`{}` is not an address: {e}", shown(&request.url))))?;
         let plain = plain(&url)?;
         let client = self.client(&request.tls, plain)?;
         let method = reqwest::Method::from_bytes(request.method.as_bytes())

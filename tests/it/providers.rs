@@ -3,6 +3,8 @@
 
 #[path = "providers/aws.rs"]
 mod aws;
+#[path = "providers/azure.rs"]
+mod azure;
 #[path = "providers/contract.rs"]
 mod contract;
 #[path = "providers/docs.rs"]
