@@ -188,7 +188,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
 fn words(line: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut inside = false;
-    let paired = line.matches('`').count() % 2 == 0;
+    let paired = line.matches('`').count().is_multiple_of(2);
     for word in line.split_whitespace() {
         match words.last_mut().filter(|_| inside) {
             Some(command) => {
@@ -197,7 +197,7 @@ fn words(line: &str) -> Vec<String> {
             }
             None => words.push(word.to_owned()),
         }
-        inside ^= paired && word.matches('`').count() % 2 == 1;
+        inside ^= paired && !word.matches('`').count().is_multiple_of(2);
     }
     words
 }
