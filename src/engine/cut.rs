@@ -10,6 +10,7 @@ use crate::access::by_hand::by_hand;
 use crate::model::event::Aim;
 use crate::model::ids::TargetId;
 use crate::model::secret::Secret;
+use crate::providers::Adapter;
 
 /// What the person says beside the secrets.
 #[derive(Debug, Default)]
@@ -42,6 +43,13 @@ pub struct CutReport {
     pub not_cut: Vec<NotCut>,
     /// True where Ctrl-C ended it early.
     pub interrupted: bool,
+}
+
+/// The flags that say what the adapter lacks.
+fn missing(adapter: &dyn Adapter, lacking: &[String]) -> String {
+    let needs = adapter.about().needs.into_iter();
+    let keys = needs.filter(|(key, _)| lacking.iter().any(|l| l.contains(&format!("`{key}`"))));
+    keys.map(|(key, _)| format!(" --with {key}=…")).collect()
 }
 
 /// Longest wait for a provider's window while the secret is still in memory.
@@ -127,7 +135,8 @@ impl Engine<'_> {
                 last4,
                 why: format!("{}: {}", adapter.name(), lacking.join("; ")),
                 how: format!(
-                    "incident cut --with KEY=VALUE; by hand: {}",
+                    "say it: incident cut{}; by hand: {}",
+                    missing(adapter, lacking),
                     adapter.about().manual
                 ),
             }),

@@ -20,6 +20,8 @@ pub struct Found {
     pub left: Vec<Left>,
     /// What the agents could read and only a person can cut, a line a place.
     pub readable: Vec<String>,
+    /// Where the agents' secrets could be and nobody looked, and why.
+    pub unseen: Vec<String>,
     /// What could not be used or looked at, and why.
     pub problems: Vec<String>,
 }

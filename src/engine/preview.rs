@@ -78,7 +78,10 @@ impl<'w> Desk<'w> {
         Incident::apply(&mut incident, &at, opened.into())?;
         let recorder = Recorder::imagined(world, incident, &self.who);
         let signers = written.signers.as_ref().map(|s| s.1.clone());
-        Engine::assembled(world, recorder, parsed, base, signers, [0; 32])
+        // Fingerprints of this look alone: without a key whoever reads one could try passwords against it.
+        let mut key = [0; 32];
+        world.entropy.fill(&mut key)?;
+        Engine::assembled(world, recorder, parsed, base, signers, key)
     }
 }
 

@@ -85,6 +85,11 @@ impl<'w> Recorder<'w> {
         recorder
     }
 
+    /// True where there is no incident but in memory.
+    pub fn is_imagined(&self) -> bool {
+        self.imagined
+    }
+
     /// The case, where there is one on disk.
     pub fn case(&self) -> Option<Rc<Case>> {
         self.case.clone()

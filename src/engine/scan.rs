@@ -170,7 +170,7 @@ impl Engine<'_> {
                 .readable
                 .push(format!("{}: {first}{more}. By hand: {}", place.at, place.key));
         }
-        found.problems.extend(scan.holes);
+        found.unseen.extend(scan.holes);
         Ok(())
     }
 
@@ -188,6 +188,9 @@ impl Engine<'_> {
 
     fn sort(&self, found: &mut Found, adapter: &dyn Adapter, finding: Finding) {
         let mut words = finding.words();
+        let Some(first) = finding.places.first().cloned() else {
+            return;
+        };
         let shared = finding
             .places
             .iter()
@@ -208,11 +211,16 @@ impl Engine<'_> {
             None => found.push(aim, words),
             Some(place) => {
                 let next = match adapter.by_itself() {
+                    // Without an incident there is no key yet, and so no lasting name.
+                    true if self.recorder.borrow().is_imagined() => {
+                        "incident stop names the line that cuts it all the same".to_owned()
+                    }
                     true => format!("to cut it all the same: incident stop --full {}", aim.target.id()),
                     false => format!("by hand: {}", adapter.about().manual),
                 };
+                let also = place != first;
                 found.left.push(Left {
-                    why: in_use(&place),
+                    why: in_use(&place, also),
                     aim,
                     words,
                     next,
@@ -379,16 +387,19 @@ fn telling(adapter: &dyn Adapter, finding: &Finding) -> bool {
             .any(|s| s.is_match(value) && begins(s.as_str()))
 }
 
-/// Who else uses what stands in this place.
-fn in_use(place: &Place) -> String {
-    let at = &place.at;
-    match place.whose {
-        Whose::Responder => format!("you use it too ({} in {at})", place.key),
-        Whose::Tool => format!("whoever works in that home uses it too ({at})"),
-        Whose::Project => format!("production or your colleagues may use it ({at})"),
+/// Who else uses what stands in this place; the place itself where it was not named before.
+fn in_use(place: &Place, also: bool) -> String {
+    let who = match place.whose {
+        Whose::Responder => "you use it too",
+        Whose::Tool => "whoever works in that home uses it too",
+        Whose::Project => "production or your colleagues may use it",
         Whose::OtherAgent | Whose::Process | Whose::Agent => {
-            format!("it belongs to an agent that was not seen to run here ({at})")
+            "it belongs to an agent that was not seen to run here"
         }
+    };
+    match also {
+        true => format!("{who} ({} in {})", place.key, place.at),
+        false => who.to_owned(),
     }
 }
 

@@ -64,7 +64,9 @@ fn list(app: &App, engine: &Engine<'_>) -> Result<Exit, CliError> {
             })
         });
         app.ui.value(&json!({
-            "access": rows.collect::<Vec<_>>(), "problems": found.problems, "unlisted_access": "unknown",
+            "access": rows.collect::<Vec<_>>(), "readable": found.readable, "not_looked_at": found.unseen,
+            "left_alive": found.left.iter().map(|l| json!({"what": l.words, "why": l.why, "next": l.next})).collect::<Vec<_>>(),
+            "problems": found.problems, "unlisted_access": "unknown",
         }));
         return Ok(Exit::Done);
     }

@@ -46,6 +46,9 @@ pub fn show(ui: &Ui, found: &Found) {
     for line in &found.readable {
         ui.hanging(Tone::Warn, "  readable   ", &escape(line));
     }
+    for line in &found.unseen {
+        ui.hanging(Tone::Warn, "  not seen   ", &escape(line));
+    }
     for problem in &found.problems {
         ui.hanging(Tone::Warn, "  not used: ", &escape(problem));
     }
