@@ -17,7 +17,13 @@ use super::contract::Case;
 use crate::support::{contracts, network_world, not_tested};
 
 /// Description, provider, and what names the grant.
-const GRANTS: &[(&str, &str, &[(&str, &str)])] = &[
+type Line = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
+const GRANTS: &[Line] = &[
     ("api.github.com.json", "github", &[]),
     ("api.github.com.json", "github-actions", &[("repo", "acme/shop")]),
     ("api.github.com.json", "github-app", &[("installation", "1")]),
@@ -83,7 +89,7 @@ impl Description {
         let mut operations = Vec::new();
         match root.get("paths") {
             Some(paths) => openapi(&root, paths, &mut operations),
-            None => discovery(&root, &root, &mut operations),
+            None => discovery(&root, &mut operations),
         }
         assert!(operations.len() > 10, "{}: hardly an operation", path.display());
         Description { root, operations }
@@ -185,7 +191,7 @@ fn openapi(root: &Value, paths: &Value, into: &mut Vec<Operation>) {
     }
 }
 
-fn discovery(root: &Value, at: &Value, into: &mut Vec<Operation>) {
+fn discovery(at: &Value, into: &mut Vec<Operation>) {
     for said in at["methods"].as_object().into_iter().flatten().map(|(_, m)| m) {
         let parameters = said["parameters"].as_object().into_iter().flatten();
         let query = parameters
@@ -200,7 +206,7 @@ fn discovery(root: &Value, at: &Value, into: &mut Vec<Operation>) {
         });
     }
     for below in at["resources"].as_object().into_iter().flatten().map(|(_, r)| r) {
-        discovery(root, below, into);
+        discovery(below, into);
     }
 }
 
