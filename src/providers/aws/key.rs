@@ -198,6 +198,10 @@ impl Adapter for Key {
         true
     }
 
+    fn revives(&self) -> Option<&str> {
+        Some("the same key, wherever it was copied to; none of its old sessions")
+    }
+
     fn check(&self, target: &Target) -> Vec<String> {
         let mut all = CARD.check(self.name(), target);
         match (with(target).get("key"), target) {

@@ -209,6 +209,10 @@ impl Adapter for User {
         true
     }
 
+    fn revives(&self) -> Option<&str> {
+        Some("the same keys, wherever they were copied to; none of the old sessions")
+    }
+
     fn check(&self, target: &Target) -> Vec<String> {
         CARD.check(self.name(), target)
     }

@@ -250,6 +250,10 @@ impl Adapter for Sas {
         true
     }
 
+    fn revives(&self) -> Option<&str> {
+        Some("every signature that names the policy, the agent's own as well")
+    }
+
     fn check(&self, target: &Target) -> Vec<String> {
         super::account::check(self.name(), target, &NEEDS, &MAY)
     }

@@ -1,5 +1,5 @@
 //! The AWS adapters against servers of others: SeaweedFS refuses inactive keys, moto weighs policies and
-//! takes inactive keys, ministack takes every revocation and enforces none, fakecloud does as AWS does.
+//! takes inactive keys, ministack takes every revocation and enforces none.
 
 use incident::model::fact::{Fact, Proof};
 use incident::world::World;

@@ -94,26 +94,6 @@ impl Aws {
         Some(aws)
     }
 
-    /// fakecloud: sessions, dated denies, trust policies. Built once by `.ci/fakecloud`.
-    pub fn fakecloud() -> Option<Aws> {
-        let built = std::env::var_os("INCIDENT_CLOUDS").map(|f| PathBuf::from(f).join("fakecloud"));
-        let Some(program) = built.filter(|p| p.exists()) else {
-            super::not_built("AWS sessions and dated denies (fakecloud; .ci/fakecloud builds it once)");
-            return None;
-        };
-        let folder = folder("AWS sessions (boto3 beside fakecloud)", "python")?;
-        let port = free_port();
-        let mut command = server(&program);
-        command.args([
-            "--addr",
-            &format!("127.0.0.1:{port}"),
-            "--verify-sigv4",
-            "--iam",
-            "strict",
-        ]);
-        Aws::start(&folder, command, port, ("test", "test"))
-    }
-
     fn start(folder: &Path, command: Command, port: u16, root: (&'static str, &'static str)) -> Option<Aws> {
         Aws::start_in(tempfile::tempdir().unwrap(), folder, command, port, root)
     }
