@@ -115,6 +115,9 @@ fi
 mv -f -- "$kept" "$list" && rm -f -- "$kept.sum" && echo end
 "#;
 
+/// Stands before what a script prints.
+const BEGIN: &str = "incident:begin";
+
 /// Where scripts run.
 pub(super) struct Host<'a> {
     pub ctx: Ctx<'a>,
@@ -153,7 +156,7 @@ impl<'a> Host<'a> {
         let quoted: Vec<String> = arguments.iter().map(|a| quoted(a)).collect();
         // A function is read whole before it runs, so that no program in it reads the rest of it.
         let input = format!(
-            "main() {{\n{script}\n}}\nset -- {}\nmain \"$@\" < /dev/null\n",
+            "main() {{\n{script}\n}}\nset -- {}\necho {BEGIN}\nmain \"$@\" < /dev/null\n",
             quoted.join(" ")
         );
         let argv = match self.place {
@@ -165,9 +168,14 @@ impl<'a> Host<'a> {
             }
         };
         let said = self.program(argv, Secret::new(input), true).await?;
-        match said.code {
-            0 => Ok(said.out),
-            code => Err(error(self.scrubbed(&format!(
+        // What a shell's own start files print comes before.
+        let answer = said
+            .out
+            .split_once(BEGIN)
+            .and_then(|(_, rest)| rest.strip_prefix('\n'));
+        match (said.code, answer) {
+            (0, Some(answer)) => Ok(answer.to_owned()),
+            (code, _) => Err(error(self.scrubbed(&format!(
                 "{}: {} (exit {code})",
                 self.place,
                 said.err.trim()
@@ -177,7 +185,9 @@ impl<'a> Host<'a> {
 
     /// Logs in with a private key and does nothing there: no command is run, not even a forced one.
     pub async fn log_in(&self, login: &str, key: &Secret) -> Result<Said, Fact> {
-        const ADD: &str = "ssh-add -q - > /dev/null 2>&1 || exit 97; exec \"$@\"";
+        // The agent would keep the key for some seconds more.
+        const ADD: &str = "if ssh-add -q - > /dev/null 2>&1; then \"$@\"; code=$?; else code=97; fi; \
+                           kill \"$SSH_AGENT_PID\"; exit \"$code\"";
         let mut argv: Vec<String> = ["ssh-agent", "sh", "-c", ADD, "sh"].map(str::to_owned).to_vec();
         argv.extend(ssh());
         let options = [

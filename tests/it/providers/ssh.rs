@@ -71,6 +71,8 @@ mod inner {
                 for who in host agent ana; do ssh-keygen -q -t ed25519 -N '' -C $who -f /run/$who; done
                 ssh-keygen -q -t ed25519 -N '' -C desk -f /root/.ssh/id_ed25519
                 cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys
+                # Start files that print are no answer.
+                (echo 'echo Welcome'; echo 'echo end') > /root/.bashrc
                 (echo '# people'; cat /run/ana.pub; printf 'no-pty '; cat /run/agent.pub; echo '# end') > {KEYS}
                 chown -R 4242:4242 /run/account
                 chmod 700 /run/account /run/account/.ssh
