@@ -182,8 +182,8 @@ fn with_nothing_configured_stop_cuts_what_the_agent_alone_holds_and_leaves_what_
     let (Some(bao), desk) = (Bao::start(&network_world()), desk!()) else {
         return;
     };
-    let all: Vec<String> = (0..4).map(|_| token(&bao)).collect();
-    let [carried, in_mcp, own, project] = all.as_slice() else {
+    let all: Vec<String> = (0..5).map(|_| token(&bao)).collect();
+    let [carried, in_mcp, own, project, inherited] = all.as_slice() else {
         panic!()
     };
     // The agent's own: what its process carries, and what its MCP configuration holds.
@@ -192,8 +192,13 @@ fn with_nothing_configured_stop_cuts_what_the_agent_alone_holds_and_leaves_what_
     // The responder's own, whose home this is, and the project's.
     desk.file(".vault-token", own);
     desk.file("proj/.env", &format!("APP_TOKEN={project}\n"));
-    let variables = [("VAULT_ADDR", bao.address.as_str()), ("VAULT_TOKEN", carried)];
-    let here = format!("VAULT_ADDR={}", bao.address);
+    let variables = [
+        ("VAULT_ADDR", bao.address.as_str()),
+        ("VAULT_TOKEN", carried),
+        ("OPS_TOKEN", inherited),
+    ];
+    // What the agent inherited from the responder's shell is the responder's.
+    let here = format!("VAULT_ADDR={} OPS_TOKEN={inherited}", bao.address);
     let listed = beside_an_agent(&desk, &here, &variables, &["access", "scan", "--json"]);
     let scan: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
     let alone = scan["findings"]
@@ -208,7 +213,7 @@ fn with_nothing_configured_stop_cuts_what_the_agent_alone_holds_and_leaves_what_
     assert_eq!(stop.status.code(), Some(4), "{}", said(&stop));
     assert!(!lives(&bao, carried), "{}", said(&stop));
     assert!(
-        lives(&bao, own) && lives(&bao, project),
+        lives(&bao, own) && lives(&bao, project) && lives(&bao, inherited),
         "what others use is never cut silently"
     );
     let status = String::from_utf8(desk.run(&["status"]).stdout).unwrap();
@@ -226,8 +231,12 @@ fn with_nothing_configured_stop_cuts_what_the_agent_alone_holds_and_leaves_what_
     let line = status.split_whitespace().skip_while(|w| *w != "--full").nth(1);
     let id = line.unwrap().trim_end_matches([';', ',', '.']);
     let full = beside_an_agent(&desk, &here, &variables, &["stop", "--full", id]);
-    assert!(
-        lives(&bao, own) != lives(&bao, project),
+    assert_eq!(
+        [own, project, inherited]
+            .iter()
+            .filter(|t| lives(&bao, t))
+            .count(),
+        2,
         "exactly the one that was named: {}",
         said(&full)
     );
