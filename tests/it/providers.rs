@@ -11,6 +11,8 @@ mod contract;
 mod docs;
 #[path = "providers/mysql.rs"]
 mod mysql;
+#[path = "providers/node.rs"]
+mod node;
 #[path = "providers/openbao.rs"]
 mod openbao;
 #[path = "providers/postgres.rs"]

@@ -6,7 +6,7 @@ use incident::providers::rest::SHIPPED;
 use incident::providers::sheet::{Sheet, page};
 use incident::providers::{ProvedBy, Registry};
 
-use super::{openbao, sdk};
+use super::{node, openbao, sdk};
 
 #[test]
 fn the_page_of_providers_says_what_the_adapters_say() {
@@ -28,6 +28,7 @@ fn the_page_of_providers_says_what_the_adapters_say() {
 fn what_proves_a_table_is_what_really_runs() {
     let mut runs: BTreeMap<&str, ProvedBy> = BTreeMap::new();
     runs.extend(openbao::TABLES.iter().map(|t| (*t, ProvedBy::RealServer)));
+    runs.extend(node::TABLES.iter().map(|t| (*t, ProvedBy::RealServer)));
     runs.extend(sdk::GRANTS.iter().map(|(t, _)| (*t, ProvedBy::Sdk)));
     let registry = Registry::shipped();
     for (file, _) in SHIPPED {
