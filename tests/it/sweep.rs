@@ -305,3 +305,43 @@ fn no_secret_shows_in_any_output_record_bundle_or_command_line_of_a_sweep() {
         }
     }
 }
+
+#[test]
+fn many_proved_targets_do_not_bury_the_dangerous_one() {
+    let Some(desk) = desk::Desk::new() else { return };
+    let mut triggers = String::from("      - {id: by-hand, manual: Settings / Agents / Off}\n");
+    for n in 0..12 {
+        let path = desk.home().join(format!("tab-{n}"));
+        desk.file(&format!("tab-{n}"), "0 3 * * * root nightly-bot\n");
+        triggers += &format!(
+            "      - {{id: tab-{n}, cron: {{file: {}, contains: nightly-bot}}}}\n",
+            path.display()
+        );
+    }
+    let access = format!("version: 1\nagents:\n  - name: bot\n    triggers:\n{triggers}");
+    desk.file("incident/access.yaml", &access);
+    let told = desk.incident(&["stop"]);
+    let told = told.split("[stderr]").next().unwrap();
+    let row = |text: &str, name: &str| text.lines().position(|l| l.split_whitespace().any(|w| w == name));
+    assert!(
+        row(told, "by-hand").is_some() && row(told, "tab-7").is_none(),
+        "{told}"
+    );
+    assert!(
+        told.contains("confirmed") && told.contains("12 targets"),
+        "{told}"
+    );
+    assert!(told.contains("incident status --all"), "{told}");
+    assert!(
+        row(told, "by-hand") < told.lines().position(|l| l.contains("12 targets")),
+        "{told}"
+    );
+    let all = desk.incident(&["status", "--all"]);
+    assert!(row(&all, "by-hand") < row(&all, "tab-7"), "{all}");
+    assert!(
+        all.contains("· by-hand unproved ·"),
+        "the line of truth names it:\n{all}"
+    );
+    let json = desk.incident(&["--json", "status"]);
+    assert_eq!(json.matches("\"id\":\"tab-").count(), 12, "{json}");
+}

@@ -70,7 +70,7 @@ pub fn table(ui: &Ui, incident: &Incident, all: bool) {
         for (proof, names) in dead {
             let more = match names.len().saturating_sub(NAMED) {
                 0 => String::new(),
-                n => format!(" and {n} more; all of them: incident status --all"),
+                n => format!(" and {n} more; incident status --all"),
             };
             let named = words::list(names.iter().take(NAMED));
             rows.push((
