@@ -10,6 +10,7 @@ use super::{escape, words};
 use crate::model::fact::{Fact, Observed, Proof};
 use crate::model::grant::{Shared, Target};
 use crate::model::incident::{Incident, TargetState};
+use crate::model::secret::SecretRef;
 use crate::model::time::{Moment, parse_rfc3339, rfc3339};
 
 /// How bad a danger is; worse ones first.
@@ -128,7 +129,12 @@ fn unproved(id: &str, state: &TargetState, now: Moment) -> Option<Danger> {
     let last = last_words(&state.facts)
         .map(|w| format!(": {w}"))
         .unwrap_or_default();
-    let stop = "incident stop".to_owned();
+    // A secret that was pasted is forgotten: without it another stop could do no more.
+    let stop = match &state.aim.target {
+        Target::Grant(g) if matches!(g.secret, Some(SecretRef::Held(_))) => "incident cut",
+        _ => "incident stop",
+    };
+    let stop = stop.to_owned();
     match state.proof() {
         Proof::Refused | Proof::Gone | Proof::RefusedNewUse | Proof::Confirmed => None,
         Proof::StillLive if is_narrow(state) => {

@@ -5,8 +5,9 @@ use serde_json::json;
 use super::start;
 use crate::cli::ui::Tone;
 use crate::cli::{App, CliError, Exit, deeds};
-use crate::engine::Given;
+use crate::engine::{Engine, Given};
 use crate::evidence::escape;
+use crate::model::ids::TargetId;
 
 /// Arguments of `cut`.
 #[derive(clap::Args)]
@@ -60,6 +61,7 @@ pub fn run(app: &App, args: &CutArgs) -> Result<Exit, CliError> {
         app.ui.hanging(Tone::Plain, "           ", &escape(&left.how));
     }
     let incident = engine.incident()?;
+    by_hand(app, &engine, &report.targets)?;
     let words: Vec<_> = report
         .targets
         .iter()
@@ -88,4 +90,22 @@ pub fn run(app: &App, args: &CutArgs) -> Result<Exit, CliError> {
             .line("  next: incident stop cuts what else the agent holds; incident resume walks on");
     }
     Ok(app.finish(&engine, exit))
+}
+
+/// Where a person does by hand what is not proved; the secret itself is forgotten by then.
+fn by_hand(app: &App, engine: &Engine<'_>, targets: &[TargetId]) -> Result<(), CliError> {
+    let incident = engine.incident()?;
+    let unproved = targets
+        .iter()
+        .filter_map(|id| incident.stop.targets.get(id))
+        .filter(|target| !target.proof().is_dead());
+    for target in unproved {
+        if let Some(Ok(adapter)) = engine.registry().of(&target.aim.target) {
+            let text = format!("{}: {}", target.aim.target.id(), escape(&adapter.about().manual));
+            app.ui.hanging(Tone::Plain, "  by hand  ", &text);
+            app.ui
+                .line("  next: incident cut, and the secret once more; it was forgotten");
+        }
+    }
+    Ok(())
 }
