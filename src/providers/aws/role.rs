@@ -22,7 +22,7 @@ pub(super) struct Role;
 
 const CARD: Card = Card {
     kinds: &["IAM role", "sessions of a role (ASIA…), whoever assumed it"],
-    proved_by: ProvedBy::Emulator,
+    proved_by: ProvedBy::Contract,
     permissions: &[
         "iam:GetRole",
         "iam:UpdateAssumeRolePolicy",
