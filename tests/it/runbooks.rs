@@ -749,7 +749,7 @@ fn an_agent_nobody_can_find() {
     6 |     triggers: [{id: t}, {id: u, cron: {contains: x}}]
       |                ^^^
       |
-    help: write one of cron, systemd, provider, manual
+    help: write one of cron, at, script, file, systemd, provider, manual
 
     error: `cron` names neither a `user` nor a `file`
      --> access.yaml:6:39
