@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
 
+use memchr::memmem;
 use serde::de::IgnoredAny;
 use serde::ser::{Error as _, SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
@@ -78,11 +79,21 @@ impl Ledger {
         out.flush()
     }
 
-    /// Takes over what the text of a ledger says and no journal does: which files were kept out.
-    pub fn read_left_out(&mut self, text: impl Read) -> Result<(), String> {
-        let said: LeftOuts = serde_json::from_reader(text).map_err(|e| e.to_string())?;
+    /// Takes over what the text of a ledger says and no journal does: which files were kept out. `None` where
+    /// `end`, its last bytes, do not reach back to the end of its rows.
+    ///
+    /// The rows follow from the journal and are most of the text. Whoever reads this compares the whole with
+    /// what [`Ledger::render`] makes of it, so nothing is believed by its place.
+    pub fn read_left_out(&mut self, end: &[u8]) -> Option<Result<(), String>> {
+        // No text holds a bare line feed, so this stands between two fields.
+        let after_rows = memmem::rfind(end, b"\n  \"unfinished\": ")?;
+        let text = [b"{", &end[after_rows..]].concat();
+        let said: LeftOuts = match serde_json::from_slice(&text) {
+            Ok(said) => said,
+            Err(e) => return Some(Err(e.to_string())),
+        };
         (self.withheld, self.foreign) = (said.withheld, said.foreign);
-        Ok(())
+        Some(Ok(()))
     }
 
     /// Everything that was asked for and is not there.
@@ -132,12 +143,10 @@ impl<R: Read> Serialize for Streamed<R> {
     }
 }
 
-/// The ledger as it is read back: its rows follow from the journal.
+/// What stands after the rows of a ledger.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LeftOuts {
-    #[serde(rename = "rows")]
-    _rows: IgnoredAny,
     #[serde(rename = "unfinished")]
     _unfinished: IgnoredAny,
     #[serde(rename = "unreadable")]
@@ -298,9 +307,12 @@ mod tests {
         let mut text = Vec::new();
         ledger.render(Rows::<&[u8]>::of(Vec::new()), &mut text).unwrap();
         let mut read = Ledger::default();
-        read.read_left_out(&*text).unwrap();
+        assert_eq!(read.read_left_out(&text), Some(Ok(())));
         assert_eq!(read, ledger);
-        let more = String::from_utf8(text).unwrap().replacen('{', "{\"more\": 1,", 1);
-        assert!(read.read_left_out(more.as_bytes()).is_err());
+        assert_eq!(read.read_left_out(&text[text.len() - 10..]), None);
+        let more = String::from_utf8(text)
+            .unwrap()
+            .replace("\"foreign\"", "\"more\": 1, \"foreign\"");
+        assert!(read.read_left_out(more.as_bytes()).is_some_and(|r| r.is_err()));
     }
 }

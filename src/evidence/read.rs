@@ -61,6 +61,19 @@ impl Container {
         })
     }
 
+    /// The last bytes of a member, at most this many.
+    pub fn end(&self, entry: &Entry, most: u64) -> io::Result<Vec<u8>> {
+        let len = entry.len.min(most);
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+        match self {
+            Container::Tar(tar) => tar.read_exact_at(&mut bytes, entry.offset + entry.len - len)?,
+            Container::Folder(root) => {
+                open_regular(&root.join(&*entry.name))?.read_exact_at(&mut bytes, entry.len - len)?;
+            }
+        }
+        Ok(bytes)
+    }
+
     /// A member's bytes, at most `cap` of them, proven to have the listed hash.
     pub fn read(&self, entry: &Entry, cap: u64) -> Result<Vec<u8>, Fault> {
         let bytes = self.bytes(entry, cap)?;

@@ -26,6 +26,9 @@ pub const SCRIPT: &str = include_str!("VERIFY.txt");
 /// `bagit.txt`.
 pub const BAGIT_TXT: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
 
+/// What stands after the rows of a ledger nearly always fits in this many bytes.
+const END_OF_LEDGER: u64 = 256 * 1024;
+
 /// Most faults that are listed.
 const FAULTS_CAP: usize = 100;
 
@@ -167,9 +170,15 @@ impl Check {
         let entry = bundle
             .tag(names::LEDGER)
             .ok_or_else(|| Fault::new(names::LEDGER, "not there"))?;
-        let text = bundle.container.open(entry).map_err(unreadable)?;
-        ledger
-            .read_left_out(io::BufReader::new(text))
+        let mut read = None;
+        for most in [END_OF_LEDGER, TAG_CAP] {
+            let end = bundle.container.end(entry, most).map_err(unreadable)?;
+            read = ledger.read_left_out(&end);
+            if read.is_some() {
+                break;
+            }
+        }
+        read.unwrap_or_else(|| Err("not in the one spelling of a ledger".to_owned()))
             .map_err(|why| Fault::new(names::LEDGER, why))?;
         let mut journals = Vec::new();
         let names = names::journals(bundle.tags.iter().map(|e| &*e.name));
