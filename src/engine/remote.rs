@@ -1,7 +1,8 @@
-//! Stopping the agents on another host: the same program there, run through the responder's own ssh.
+//! Stopping the agents on another host: this program, copied and run there through the responder's own ssh.
 //!
 //! What it proves there is told here in weaker words: `confirmed` by the record of that host, never `gone`,
-//! for nobody here has looked. A lost connection is unknown.
+//! for nobody here has looked. A program of that name found there may have been put there by the agent: it is
+//! run only where ours cannot be, and its word is `accepted` at best. A lost connection is unknown.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -59,7 +60,7 @@ pub struct RemoteStop {
 
 /// A sweep there takes no longer than this, windows included.
 const DEADLINE: Duration = Duration::from_secs(120);
-/// Copying the program takes no longer than this.
+/// Copying this program takes no longer than this; then the one found there has to do.
 const COPY: Duration = Duration::from_secs(60);
 /// Without a word from the other side for so long it counts as lost.
 const ALIVE: [&str; 8] = [
@@ -76,11 +77,11 @@ const ALIVE: [&str; 8] = [
 const CAP: u64 = 8 << 20;
 /// What ssh hands down when the connection, not the program, failed. Source: ssh(1).
 const NO_CONNECTION: i32 = 255;
-/// What a shell says where there is no such program.
-const NOT_THERE: i32 = 127;
+/// What a shell says where a file is not a program of that machine, and where there is none (or no loader for it).
+const NOT_RUN: [i32; 2] = [126, 127];
 
 impl Engine<'_> {
-    /// Runs `incident stop` on that host, copying this program there where it has none, and keeps what it proved.
+    /// Runs `stop` of this program on that host, or of the one found there, and keeps what was proved.
     pub fn stop_on(&self, remote: &Remote) -> Result<RemoteStop, EngineError> {
         let row = Row::of(remote)?;
         let begun = self.world.clock.now().mono_us;
@@ -92,28 +93,33 @@ impl Engine<'_> {
             }
             .into(),
         ])?;
-        let (mut ran, mut out, mut err) = self.ssh(remote, &["incident", "stop", "--json"]);
-        if ran.end == End::Exit(NOT_THERE) {
-            (ran, out, err) = self.with_our_own(remote)?;
-        }
+        let Said { whose, ran, out, err } = self.said(remote)?;
         let mut facts = Vec::new();
         let mut events: Vec<Event> = Vec::new();
-        let told = Told::read(&String::from_utf8_lossy(&out));
+        let told = Told::read(&String::from_utf8_lossy(&out), whose.clone());
         let interrupted = ran.end == End::Interrupted;
+        let by_ours =
+            format!("scp \"$(command -v incident)\" {remote}:/tmp/ && ssh -t {remote} /tmp/incident stop");
         let mut next = None;
         let words = match (&told, &ran.end) {
             (Some(told), End::Exit(code)) if *code != NO_CONNECTION => {
                 facts.push(noted("told-by", &format!("incident on {remote}, {}", told.who())));
                 facts.extend(told.facts(&row.how));
+                if let Whose::Theirs(why) = &whose {
+                    let text = format!(
+                        "the incident found on {remote}, not this one: {}",
+                        self.scrubbed(why)
+                    );
+                    facts.push(noted("run", &text));
+                    next = Some(by_ours);
+                }
                 events = self.rows(remote, told)?;
                 told.words(remote)
             }
             (_, end) => {
                 let why = how_it_failed(end, &err);
                 let why = self.scrubbed(&why);
-                next = Some(format!(
-                    "scp \"$(command -v incident)\" {remote}:/tmp/ && ssh -t {remote} /tmp/incident stop"
-                ));
+                next = Some(by_ours);
                 // It may have been carried out all the same, as far as anybody here knows.
                 facts.push(match end {
                     End::Deadline | End::NoProgress => Fact::Silent { after_ms: ran.ms },
@@ -156,7 +162,7 @@ impl Engine<'_> {
             let text = self.scrubbed(&format!("on {remote}: {proof}; {because}"));
             let mut facts = vec![self.now(noted("told", &text))];
             facts.push(self.now(match proof {
-                proof if proof.is_dead() => Fact::ReadBack { dead: true },
+                proof if proof.is_dead() => told.dead(),
                 Proof::StillLive => Fact::ReadBack { dead: false },
                 _ => Fact::NotTried { why: text },
             }));
@@ -179,16 +185,32 @@ impl Engine<'_> {
         Ok(started.chain(events).collect())
     }
 
-    /// Copies this program to a temporary file there, runs it, and removes it.
-    fn with_our_own(&self, remote: &Remote) -> Result<(Ran, Vec<u8>, Vec<u8>), EngineError> {
+    /// Ours where it can be copied and run there; else the one that is there.
+    fn said(&self, remote: &Remote) -> Result<Said, EngineError> {
+        let (whose, (ran, out, err)) = match self.with_our_own(remote)? {
+            Ok(said) => (Whose::Ours, said),
+            Err(why) => {
+                let (ran, out, err) = self.ssh(remote, &["incident", "stop", "--json"]);
+                let neither = matches!(ran.end, End::Exit(code) if NOT_RUN.contains(&code));
+                let ran = match neither {
+                    true => not_started(format!("{why}; and there is no incident on that host")),
+                    false => ran,
+                };
+                (Whose::Theirs(why), (ran, out, err))
+            }
+        };
+        Ok(Said { whose, ran, out, err })
+    }
+
+    /// Copies this program to a temporary file there, runs it, and removes it; or why it could not be run.
+    fn with_our_own(&self, remote: &Remote) -> Result<Result<Output, String>, EngineError> {
         let mut random = [0_u8; 16];
         self.world.entropy.fill(&mut random)?;
         let there = format!("/tmp/incident-{}", super::hex(&random));
         let Some(here) = self.world.host.program() else {
-            let why = "there is no incident on that host, and this one does not know its own file".to_owned();
-            return Ok((not_started(why), Vec::new(), Vec::new()));
+            return Ok(Err("this program does not know its own file".to_owned()));
         };
-        let mut argv = vec!["scp".to_owned(), "-q".to_owned(), "-p".to_owned()];
+        let mut argv = ["scp", "-q", "-p", "-C"].map(str::to_owned).to_vec();
         argv.extend(ALIVE.map(str::to_owned));
         argv.extend([
             "--".to_owned(),
@@ -196,19 +218,29 @@ impl Engine<'_> {
             format!("{remote}:{there}"),
         ]);
         let (copied, out, err) = self.run_ours(argv, COPY);
-        if copied.end != End::Exit(0) {
-            let why = format!(
-                "there is no incident on that host, and copying it failed: {}",
-                how_it_failed(&copied.end, &err)
-            );
-            return Ok((not_started(why), out, Vec::new()));
+        if copied.end == End::Interrupted {
+            return Ok(Ok((copied, out, err)));
         }
-        let ran = self.ssh(remote, &[&there, "stop", "--json"]);
+        let said = match copied.end {
+            End::Exit(0) => self.ssh(remote, &[&there, "stop", "--json"]),
+            end => {
+                return Ok(Err(format!(
+                    "copying this program there failed: {}",
+                    how_it_failed(&end, &err)
+                )));
+            }
+        };
         self.ssh(remote, &["rm", "-f", "--", &there]);
-        Ok(ran)
+        Ok(match said.0.end {
+            End::Exit(code) if NOT_RUN.contains(&code) => Err(format!(
+                "this program does not run there: {}",
+                how_it_failed(&said.0.end, &said.2)
+            )),
+            _ => Ok(said),
+        })
     }
 
-    fn ssh(&self, remote: &Remote, words: &[&str]) -> (Ran, Vec<u8>, Vec<u8>) {
+    fn ssh(&self, remote: &Remote, words: &[&str]) -> Output {
         let mut argv = vec!["ssh".to_owned(), "-T".to_owned()];
         argv.extend(ALIVE.map(str::to_owned));
         argv.extend(["--".to_owned(), remote.0.clone()]);
@@ -217,7 +249,7 @@ impl Engine<'_> {
     }
 
     /// A program of the responder's, with what it needs to find keys and configuration.
-    fn run_ours(&self, argv: Vec<String>, deadline: Duration) -> (Ran, Vec<u8>, Vec<u8>) {
+    fn run_ours(&self, argv: Vec<String>, deadline: Duration) -> Output {
         let passed = [
             "HOME",
             "PATH",
@@ -251,6 +283,26 @@ impl Engine<'_> {
             err,
         )
     }
+}
+
+/// How a program ended, what it said, and what it complained of.
+type Output = (Ran, Vec<u8>, Vec<u8>);
+
+/// What was heard from the other side.
+struct Said {
+    whose: Whose,
+    ran: Ran,
+    out: Vec<u8>,
+    err: Vec<u8>,
+}
+
+/// Which program spoke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Whose {
+    /// This one, copied there for it.
+    Ours,
+    /// The one that was there, and why not ours. The agent may have put it there.
+    Theirs(String),
 }
 
 fn not_started(why: String) -> Ran {
@@ -343,6 +395,7 @@ impl Row {
 
 /// What the other side's events add up to.
 struct Told {
+    whose: Whose,
     targets: BTreeMap<TargetId, TargetState>,
     incident: String,
     head: String,
@@ -350,7 +403,7 @@ struct Told {
 
 impl Told {
     /// Reads its events; `None` where the last of them, the result, never came.
-    fn read(out: &str) -> Option<Told> {
+    fn read(out: &str, whose: Whose) -> Option<Told> {
         let mut targets: BTreeMap<TargetId, TargetState> = BTreeMap::new();
         let mut result = None;
         for line in out.lines() {
@@ -381,6 +434,7 @@ impl Told {
         let result = result?;
         let text = |key: &str| Some(result.get(key)?.as_str()?.to_owned());
         Some(Told {
+            whose,
             targets,
             incident: text("incident")?,
             head: text("head").unwrap_or_default(),
@@ -390,6 +444,14 @@ impl Told {
     /// Which record this was told from.
     fn who(&self) -> String {
         format!("{} head {}", self.incident, self.head)
+    }
+
+    /// What a death over there is worth here.
+    fn dead(&self) -> Fact {
+        match self.whose {
+            Whose::Ours => Fact::ReadBack { dead: true },
+            Whose::Theirs(_) => Fact::Accepted { status: 0 },
+        }
     }
 
     /// Id, word and the newest telling fact of each of its targets.
@@ -414,7 +476,7 @@ impl Told {
                 let why = "nothing was found there, which proves nothing".to_owned();
                 vec![Fact::NotTried { why }, by_hand]
             }
-            () if proofs.iter().all(|p| p.is_dead()) => vec![Fact::ReadBack { dead: true }],
+            () if proofs.iter().all(|p| p.is_dead()) => vec![self.dead()],
             () if proofs.contains(&Proof::StillLive) => vec![Fact::ReadBack { dead: false }],
             () => {
                 let why = "not everything there is proved dead".to_owned();
@@ -425,11 +487,17 @@ impl Told {
 
     fn words(&self, remote: &Remote) -> String {
         let dead = self.targets.values().filter(|t| t.proof().is_dead()).count();
-        match self.targets.len() {
+        let words = match self.targets.len() {
             0 => format!("incident on {remote} found nothing to stop, which proves nothing."),
             all => format!(
                 "incident on {remote} says: {dead} of {all} proved dead there ({}).",
                 self.incident
+            ),
+        };
+        match &self.whose {
+            Whose::Ours => words,
+            Whose::Theirs(_) => format!(
+                "{words} That is the word of the program found there, which proves nothing: this one could not be run there."
             ),
         }
     }
@@ -447,20 +515,27 @@ mod tests {
     #[test]
     fn without_the_last_line_nothing_is_known() {
         let whole = format!("Welcome to db1\n{STARTED}\n{GONE}\n{RESULT}\n");
-        let told = Told::read(&whole).unwrap();
+        let told = Told::read(&whole, Whose::Ours).unwrap();
         assert_eq!(told.facts("x"), [Fact::ReadBack { dead: true }]);
-        assert!(Told::read(&format!("{STARTED}\n{GONE}\n")).is_none());
-        assert!(Told::read("").is_none());
+        assert!(Told::read(&format!("{STARTED}\n{GONE}\n"), Whose::Ours).is_none());
+        assert!(Told::read("", Whose::Ours).is_none());
+    }
+
+    #[test]
+    fn the_word_of_a_program_that_was_there_is_no_proof() {
+        let whole = format!("{STARTED}\n{GONE}\n{RESULT}\n");
+        let told = Told::read(&whole, Whose::Theirs("no room".to_owned())).unwrap();
+        assert_eq!(told.facts("x"), [Fact::Accepted { status: 0 }]);
     }
 
     #[test]
     fn what_was_not_seen_to_die_there_is_not_dead_here() {
-        let told = Told::read(&format!("{STARTED}\n{RESULT}")).unwrap();
+        let told = Told::read(&format!("{STARTED}\n{RESULT}"), Whose::Ours).unwrap();
         assert!(matches!(
             told.facts("x").as_slice(),
             [Fact::NotTried { .. }, Fact::Manual { .. }]
         ));
-        let told = Told::read(RESULT).unwrap();
+        let told = Told::read(RESULT, Whose::Ours).unwrap();
         assert!(matches!(
             told.facts("x").as_slice(),
             [Fact::NotTried { .. }, Fact::Manual { .. }]

@@ -25,7 +25,9 @@ const BOOT: &str = "for d in /run /dev/shm /var/spool/cron /etc/cron.d; do \
 
 impl Box {
     /// Boots it; `program` is what stands under the name `incident` in its `PATH`, if anything does.
-    fn boot(desk: &Desk, program: Option<&str>) -> Option<Box> {
+    ///
+    /// `copies` is false where no file can be brought there.
+    fn boot(desk: &Desk, program: Option<&str>, copies: bool) -> Option<Box> {
         if !Path::new("/usr/sbin/sshd").exists() || !rustix::process::geteuid().is_root() {
             not_tested("stop on another host (openssh-server, and root)");
             return None;
@@ -55,9 +57,14 @@ impl Box {
         key(&desk.home().join(".ssh/id"));
         std::fs::copy(desk.home().join(".ssh/id.pub"), at.join(".ssh/authorized_keys")).unwrap();
         let port = free_port();
+        let sftp = if copies {
+            "Subsystem sftp internal-sftp\n"
+        } else {
+            ""
+        };
         let config = format!(
             "ListenAddress 127.0.0.1:{port}\nHostKey {0}/hostkey\nAuthorizedKeysFile {0}/.ssh/authorized_keys\n\
-             PermitRootLogin prohibit-password\nUsePAM no\nStrictModes no\nPidFile none\nSubsystem sftp internal-sftp\n\
+             PermitRootLogin prohibit-password\nUsePAM no\nStrictModes no\nPidFile none\n{sftp}\
              SetEnv PATH={0}/bin:/usr/bin:/bin\n",
             at.display()
         );
@@ -126,9 +133,9 @@ fn at_the_desk(desk: &Desk, args: &[&str]) -> Output {
 }
 
 #[test]
-fn where_the_other_host_has_no_incident_this_one_is_copied_run_and_removed() {
+fn this_program_is_copied_there_run_and_removed() {
     let Some(desk) = Desk::new() else { return };
-    let Some(there) = Box::boot(&desk, None) else {
+    let Some(there) = Box::boot(&desk, None, true) else {
         return;
     };
     let out = at_the_desk(&desk, &["stop", "--on", "root@box"]);
@@ -153,35 +160,51 @@ fn where_the_other_host_has_no_incident_this_one_is_copied_run_and_removed() {
     nowhere(&desk, &["OPENSSH PRIVATE KEY"], &[&out]);
 }
 
-#[test]
-fn a_program_that_is_there_is_used_and_its_word_is_told_as_its_own() {
-    let Some(desk) = Desk::new() else { return };
+/// A program that says the agent is gone and does nothing: what an agent would leave there.
+fn liar() -> String {
     let lines = [
         r#"{"seq":1,"ts":"t","who":"root","type":"stop.started","what":{"mono_us":1,"targets":[{"target":{"tree":{"id":"claude-code","agent":"claude-code","rule":{}}},"window_ms":0,"found_by":"scan"}],"problems":[]}}"#,
         r#"{"seq":2,"ts":"t","who":"root","type":"stop.facts","what":{"target":"claude-code","phase":"kill","facts":[{"at_us":2,"fact":{"looked-for":{"found":0,"scope":"all processes of all users on box","whole":true}}}]}}"#,
         r#"{"result":{"incident":"INC-20261122-0314-k7qf","stage":"stop","records":3,"head":"ab"},"exit":3}"#,
     ];
-    let script = format!("#!/bin/sh\ncat <<'END'\n{}\nEND\nexit 3\n", lines.join("\n"));
-    let Some(_there) = Box::boot(&desk, Some(&script)) else {
+    format!("#!/bin/sh\ncat <<'END'\n{}\nEND\nexit 3\n", lines.join("\n"))
+}
+
+#[test]
+fn a_program_of_that_name_there_is_not_asked_where_ours_can_be() {
+    let Some(desk) = Desk::new() else { return };
+    let Some(there) = Box::boot(&desk, Some(&liar()), true) else {
         return;
     };
     let out = at_the_desk(&desk, &["stop", "--on", "root@box"]);
-    // Proved over there, told here: never `gone`, which nobody here has looked for.
-    assert_eq!(
-        proof(&desk, "on:root-box:claude-code"),
-        "confirmed",
-        "{}",
-        said(&out)
+    assert!(!there.agent_runs(), "{}", said(&out));
+    assert!(!desk.journal().contains("INC-20261122-0314-k7qf"));
+}
+
+#[test]
+fn the_word_of_a_program_found_there_proves_nothing() {
+    let Some(desk) = Desk::new() else { return };
+    let Some(there) = Box::boot(&desk, Some(&liar()), false) else {
+        return;
+    };
+    let out = at_the_desk(&desk, &["stop", "--on", "root@box"]);
+    let text = said(&out).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(out.status.code(), Some(4), "{text}");
+    assert!(there.agent_runs());
+    assert_eq!(proof(&desk, "on:root-box:claude-code"), "accepted", "{text}");
+    assert_eq!(proof(&desk, "on:root-box"), "accepted");
+    assert!(
+        text.contains("which proves nothing") && text.contains("scp"),
+        "{text}"
     );
-    assert_eq!(proof(&desk, "on:root-box"), "confirmed");
-    assert!(desk.journal().contains("INC-20261122-0314-k7qf"));
+    assert!(desk.journal().contains("copying this program there failed"));
 }
 
 #[test]
 fn a_lost_connection_is_unknown_whatever_was_said_before() {
     let Some(desk) = Desk::new() else { return };
     let script = "#!/bin/sh\necho '{\"seq\":1,\"ts\":\"t\",\"who\":\"root\",\"type\":\"stop.started\",\"what\":{\"mono_us\":1,\"targets\":[],\"problems\":[]}}'\nsleep 0.3\nkill -9 $PPID\nsleep 5\n";
-    let Some(there) = Box::boot(&desk, Some(script)) else {
+    let Some(there) = Box::boot(&desk, Some(script), false) else {
         return;
     };
     let out = at_the_desk(&desk, &["stop", "--on", "root@box"]);
