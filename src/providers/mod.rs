@@ -114,6 +114,10 @@ pub trait Adapter {
     fn revives(&self) -> Option<&str> {
         None
     }
+    /// Why nothing tells beforehand that `cut` would be allowed. `armed` may still show that it would not.
+    fn unarmed(&self) -> Option<&str> {
+        None
+    }
     /// True where the cut takes nothing but the secret itself: no credential of the responder.
     fn by_itself(&self) -> bool {
         false

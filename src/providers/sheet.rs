@@ -24,6 +24,8 @@ pub struct Sheet {
     pub by_itself: bool,
     /// What else comes to life when it is given back.
     pub revives: Option<String>,
+    /// Why nothing tells beforehand that the cut would be allowed; none where something does.
+    pub unarmed: Option<String>,
 }
 
 impl Sheet {
@@ -49,6 +51,7 @@ impl Sheet {
             reversible: bare.is_some_and(|target| adapter.reversible(&target)),
             by_itself: adapter.by_itself(),
             revives: adapter.revives().map(str::to_owned),
+            unarmed: adapter.unarmed().map(str::to_owned),
         }
     }
 
@@ -67,6 +70,14 @@ impl Sheet {
         match self.reversible {
             true => "can be given back",
             false => "for good",
+        }
+    }
+
+    /// Whether it can be known beforehand that the cut would be allowed, in words.
+    pub fn check(&self) -> String {
+        match &self.unarmed {
+            Some(why) => format!("not told: {why}"),
+            None => "says whether the cut would be allowed".to_owned(),
         }
     }
 
@@ -90,7 +101,8 @@ pub fn page(registry: &Registry) -> String {
         What `incident` can cut elsewhere: {} kinds of access. This page is made from the adapters themselves \
         (`incident access providers --markdown`).\n\n\
         *Proved by* says what the tests run against. *Window* is the time within which the provider may still honour \
-        what was cut: the proof is repeated after it. *For good* means that nothing brings it back.\n\n\
+        what was cut: the proof is repeated after it. *For good* means that nothing brings it back. *Check beforehand* is \
+        `incident access check`: it asks, and changes nothing.\n\n\
         A team's own provider is a table under `providers:` in `access.yaml`; the format stands at the top of\n\
         [`vault-token.yaml`](../src/providers/rest/tables/vault-token.yaml).\n\n\
         | provider | cuts | undo | window | proved by |\n|---|---|---|---|---|\n",
@@ -121,6 +133,7 @@ pub fn page(registry: &Registry) -> String {
         row("Undo", sheet.undo());
         row("Giving it back revives", sheet.revives.as_deref().unwrap_or(""));
         row("Window", &sheet.window());
+        row("Check beforehand", &sheet.check());
         row("Proved by", sheet.proved());
         row("By hand", &sheet.about.manual);
     }

@@ -7,6 +7,8 @@ mod aws;
 mod azure;
 #[path = "providers/contract.rs"]
 mod contract;
+#[path = "providers/crowd.rs"]
+mod crowd;
 #[path = "providers/docs.rs"]
 mod docs;
 #[path = "providers/mysql.rs"]
@@ -29,6 +31,8 @@ mod spec;
 mod ssh;
 #[path = "providers/tables.rs"]
 mod tables;
+#[path = "providers/ways.rs"]
+mod ways;
 #[path = "providers/weather.rs"]
 mod weather;
 #[path = "providers/world.rs"]

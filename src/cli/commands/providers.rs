@@ -67,6 +67,7 @@ fn one(app: &App, sheet: &Sheet) {
     row("undo", sheet.undo());
     row("revives", sheet.revives.as_deref().unwrap_or(""));
     row("window", &sheet.window());
+    row("check first", &sheet.check());
     row("proved by", sheet.proved());
     row("by hand", &sheet.about.manual);
 }
@@ -80,7 +81,7 @@ fn unknown(error: UnknownProvider) -> CliError {
         Some(name) => format!("did you mean {name}?"),
         None => "incident access providers lists them".to_owned(),
     };
-    let mut told = CliError::new(Exit::Failed, format!("no provider is named `{}`", error.name));
+    let mut told = CliError::new(Exit::Usage, format!("no provider is named `{}`", error.name));
     told.hints.push(hint);
     told
 }

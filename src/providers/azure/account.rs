@@ -15,6 +15,7 @@ use crate::world::Later;
 pub(super) struct Account;
 
 const NEEDS: [(&str, &str); 1] = [("account", "name of the storage account")];
+const UNARMED: &str = "a person renews the key; nothing can be checked from here";
 const MAY: [(&str, &str); 2] = [
     (
         "endpoint",
@@ -135,11 +136,11 @@ impl Adapter for Account {
         Box::pin(async { vec![not_tried("a renewed account key cannot be brought back")] })
     }
 
+    fn unarmed(&self) -> Option<&str> {
+        Some(UNARMED)
+    }
+
     fn armed<'a>(&'a self, _: Ctx<'a>, _: &'a Target) -> Later<'a, Vec<Fact>> {
-        Box::pin(async {
-            vec![not_tried(
-                "a person renews the key; nothing can be checked from here",
-            )]
-        })
+        Box::pin(async { vec![not_tried(UNARMED)] })
     }
 }

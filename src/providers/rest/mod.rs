@@ -35,6 +35,9 @@ use crate::world::Later;
 /// Keys of `with` that every table understands: files for a private authority and a client certificate.
 const EVERYWHERE: [&str; 2] = ["ca", "client-cert"];
 
+/// What is said where no good answer shows that a cut would be allowed.
+const UNTOLD: &str = "nothing tells beforehand whether this cut would be allowed";
+
 /// A provider described by a table.
 pub struct Rest {
     table: Table,
@@ -143,6 +146,10 @@ impl Adapter for Rest {
 
     fn revives(&self) -> Option<&str> {
         self.table.revives.as_deref()
+    }
+
+    fn unarmed(&self) -> Option<&str> {
+        self.table.unarmed.as_deref()
     }
 
     fn reversible(&self, _: &Target) -> bool {
@@ -316,24 +323,31 @@ impl Adapter for Rest {
     fn armed<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>> {
         Box::pin(async move {
             let given = self.given(target);
-            let mut facts = Vec::new();
-            if self.table.armed.is_empty() {
-                facts.push(not_tried("this provider offers no way to check beforehand"));
-            }
+            let who = match self.by_itself() {
+                true => "the secret alone",
+                false => "the responder's credential",
+            };
+            let (mut facts, mut alive) = (Vec::new(), true);
             for check in &self.table.armed {
                 let (seen, more, answer) = self.see(ctx, check, vars(ctx, &given)).await;
                 facts.extend(more);
-                facts.extend(match (seen, answer) {
-                    (Some(Seen::Alive), _) => Some(Fact::Noted {
-                        label: "armed".to_owned(),
-                        text: "the responder's credential may make this cut".to_owned(),
-                    }),
-                    (Some(_), Some(answer)) => Some(Fact::Error {
-                        status: answer.status,
-                        text: "the responder's credential may not make this cut".to_owned(),
-                    }),
-                    _ => None,
-                });
+                alive &= seen == Some(Seen::Alive);
+                if matches!(seen, Some(Seen::Dead | Seen::Gone)) {
+                    facts.push(Fact::Error {
+                        status: answer.map_or(0, |a| a.status),
+                        text: format!("{who} may not make this cut"),
+                    });
+                }
+            }
+            match (&self.table.unarmed, self.table.armed.is_empty()) {
+                // Half of what was asked is no answer.
+                _ if !alive => {}
+                (Some(why), _) => facts.push(not_tried(format!("{UNTOLD}: {why}"))),
+                (None, true) => facts.push(not_tried(UNTOLD)),
+                (None, false) => facts.push(Fact::Noted {
+                    label: "armed".to_owned(),
+                    text: format!("{who} may make this cut"),
+                }),
             }
             facts
         })

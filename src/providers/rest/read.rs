@@ -105,6 +105,7 @@ pub(super) fn table(name: Option<&str>, node: &Node, mistakes: &Mistakes) -> Opt
         .iter()
         .filter_map(|n| look(n, "`armed`", mistakes))
         .collect();
+    let unarmed = fields.text("unarmed");
     fields.finish();
     Some(Table {
         place: node.place,
@@ -138,6 +139,7 @@ pub(super) fn table(name: Option<&str>, node: &Node, mistakes: &Mistakes) -> Opt
         anew,
         revives,
         armed,
+        unarmed,
         checked: RefCell::default(),
     })
 }

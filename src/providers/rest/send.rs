@@ -69,7 +69,8 @@ pub(super) struct Address {
 impl Address {
     /// The address of a call, at a host that the table allows.
     pub fn of(table: &Table, call: &Call, vars: Vars<'_>) -> Result<Address, Missing> {
-        let base = template::base(&table.base, vars)?;
+        let start = call.base.as_ref().unwrap_or(&table.base);
+        let base = template::base(start, vars)?;
         let path = template::path(&call.path, vars)?;
         // The path starts with `/`, so the host stands in the base alone: it is read once for all calls.
         let allowed: Result<Vec<String>, Missing> = table
@@ -86,7 +87,7 @@ impl Address {
                 host,
             });
         }
-        let unfit = |why| Missing::Unfit(table.base.clone(), why);
+        let unfit = |why| Missing::Unfit(start.clone(), why);
         let address = Url::parse(&format!("{base}/")).map_err(|_| unfit("it is not an address"))?;
         if !address.username().is_empty() || address.password().is_some() {
             return Err(unfit("a credential does not belong into an address"));

@@ -15,6 +15,8 @@ pub const SHIPPED: &[(&str, &str)] = &[
         "cloudflare-token.yaml",
         include_str!("tables/cloudflare-token.yaml"),
     ),
+    ("cursor-agent.yaml", include_str!("tables/cursor-agent.yaml")),
+    ("devin-session.yaml", include_str!("tables/devin-session.yaml")),
     ("entra-secret.yaml", include_str!("tables/entra-secret.yaml")),
     (
         "entra-service-principal.yaml",
@@ -26,6 +28,10 @@ pub const SHIPPED: &[(&str, &str)] = &[
     (
         "gcp-service-account.yaml",
         include_str!("tables/gcp-service-account.yaml"),
+    ),
+    (
+        "gemini-interaction.yaml",
+        include_str!("tables/gemini-interaction.yaml"),
     ),
     ("github-actions.yaml", include_str!("tables/github-actions.yaml")),
     ("github-app.yaml", include_str!("tables/github-app.yaml")),
@@ -95,6 +101,10 @@ pub const SHIPPED: &[(&str, &str)] = &[
         include_str!("tables/openai-admin-key.yaml"),
     ),
     ("openai-key.yaml", include_str!("tables/openai-key.yaml")),
+    (
+        "openai-response.yaml",
+        include_str!("tables/openai-response.yaml"),
+    ),
     (
         "openai-service-account.yaml",
         include_str!("tables/openai-service-account.yaml"),

@@ -64,6 +64,8 @@ pub(super) struct Call {
     pub place: Place,
     /// Method.
     pub method: String,
+    /// Template of the start of its address, where that is not the table's.
+    pub base: Option<String>,
     /// Template of path and query.
     pub path: String,
     /// Who it is made as.
@@ -295,6 +297,8 @@ pub(super) struct Table {
     pub revives: Option<String>,
     /// Calls that show, beforehand, that the cut would be allowed: `alive` is yes, `dead` is no.
     pub armed: Vec<Look>,
+    /// Why a good answer of `armed`, or none at all, does not show that the cut would be allowed.
+    pub unarmed: Option<String>,
     /// Hosts by address, once they were checked.
     pub checked: RefCell<BTreeMap<String, String>>,
 }
@@ -361,6 +365,9 @@ fn check(table: &Table, mistakes: &Mistakes) {
         let in_path = |name: &str| name == "secret" && call.secret_in_path;
         let path = |name: &str| name == "item" || in_path(name) || saved(name) || open(name);
         names(&call.path, call.place, mistakes, path);
+        if let Some(base) = &call.base {
+            names(base, call.place, mistakes, open);
+        }
         for (_, value) in &call.headers {
             names(value, call.place, mistakes, any);
         }

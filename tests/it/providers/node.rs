@@ -225,6 +225,11 @@ fn an_oauth_token_is_proved_dead_by_introspection_and_garbage_never_is() {
             .secret(secret)
     };
     let mut case = granted(made["access_token"].as_str().unwrap());
+    let armed = |f: &Fact| matches!(f, Fact::Noted { label, .. } if label == "armed");
+    assert!(case.armed().iter().any(armed), "{:?}", case.armed());
+    case.auth = Some(Secret::new("the-wrong-client-secret".to_owned()));
+    assert!(!case.armed().iter().any(armed), "{:?}", case.armed());
+    case.auth = Some(Secret::new("made-up-client-secret".to_owned()));
     assert_eq!(case.stop(), Proof::Confirmed, "{:?}", case.facts);
     assert!(case.has(&Fact::Accepted { status: 200 }));
 

@@ -115,8 +115,17 @@ fn a_token_in_hand_revokes_itself() {
     let Some(bao) = Bao::start(&world) else { return };
     let (secret, _) = token(&bao, &world, "root", "{}");
     let mut case = Case::new(&world, "vault-self", &[("address", &bao.address)]).secret(&secret);
+    assert!(
+        matches!(case.armed().as_slice(), [Fact::Noted { text, .. }] if text.starts_with("the secret alone may")),
+        "{:?}",
+        case.armed()
+    );
     assert_eq!(case.stop(), Proof::Refused, "{:?}", case.facts);
     assert!(!alive(&bao, &world, &secret));
+    assert_eq!(
+        error_text(&case.armed()),
+        "the secret alone may not make this cut"
+    );
 }
 
 #[test]

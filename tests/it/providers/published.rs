@@ -31,8 +31,12 @@ struct Line {
     method: String,
     path: String,
     body: Option<String>,
-    answers: Vec<(u16, String)>,
+    answers: Vec<Answer>,
 }
+
+/// Status, headers and body.
+#[derive(Clone)]
+struct Answer(u16, Vec<(&'static str, String)>, String);
 
 /// One provider's word on itself.
 #[derive(Clone)]
@@ -40,7 +44,7 @@ pub struct Published {
     pub table: String,
     with: Vec<(String, String)>,
     word: String,
-    origin: String,
+    origins: BTreeSet<String>,
     lines: Vec<Line>,
 }
 
@@ -59,14 +63,14 @@ pub fn published() -> Vec<Published> {
                     .map(|(k, v)| (k.to_owned(), v.to_owned()))
                     .collect(),
                 word: word.to_owned(),
-                origin: String::new(),
+                origins: BTreeSet::new(),
                 lines: Vec::new(),
             });
             continue;
         }
         let last = all.last_mut().unwrap();
-        if let Some(origin) = line.strip_prefix("at ") {
-            last.origin = origin.to_owned();
+        if let Some(origins) = line.strip_prefix("at ") {
+            last.origins = origins.split(' ').map(str::to_owned).collect();
             continue;
         }
         let (asked, said) = line.split_once(" => ").unwrap_or_else(|| panic!("{line}"));
@@ -80,7 +84,15 @@ pub fn published() -> Vec<Published> {
         };
         let answers = said.split(" | ").map(|answer| {
             let (status, body) = answer.split_once(' ').unwrap_or((answer, ""));
-            (status.parse().unwrap(), body.to_owned())
+            let (status, header) = status.split_once('+').unwrap_or((status, ""));
+            let header = header
+                .split_once(':')
+                .map(|(name, value)| (name, value.to_owned()));
+            Answer(
+                status.parse().unwrap(),
+                header.into_iter().collect(),
+                body.to_owned(),
+            )
         });
         last.lines.push(Line {
             who: who.chars().next().unwrap(),
@@ -150,9 +162,8 @@ fn carries(seen: &Seen, value: &str) -> bool {
     seen.headers.values().any(inside)
 }
 
-fn serve(published: &Published, weather: Weather, state: &Arc<Mutex<State>>) -> Stub {
+fn serve(published: &Published, weather: Weather, state: &Arc<Mutex<State>>, elsewhere: String) -> Stub {
     let (lines, state) = (published.lines.clone(), Arc::clone(state));
-    let elsewhere = "http://127.0.0.1:9/steal".to_owned();
     Stub::start(move |_, seen| {
         let mut state = state.lock().unwrap();
         if seen.method.is_empty() {
@@ -211,7 +222,7 @@ fn serve(published: &Published, weather: Weather, state: &Arc<Mutex<State>>) -> 
             Weather::Redirect => Reply::Say(307, vec![("location", elsewhere.clone())], String::new()),
             Weather::Portal => say(200, "<html>Welcome to our hotel</html>"),
             Weather::ErrorPage if is_cut => say(500, &"<p>sorry</p>".repeat(10_000_000 / 12)),
-            _ => say(answer.0, &answer.1),
+            _ => Reply::Say(answer.0, answer.1, answer.2),
         }
     })
 }
@@ -315,7 +326,8 @@ fn walk(published: &Published, weather: Weather) -> Vec<String> {
         asked: BTreeMap::new(),
         wrong: Vec::new(),
     }));
-    let stub = serve(published, weather, &state);
+    let elsewhere = Stub::start(|_, _| say(200, "{}"));
+    let stub = serve(published, weather, &state, elsewhere.address());
     let (limit, pace) = match weather {
         Weather::Silent(_) | Weather::Drip => (Duration::from_millis(100), 50),
         _ => (Duration::from_secs(10), 1),
@@ -334,6 +346,10 @@ fn walk(published: &Published, weather: Weather) -> Vec<String> {
             format!("never asked: {} {}", line.method, line.path)
         }));
     } else {
+        let strange = matches!(weather, Weather::Redirect | Weather::Portal);
+        if strange && case.armed().iter().any(is_armed) {
+            wrong.push("called armed by a stranger".to_owned());
+        }
         let proof = case.stop();
         let state = state.lock().unwrap();
         if proof.is_dead() && !(state.cut || published.lines.iter().all(|l| l.mark != Some('!'))) {
@@ -358,8 +374,11 @@ fn walk(published: &Published, weather: Weather) -> Vec<String> {
     if said.len() > 20_000 {
         wrong.push(format!("{} bytes of facts", said.len()));
     }
+    if !elsewhere.seen().is_empty() {
+        wrong.push(format!("followed elsewhere: {:?}", elsewhere.lines()));
+    }
     let origins = origins.borrow();
-    if origins.iter().any(|o| *o != published.origin) {
+    if !origins.is_subset(&published.origins) {
         wrong.push(format!("sent to {origins:?}"));
     }
     wrong
@@ -368,13 +387,18 @@ fn walk(published: &Published, weather: Weather) -> Vec<String> {
         .collect()
 }
 
+fn is_armed(fact: &Fact) -> bool {
+    matches!(fact, Fact::Noted { label, .. } if label == "armed")
+}
+
 /// Armed, cut, proved, cut again, given back.
 fn fair(published: &Published, case: &mut Case<'_>, wrong: &mut Vec<String>) {
     let armed = case.armed();
-    let can = |f: &Fact| matches!(f, Fact::Noted { label, .. } if label == "armed");
-    let unknown =
-        |f: &Fact| matches!(f, Fact::NotTried { why } if why.contains("no way to check beforehand"));
-    if !armed.iter().all(|f| can(f) || unknown(f)) {
+    let told = match case.adapter().unarmed() {
+        Some(why) => matches!(&armed[..], [Fact::NotTried { why: told }] if told.ends_with(why)),
+        None => matches!(&armed[..], [fact] if is_armed(fact)),
+    };
+    if !told {
         wrong.push(format!("armed: {armed:?}"));
     }
     let proof = case.stop();

@@ -111,6 +111,10 @@ CALLS = [
         "lookup": (AUTH, lambda c: c.admin.organization.admin_api_keys.retrieve("key_1")),
         "use": (SECRET, lambda c: c.admin.organization.admin_api_keys.list(limit=1)),
     }),
+    ("openai-response", openai, {
+        "cut": (AUTH, lambda c: c.responses.cancel("resp_1")),
+        "lookup": (AUTH, lambda c: c.responses.retrieve("resp_1")),
+    }),
     ("slack", slack, {
         "cut": (SECRET, lambda c: c.auth_revoke()),
         "use": (SECRET, lambda c: c.auth_test()),

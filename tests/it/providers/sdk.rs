@@ -58,6 +58,7 @@ pub const GRANTS: &[(&str, &[(&str, &str)])] = &[
     ),
     ("openai-admin-key", &[("key", "key_1")]),
     ("openai-key", &[("project", "proj_1"), ("key", "key_1")]),
+    ("openai-response", &[("response", "resp_1")]),
     (
         "openai-service-account",
         &[("project", "proj_1"), ("account", "svc_1")],

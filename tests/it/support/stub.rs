@@ -3,9 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 /// One request as it came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,4 +216,85 @@ fn read(from: &mut impl BufRead) -> std::io::Result<Seen> {
         headers,
         body,
     })
+}
+
+/// A loopback HTTPS server. It says yes to everything and remembers what it was told.
+pub struct Sealed {
+    pub port: u16,
+    knocks: Arc<AtomicUsize>,
+    heard: Arc<Mutex<Vec<String>>>,
+    ip: String,
+    stop: Arc<AtomicBool>,
+}
+
+impl Sealed {
+    /// Starts it at `ip` with this certificate and key. With an authority it lets in only who shows a
+    /// certificate by it.
+    pub fn start(ip: &str, cert: &Path, key: &Path, authority: Option<&Path>) -> Sealed {
+        let all = |path: &Path| CertificateDer::pem_file_iter(path).unwrap().map(Result::unwrap);
+        let ring = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(Arc::clone(&ring));
+        let config = config.with_safe_default_protocol_versions().unwrap();
+        let config = match authority {
+            None => config.with_no_client_auth(),
+            Some(path) => {
+                let mut roots = RootCertStore::empty();
+                roots.add_parsable_certificates(all(path));
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), ring);
+                config.with_client_cert_verifier(verifier.build().unwrap())
+            }
+        };
+        let key = PrivateKeyDer::from_pem_file(key).unwrap();
+        let config = Arc::new(config.with_single_cert(all(cert).collect(), key).unwrap());
+        let listener = TcpListener::bind((ip, 0)).unwrap();
+        let sealed = Sealed {
+            port: listener.local_addr().unwrap().port(),
+            knocks: Arc::default(),
+            heard: Arc::default(),
+            ip: ip.to_owned(),
+            stop: Arc::default(),
+        };
+        let (knocks, heard) = (Arc::clone(&sealed.knocks), Arc::clone(&sealed.heard));
+        let stop = Arc::clone(&sealed.stop);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                knocks.fetch_add(1, Ordering::SeqCst);
+                let (config, heard) = (Arc::clone(&config), Arc::clone(&heard));
+                std::thread::spawn(move || {
+                    let session = ServerConnection::new(config).unwrap();
+                    let mut stream = StreamOwned::new(session, stream.unwrap());
+                    // Whoever does not believe the certificate hangs up before a word is said.
+                    if let Ok(request) = read(&mut BufReader::new(&mut stream))
+                        && !request.method.is_empty()
+                    {
+                        let line = format!("{} {}", request.method, request.path);
+                        heard.lock().unwrap().push(line);
+                        let said = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
+                        let _ = stream.write_all(said);
+                    }
+                });
+            }
+        });
+        sealed
+    }
+
+    /// How many connections were made.
+    pub fn knocks(&self) -> usize {
+        self.knocks.load(Ordering::SeqCst)
+    }
+
+    /// `METHOD path` of every request that came through.
+    pub fn heard(&self) -> Vec<String> {
+        self.heard.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Sealed {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect((self.ip.as_str(), self.port));
+    }
 }

@@ -197,6 +197,7 @@ fn call(node: &Node, mistakes: &Mistakes) -> Option<Call> {
         "write GET, POST, PUT, PATCH, DELETE or LIST",
     );
     let path = needed(&mut fields, "path", "write the path, starting with `/`");
+    let base = fields.text("base");
     let by = needed(&mut fields, "as", "write `responder`, `agent` or `nobody`");
     let json = fields.take("body").and_then(|n| {
         let text = yaml::text(n, "body", mistakes)?;
@@ -249,6 +250,7 @@ fn call(node: &Node, mistakes: &Mistakes) -> Option<Call> {
     Some(Call {
         place: node.place,
         method,
+        base,
         path,
         by,
         headers: headers.unwrap_or_default(),
