@@ -3,6 +3,12 @@
 
 #[path = "providers/aws.rs"]
 mod aws;
+#[path = "providers/aws_armed.rs"]
+mod aws_armed;
+#[path = "providers/aws_sessions.rs"]
+mod aws_sessions;
+#[path = "providers/aws_triggers.rs"]
+mod aws_triggers;
 #[path = "providers/azure.rs"]
 mod azure;
 #[path = "providers/contract.rs"]

@@ -185,3 +185,12 @@ pub(super) async fn try_session(ctx: Ctx<'_>, target: &Target) -> Option<Fact> {
     let outcome = refused(ctx.earlier, SESSION, acting(&session).await);
     Some(outcome.map_or_else(|why| why, |refused| Fact::TriedOpen { refused }))
 }
+
+/// True where the sessions from before the cut are over: their deny stands in a record that can be believed,
+/// or one of them was tried and refused. One that was let through says that they are not.
+pub(super) fn is_over(caller: &Caller<'_>, denied: bool, tried: Option<&Fact>) -> bool {
+    match tried {
+        Some(Fact::TriedOpen { refused }) => denied && *refused,
+        _ => denied && caller.is_aws(),
+    }
+}

@@ -40,7 +40,7 @@ impl Switch for Function {
     const TITLE: &'static str = "Lambda function: concurrency 0";
     const CARD: Card = Card {
         kinds: &["Lambda function, whatever invokes it"],
-        proved_by: ProvedBy::Contract,
+        proved_by: ProvedBy::Emulator,
         permissions: &[
             "lambda:GetFunctionConcurrency",
             "lambda:PutFunctionConcurrency",

@@ -8,9 +8,10 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use super::Card;
-use super::attempt::{Tried, in_time, known, open_session, refused, try_session};
+use super::attempt::{Tried, in_time, is_over, known, open_session, refused, try_session};
 use super::call::{Caller, Refusal, Service};
-use super::iam::{Held, Holder, LONGEST, WINDOW, armed, who};
+use super::holder::{Holder, LONGEST, WINDOW};
+use super::iam::{Held, armed, who};
 use super::keys::Keys;
 use crate::model::fact::{Fact, Glance, Observed};
 use crate::model::grant::Target;
@@ -31,6 +32,7 @@ const CARD: Card = Card {
         "iam:PutUserPolicy",
         "iam:GetUserPolicy",
         "iam:DeleteUserPolicy",
+        "iam:GetUser (armed check)",
         "iam:SimulatePrincipalPolicy (armed check)",
     ],
     needs: &[],
@@ -99,7 +101,11 @@ impl<'a> Desk<'a> {
 
     /// Whether AWS lists the key as active; `None` where it is not listed. Other active keys of the user besides.
     async fn record(&self) -> Result<(Option<bool>, Vec<String>), Refusal> {
-        let all = Held::AccessKey.list(&self.caller, &self.user).await?;
+        let all = match Held::AccessKey.list(&self.caller, &self.user).await {
+            // A user that is no more holds nothing.
+            Err(refusal) if refusal.is_absent() => Vec::new(),
+            all => all?,
+        };
         let mine = all.iter().find(|k| k.id == self.key).map(|k| k.active);
         let others = all.into_iter().filter(|k| k.active && k.id != self.key);
         Ok((mine, others.map(|k| k.id).collect()))
@@ -126,9 +132,28 @@ impl<'a> Desk<'a> {
     }
 
     async fn end_sessions(&self) -> Vec<Fact> {
-        Holder::User(&self.user)
-            .end_sessions(&self.caller, self.ctx.earlier)
-            .await
+        let user = Holder::User(&self.user);
+        match user.end_sessions(&self.caller).await {
+            Ok(ended) => vec![ended],
+            // The next lever would take the user's other keys, too: that is for people to choose.
+            Err(refusal) => vec![refusal.fact(), user.left(&self.caller)],
+        }
+    }
+
+    /// What the record says of the key, and `None` or what it says of the sessions.
+    async fn look(&self) -> Result<(Vec<Fact>, Option<bool>), Refusal> {
+        let earlier = self.ctx.earlier;
+        let denied = Holder::User(&self.user).sessions_are_ended(&self.caller, earlier);
+        let (record, denied) = join(self.record(), denied).await;
+        let (mine, active) = record?;
+        let mut facts = others(earlier, &self.user, &active);
+        facts.push(match mine {
+            Some(active) => self.caller.read_back(!active),
+            None if was_alive(earlier, "record") => self.caller.read_back(true),
+            None => not_tried("the user has no such key, and none was seen before the cut"),
+        });
+        // While the key itself lives, its sessions are not what is to be said.
+        Ok((facts, denied.ok().filter(|_| mine != Some(true))))
     }
 }
 
@@ -302,6 +327,9 @@ impl Adapter for Key {
                     return facts;
                 }
             }
+            if !desk.own {
+                facts.push(Holder::User(&desk.user).left(&desk.caller));
+            }
             facts.push(Fact::Residual {
                 what: format!(
                     "sessions of roles that user {} assumed: cut each role it may assume (aws-role)",
@@ -326,32 +354,28 @@ impl Adapter for Key {
     fn probe<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>> {
         Box::pin(async move {
             let record = async {
-                let desk = match Desk::open(ctx, target, Turn::Look).await {
-                    Ok(desk) if desk.own => {
-                        return vec![not_tried("the key itself cannot read its record any more")];
-                    }
-                    Ok(desk) => desk,
-                    Err(fact) => return vec![fact],
-                };
-                match desk.record().await {
-                    Ok((mine, active)) => {
-                        let mut facts = others(ctx.earlier, &desk.user, &active);
-                        facts.push(match mine {
-                            Some(active) => desk.caller.read_back(!active),
-                            None if was_alive(ctx.earlier, "record") => desk.caller.read_back(true),
-                            None => not_tried("the user has no such key, and none was seen before the cut"),
-                        });
-                        facts
-                    }
-                    Err(refusal) => vec![refusal.fact()],
+                let desk = Desk::open(ctx, target, Turn::Look).await?;
+                if desk.own {
+                    return Err(not_tried("the key itself cannot read its record any more"));
                 }
+                let (facts, denied) = desk.look().await.map_err(Refusal::fact)?;
+                Ok((desk, facts, denied))
             };
             let tried = async {
                 let agent = Caller::agent(ctx, target)?;
                 let refused = refused(ctx.earlier, "use", known(&agent).await)?;
                 Ok(Fact::TriedNew { refused })
             };
-            let (mut facts, session, tried) = join3(record, try_session(ctx, target), tried).await;
+            let (record, session, tried) = join3(record, try_session(ctx, target), tried).await;
+            let mut facts = match record {
+                Ok((desk, mut facts, denied)) => {
+                    let ended = denied.map(|stands| is_over(&desk.caller, stands, session.as_ref()));
+                    let user = Holder::User(&desk.user);
+                    facts.extend(ended.and_then(|ended| user.news(&desk.caller, ctx.earlier, ended)));
+                    facts
+                }
+                Err(why) => vec![why],
+            };
             facts.extend(session);
             // The word of proof last: the newest fact is what a screen shows first.
             facts.push(tried.unwrap_or_else(|why: Fact| why));
@@ -397,7 +421,12 @@ impl Adapter for Key {
                     });
                 }
                 let arn = super::user::arn(&desk.caller, &desk.user).await?;
-                let actions = ["iam:UpdateAccessKey", "iam:ListAccessKeys", "iam:PutUserPolicy"];
+                let actions = [
+                    "iam:UpdateAccessKey",
+                    "iam:ListAccessKeys",
+                    "iam:PutUserPolicy",
+                    "iam:GetUserPolicy",
+                ];
                 armed(&desk.caller, &arn, &actions).await
             };
             vec![checked.await.unwrap_or_else(Refusal::fact)]

@@ -7,6 +7,7 @@
 mod attempt;
 mod call;
 mod function;
+mod holder;
 mod iam;
 mod key;
 mod keys;

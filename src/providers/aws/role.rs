@@ -3,14 +3,18 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures_util::future::{join, join3};
+use futures_util::future::join3;
 use regex::Regex;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Card;
-use super::attempt::{Tried, acting, in_time, meaning, open_session, refused, remembered, try_session};
+use super::attempt::{
+    Tried, acting, in_time, is_over, meaning, open_session, refused, remembered, try_session,
+};
 use super::call::{Caller, Refusal, Service};
-use super::iam::{Holder, WINDOW, armed, document};
+use super::holder::{Holder, WINDOW, bounded};
+use super::iam::{armed, decoded};
 use crate::model::fact::{Fact, Glance};
 use crate::model::grant::Target;
 use crate::providers::limits::Turn;
@@ -22,13 +26,15 @@ pub(super) struct Role;
 
 const CARD: Card = Card {
     kinds: &["IAM role", "sessions of a role (ASIA…), whoever assumed it"],
-    proved_by: ProvedBy::Contract,
+    proved_by: ProvedBy::Emulator,
     permissions: &[
         "iam:GetRole",
         "iam:UpdateAssumeRolePolicy",
         "iam:PutRolePolicy",
         "iam:GetRolePolicy",
         "iam:DeleteRolePolicy",
+        "iam:PutRolePermissionsBoundary (where no inline policy is taken)",
+        "iam:DeleteRolePermissionsBoundary (to undo that)",
         "iam:SimulatePrincipalPolicy (armed check)",
     ],
     needs: &[("role", "name of the role")],
@@ -40,7 +46,19 @@ const CARD: Card = Card {
 /// The role as IAM has it.
 struct Record {
     arn: String,
+    /// The trust policy, as it was written.
+    written: String,
     trust: Value,
+    boundary: Option<String>,
+}
+
+/// What a restore needs.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved {
+    /// The trust policy, as it was written.
+    trust: String,
+    boundary: Option<String>,
 }
 
 /// A trust policy that lets nobody in.
@@ -108,22 +126,72 @@ impl<'a> Desk<'a> {
             Err(refusal) if refusal.is_absent() => return Ok(None),
             Err(refusal) => return Err(refusal),
         };
-        let text = |name| root.text_at(&["GetRoleResult", "Role", name]);
-        let record = text("Arn").zip(text("AssumeRolePolicyDocument").and_then(document));
-        match record {
-            Some((arn, trust)) => Ok(Some(Record {
-                arn: arn.to_owned(),
-                trust,
-            })),
-            None => Err(Refusal::Failed(not_tried(
-                "GetRole gives no name or no trust policy",
-            ))),
-        }
+        let role = root.at(&["GetRoleResult", "Role"]);
+        let record = role.and_then(|role| {
+            let written = decoded(role.text_at(&["AssumeRolePolicyDocument"])?)?;
+            let boundary = ["PermissionsBoundary", "PermissionsBoundaryArn"];
+            Some(Record {
+                arn: role.text_at(&["Arn"])?.to_owned(),
+                trust: serde_json::from_str(&written).ok()?,
+                written,
+                boundary: role.text_at(&boundary).map(str::to_owned),
+            })
+        });
+        let unreadable = || Refusal::Failed(not_tried("GetRole gives no name or no trust policy"));
+        record.ok_or_else(unreadable).map(Some)
     }
 
-    async fn set_trust(&self, trust: &Value) -> Result<(), Refusal> {
-        let trust = trust.to_string();
-        let wanted = [("RoleName", self.role), ("PolicyDocument", trust.as_str())];
+    fn holder(&self) -> Holder<'a> {
+        Holder::Role(self.role)
+    }
+
+    /// Denies everything to the sessions there are: by a policy with a date, and where AWS takes none by a
+    /// boundary. That denies the new ones, too, so it is only for a role that is closed already.
+    async fn end_sessions(&self) -> Vec<Fact> {
+        let refusal = match self.holder().end_sessions(&self.caller).await {
+            Ok(ended) => return vec![ended],
+            Err(refusal) if refusal.is_absent() => return Vec::new(),
+            Err(refusal) => refusal,
+        };
+        let mut facts = Vec::new();
+        let tries = matches!(refusal, Refusal::Said { .. });
+        facts.push(refusal.fact());
+        let bound = async {
+            let closed = tries && self.record().await?.is_some_and(|r| is_closed(&r.trust));
+            if closed {
+                self.holder().bound(&self.caller).await?;
+            }
+            Ok(closed)
+        };
+        match bound.await {
+            Ok(true) => facts.push(bounded(self.role)),
+            Ok(false) => facts.push(self.holder().left(&self.caller)),
+            Err(second) => facts.extend([Refusal::fact(second), self.holder().left(&self.caller)]),
+        }
+        facts
+    }
+
+    /// What the record says: of the role, and whether its sessions are denied (`None`: it is not there).
+    async fn look(&self, ctx: Ctx<'_>) -> Result<(Fact, Option<bool>), Refusal> {
+        let denied = self.holder().sessions_are_ended(&self.caller, ctx.earlier);
+        let bound = self.holder().is_bound(&self.caller);
+        let (record, denied, bound) = join3(self.record(), denied, bound).await;
+        Ok(match record? {
+            Some(record) => {
+                let denied = denied? || bound?;
+                let closed = is_closed(&record.trust);
+                (self.caller.read_back(closed && denied), closed.then_some(denied))
+            }
+            None if was_alive(ctx.earlier, "record") => (self.caller.read_back(true), None),
+            None => (
+                not_tried("there is no such role, and none was seen before the cut"),
+                None,
+            ),
+        })
+    }
+
+    async fn set_trust(&self, trust: &str) -> Result<(), Refusal> {
+        let wanted = [("RoleName", self.role), ("PolicyDocument", trust)];
         let set = self.caller.query(Service::Iam, "UpdateAssumeRolePolicy", &wanted);
         set.await.map(|_| ())
     }
@@ -221,7 +289,7 @@ impl Adapter for Role {
                 desk.record().await
             };
             let record = match looked.await {
-                Ok(Some(record)) if !is_closed(&record.trust) => record,
+                Ok(Some(record)) if record.trust != closed() => record,
                 // A role that was cut before has nothing to save: its earlier state is on record already.
                 Ok(_) => return Glance::default(),
                 Err(refusal) => {
@@ -239,9 +307,18 @@ impl Adapter for Role {
                     others.join(", ").chars().take(400).collect::<String>()
                 ),
             };
+            let saved = Saved {
+                trust: record.written,
+                boundary: record.boundary,
+            };
             Glance {
-                facts: vec![seen_alive("record"), hit],
-                undo: serde_json::to_vec(&record.trust).ok(),
+                // One that let nobody in before may have sessions all the same.
+                facts: (!is_closed(&record.trust))
+                    .then(|| seen_alive("record"))
+                    .into_iter()
+                    .chain([hit])
+                    .collect(),
+                undo: serde_json::to_vec(&saved).ok(),
             }
         })
     }
@@ -252,22 +329,18 @@ impl Adapter for Role {
                 Ok(desk) => desk,
                 Err(fact) => return CARD.or_by_hand(fact),
             };
-            vec![match desk.set_trust(&closed()).await {
-                Ok(()) => Fact::Accepted { status: 200 },
-                Err(refusal) if refusal.is_absent() => Fact::AlreadyDone { status: 404 },
-                Err(refusal) => refusal.fact(),
-            }]
+            match desk.set_trust(&closed().to_string()).await {
+                Ok(()) => vec![Fact::Accepted { status: 200 }, desk.holder().left(&desk.caller)],
+                Err(refusal) if refusal.is_absent() => vec![Fact::AlreadyDone { status: 404 }],
+                Err(refusal) => vec![refusal.fact()],
+            }
         })
     }
 
     fn sessions<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>> {
         Box::pin(async move {
             match Desk::open(ctx, target, Turn::Cut) {
-                Ok(desk) => {
-                    Holder::Role(desk.role)
-                        .end_sessions(&desk.caller, ctx.earlier)
-                        .await
-                }
+                Ok(desk) => desk.end_sessions().await,
                 Err(fact) => vec![fact],
             }
         })
@@ -276,14 +349,9 @@ impl Adapter for Role {
     fn probe<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>> {
         Box::pin(async move {
             let record = async {
-                let desk = Desk::open(ctx, target, Turn::Look).map_err(Refusal::Failed)?;
-                let denied = Holder::Role(desk.role).sessions_are_ended(&desk.caller, ctx.earlier);
-                let (record, denied) = join(desk.record(), denied).await;
-                Ok(match record? {
-                    Some(record) => desk.caller.read_back(is_closed(&record.trust) && denied?),
-                    None if was_alive(ctx.earlier, "record") => desk.caller.read_back(true),
-                    None => not_tried("there is no such role, and none was seen before the cut"),
-                })
+                let desk = Desk::open(ctx, target, Turn::Look)?;
+                let (fact, denied) = desk.look(ctx).await.map_err(Refusal::fact)?;
+                Ok((desk, fact, denied))
             };
             let tried = async {
                 let agent = Caller::agent(ctx, target)?;
@@ -296,27 +364,47 @@ impl Adapter for Role {
                 Ok((open, fact))
             };
             let (record, session, tried) = join3(record, try_session(ctx, target), tried).await;
-            let record = record.unwrap_or_else(Refusal::fact);
             let (own, tried) = tried.unwrap_or_else(|why: Fact| (None, why));
+            let session = session.into_iter().chain(own);
+            let session: Vec<Fact> = session.collect();
+            let mut facts = match record {
+                Ok((desk, fact, denied)) => {
+                    let worst = session
+                        .iter()
+                        .max_by_key(|f| matches!(f, Fact::TriedOpen { refused: false }));
+                    let ended = denied.map(|stands| is_over(&desk.caller, stands, worst));
+                    let news = ended.and_then(|e| desk.holder().news(&desk.caller, ctx.earlier, e));
+                    [Some(fact), news].into_iter().flatten().collect()
+                }
+                Err(why) => vec![why],
+            };
+            facts.extend(session);
             // The word of proof last: the newest fact is what a screen shows first.
-            [Some(record), session, own, Some(tried)]
-                .into_iter()
-                .flatten()
-                .collect()
+            facts.push(tried);
+            facts
         })
     }
 
     fn restore<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target, undo: &'a [u8]) -> Later<'a, Vec<Fact>> {
         Box::pin(async move {
-            let Ok(trust) = serde_json::from_slice::<Value>(undo) else {
+            let Ok(saved) = serde_json::from_slice::<Saved>(undo) else {
                 return vec![not_tried("what was saved before the cut cannot be read")];
             };
             let given_back = async {
                 let desk = Desk::open(ctx, target, Turn::Cut).map_err(Refusal::Failed)?;
-                desk.set_trust(&trust).await?;
-                let mut facts = Holder::Role(desk.role).tidy(&desk.caller).await;
-                let record = desk.record().await?;
-                let dead = record.is_none_or(|r| r.trust != trust);
+                let role = desk.holder();
+                let mut facts = Vec::new();
+                if role.is_bound(&desk.caller).await? {
+                    // The role comes back, its old sessions do not.
+                    let ended = role.end_sessions(&desk.caller).await;
+                    facts.push(ended.map_err(|refusal| role.would_revive(refusal))?);
+                    role.unbind(&desk.caller, saved.boundary.as_deref()).await?;
+                }
+                desk.set_trust(&saved.trust).await?;
+                facts.extend(role.tidy(&desk.caller).await);
+                let trust = serde_json::from_str::<Value>(&saved.trust).ok();
+                let same = desk.record().await?.is_some_and(|r| Some(r.trust) == trust);
+                let dead = !same || role.is_bound(&desk.caller).await?;
                 facts.extend([Fact::Accepted { status: 200 }, Fact::ReadBack { dead }]);
                 Ok(facts)
             };

@@ -11,6 +11,16 @@ use crate::providers::{ProvedBy, with};
 /// The switch behind `aws-rule`.
 pub(super) struct Rule;
 
+/// What PutRule takes of what DescribeRule gives.
+const TAKEN: [&str; 6] = [
+    "Name",
+    "ScheduleExpression",
+    "EventPattern",
+    "Description",
+    "RoleArn",
+    "EventBusName",
+];
+
 impl Rule {
     async fn ask(caller: &Caller<'_>, target: &Target, action: &str) -> Result<Value, Refusal> {
         let mut body = json!({"Name": need(target, "rule")?});
@@ -29,7 +39,13 @@ impl Switch for Rule {
     const CARD: Card = Card {
         kinds: &["EventBridge rule, with a schedule or a pattern"],
         proved_by: ProvedBy::Emulator,
-        permissions: &["events:DescribeRule", "events:DisableRule", "events:EnableRule"],
+        permissions: &[
+            "events:DescribeRule",
+            "events:DisableRule",
+            "events:EnableRule",
+            "events:PutRule (to undo a rule that hears all CloudTrail management events)",
+            "iam:PassRole (with it, where the rule has a role)",
+        ],
         needs: &[("rule", "name of the rule")],
         may: &[("bus", "name of its event bus, default where it is left out")],
         manual: "aws events disable-rule --name RULE",
@@ -54,7 +70,21 @@ impl Switch for Rule {
         Rule::ask(caller, target, "DisableRule").await.map(|_| ())
     }
 
-    async fn put_back(&self, caller: &Caller<'_>, target: &Target, _: &Value) -> Result<(), Refusal> {
-        Rule::ask(caller, target, "EnableRule").await.map(|_| ())
+    async fn put_back(&self, caller: &Caller<'_>, target: &Target, saved: &Value) -> Result<(), Refusal> {
+        let state = saved.get("State").and_then(Value::as_str);
+        let Some(state) = state.filter(|state| !["ENABLED", "DISABLED"].contains(state)) else {
+            return Rule::ask(caller, target, "EnableRule").await.map(|_| ());
+        };
+        // A rule that also hears what only reads (ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS) is written
+        // back whole: enabling it would make it hear less than before.
+        let mut whole = Rule::ask(caller, target, "DescribeRule").await?;
+        if let Some(fields) = whole.as_object_mut() {
+            fields.retain(|name, value| TAKEN.contains(&name.as_str()) && !value.is_null());
+            fields.insert("State".to_owned(), json!(state));
+        }
+        caller
+            .target(Service::Events, "AWSEvents.PutRule", &whole)
+            .await
+            .map(|_| ())
     }
 }

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::Card;
 use super::attempt::{acting, in_time, open_session, refused, remembered, try_session};
 use super::call::{Caller, Refusal, Service};
-use super::iam::{Held, Holder, LONGEST, WINDOW, armed, deny_all};
+use super::holder::{Holder, LONGEST, WINDOW, bounded, deny_all};
+use super::iam::{Held, armed};
 use crate::model::fact::{Fact, Glance};
 use crate::model::grant::Target;
 use crate::providers::limits::Turn;
-use crate::providers::{About, Adapter, Ctx, Opened, ProvedBy, not_tried, seen_alive, with};
+use crate::providers::{About, Adapter, Ctx, Opened, ProvedBy, not_tried, seen_alive, was_alive, with};
 use crate::world::Later;
 
 /// The adapter `aws-user`.
@@ -34,7 +35,7 @@ const CARD: Card = Card {
         "iam:PutUserPolicy",
         "iam:GetUserPolicy",
         "iam:DeleteUserPolicy",
-        "iam:PutUserPermissionsBoundary (where no inline policy fits)",
+        "iam:PutUserPermissionsBoundary (where no inline policy is taken)",
         "iam:DeleteUserPermissionsBoundary (to undo that)",
         "iam:GetUser",
         "iam:GetLoginProfile",
@@ -87,29 +88,14 @@ impl<'a> Desk<'a> {
         })
     }
 
-    fn deny_boundary(&self) -> String {
-        format!("arn:{}:iam::aws:policy/AWSDenyAll", self.caller.partition())
-    }
-
-    /// The permissions boundary there is.
-    async fn boundary(&self) -> Result<Option<String>, Refusal> {
-        let root = self
-            .caller
-            .query(Service::Iam, "GetUser", &[("UserName", self.user)])
-            .await?;
-        let at = [
-            "GetUserResult",
-            "User",
-            "PermissionsBoundary",
-            "PermissionsBoundaryArn",
-        ];
-        Ok(root.text_at(&at).map(str::to_owned))
+    fn holder(&self) -> Holder<'a> {
+        Holder::User(self.user)
     }
 
     /// True where the deny stands, as a policy or as a boundary.
     async fn is_denied(&self) -> Result<bool, Refusal> {
-        let policy = Holder::User(self.user).policy(&self.caller, POLICY).await?;
-        Ok(policy == Some(deny_all()) || self.boundary().await? == Some(self.deny_boundary()))
+        let policy = self.holder().policy(&self.caller, POLICY).await?;
+        Ok(policy == Some(deny_all()) || self.holder().is_bound(&self.caller).await?)
     }
 
     async fn active(&self, what: Held) -> Result<Vec<String>, Refusal> {
@@ -136,7 +122,7 @@ impl<'a> Desk<'a> {
         let service = in_time(self.ctx, async {
             self.active(Held::ServiceCredential).await.ok()
         });
-        let (keys, service, boundary) = join3(keys, service, self.boundary()).await;
+        let (keys, service, boundary) = join3(keys, service, self.holder().boundary(&self.caller)).await;
         Ok(Saved {
             keys: keys?,
             service_credentials: service,
@@ -144,38 +130,28 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// Denies everything: by a policy, and where the user's policies are full by a boundary.
-    async fn deny(&self) -> Result<Vec<Fact>, Fact> {
+    /// Denies everything: by a policy, and where AWS takes none (they are full, or the responder may not) by
+    /// a boundary.
+    async fn deny(&self) -> Result<Vec<Fact>, Vec<Fact>> {
         let accepted = Fact::Accepted { status: 200 };
-        match Holder::User(self.user)
-            .put(&self.caller, POLICY, &deny_all())
-            .await
-        {
+        let refusal = match self.holder().put(&self.caller, POLICY, &deny_all()).await {
             Ok(()) => return Ok(vec![accepted]),
-            Err(refusal) if refusal.is(&["LimitExceeded"]) => {}
-            Err(refusal) => return Err(refusal.fact()),
-        }
-        let boundary = self.deny_boundary();
-        let wanted = [
-            ("UserName", self.user),
-            ("PermissionsBoundary", boundary.as_str()),
-        ];
-        let put = self
-            .caller
-            .query(Service::Iam, "PutUserPermissionsBoundary", &wanted);
-        put.await.map_err(Refusal::fact)?;
-        let text =
-            "the user's policies are full: everything is denied by the permissions boundary AWSDenyAll";
-        let noted = Fact::Noted {
-            label: "deny".to_owned(),
-            text: text.to_owned(),
+            Err(refusal) if refusal.is_absent() => return Ok(vec![Fact::AlreadyDone { status: 404 }]),
+            Err(refusal @ Refusal::Failed(_)) => return Err(vec![refusal.fact()]),
+            Err(refusal) => refusal.fact(),
         };
-        Ok(vec![noted, accepted])
+        match self.holder().bound(&self.caller).await {
+            Ok(()) => Ok(vec![refusal, bounded(self.user), accepted]),
+            Err(second) => Err(vec![refusal, second.fact()]),
+        }
     }
 
     /// Makes everything of this kind inactive, and says how much was active.
     async fn deactivate(&self, what: Held) -> Result<(u32, Vec<Fact>), Fact> {
-        let active = self.active(what).await.map_err(Refusal::fact)?;
+        let active = match self.active(what).await {
+            Err(refusal) if refusal.is_absent() => Vec::new(),
+            other => other.map_err(Refusal::fact)?,
+        };
         let told = active
             .iter()
             .map(|id| what.set(&self.caller, Some(self.user), id, false));
@@ -283,7 +259,7 @@ impl Adapter for User {
             };
             let mut facts = match desk.deny().await {
                 Ok(facts) => facts,
-                Err(fact) => return vec![fact],
+                Err(facts) => return facts,
             };
             facts.push(Fact::Residual {
                 what: format!(
@@ -327,8 +303,16 @@ impl Adapter for User {
         Box::pin(async move {
             let record = async {
                 let desk = Desk::open(ctx, target, Turn::Look).map_err(Refusal::Failed)?;
-                let denied = desk.is_denied().await?;
-                Ok(desk.caller.read_back(denied))
+                Ok(match desk.is_denied().await {
+                    Ok(denied) => desk.caller.read_back(denied),
+                    Err(refusal) if refusal.is_absent() && was_alive(ctx.earlier, "record") => {
+                        desk.caller.read_back(true)
+                    }
+                    Err(refusal) if refusal.is_absent() => {
+                        not_tried("there is no such user, and none was seen before the cut")
+                    }
+                    Err(refusal) => return Err(refusal),
+                })
             };
             let tried = async {
                 let agent = Caller::agent(ctx, target)?;
@@ -354,36 +338,36 @@ impl Adapter for User {
             let mut facts = Vec::new();
             let given_back = async {
                 let desk = Desk::open(ctx, target, Turn::Cut).map_err(Refusal::Failed)?;
-                let user = Holder::User(desk.user);
+                let user = desk.holder();
                 // First the old sessions are denied by themselves: the user comes back, they do not.
-                facts.extend(user.end_sessions(&desk.caller, desk.ctx.earlier).await);
-                for key in &saved.keys {
-                    Held::AccessKey
-                        .set(&desk.caller, Some(desk.user), key, true)
-                        .await?;
+                let ended = user.end_sessions(&desk.caller).await;
+                facts.push(ended.map_err(|refusal| user.would_revive(refusal))?);
+                let keys = saved.keys.iter().map(|id| (Held::AccessKey, id));
+                let service = saved.service_credentials.iter().flatten();
+                let service = service.map(|id| (Held::ServiceCredential, id));
+                for (what, id) in keys.chain(service) {
+                    match what.set(&desk.caller, Some(desk.user), id, true).await {
+                        // Deleted since, as it should be where a new one took its place.
+                        Err(refusal) if refusal.is_absent() => facts.push(Fact::Noted {
+                            label: "gone".to_owned(),
+                            text: format!("{id} is no more and does not come back"),
+                        }),
+                        set => set?,
+                    }
                 }
-                for id in saved.service_credentials.iter().flatten() {
-                    Held::ServiceCredential
-                        .set(&desk.caller, Some(desk.user), id, true)
-                        .await?;
-                }
-                if desk.boundary().await? == Some(desk.deny_boundary())
-                    && saved.boundary != Some(desk.deny_boundary())
-                {
-                    let mut wanted = vec![("UserName", desk.user)];
-                    let action = match &saved.boundary {
-                        Some(arn) => {
-                            wanted.push(("PermissionsBoundary", arn));
-                            "PutUserPermissionsBoundary"
-                        }
-                        None => "DeleteUserPermissionsBoundary",
-                    };
-                    desk.caller.query(Service::Iam, action, &wanted).await?;
-                }
+                user.unbind(&desk.caller, saved.boundary.as_deref()).await?;
                 user.delete(&desk.caller, POLICY).await?;
                 desk.is_denied().await
             };
-            match given_back.await {
+            let given_back = given_back.await;
+            facts.extend(saved.service_credentials.is_none().then(|| Fact::Manual {
+                how: format!(
+                    "service credentials could not be listed before the cut and stay inactive; which they are: \
+                     aws iam list-service-specific-credentials --user-name {}",
+                    with(target).get("user").map_or("USER", String::as_str)
+                ),
+            }));
+            match given_back {
                 Ok(dead) => facts.extend([Fact::Accepted { status: 200 }, Fact::ReadBack { dead }]),
                 Err(refusal) => facts.push(Refusal::fact(refusal)),
             }

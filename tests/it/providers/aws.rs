@@ -11,7 +11,7 @@ use crate::support::network_world;
 use crate::support::stub::{Reply, Stub, say};
 
 /// A grant at a stand-in, with the responder's credentials.
-fn case<'w>(world: &'w World, aws: &Aws, provider: &str, with: &[(&str, &str)]) -> Case<'w> {
+pub(super) fn case<'w>(world: &'w World, aws: &Aws, provider: &str, with: &[(&str, &str)]) -> Case<'w> {
     let mut all = vec![("endpoint", aws.endpoint.as_str())];
     all.extend(with);
     let case = Case::new(world, provider, &all).auth(&format!("{}:{}", aws.root.0, aws.root.1));
@@ -20,15 +20,15 @@ fn case<'w>(world: &'w World, aws: &Aws, provider: &str, with: &[(&str, &str)]) 
     case
 }
 
-fn pair((key, secret): &(String, String)) -> String {
+pub(super) fn pair((key, secret): &(String, String)) -> String {
     format!("{key}:{secret}")
 }
 
-fn all(case: &Case<'_>) -> Vec<Fact> {
+pub(super) fn all(case: &Case<'_>) -> Vec<Fact> {
     case.facts.iter().map(|o| o.fact.clone()).collect()
 }
 
-const LIST: &str = "b.client('s3').list_buckets()";
+pub(super) const LIST: &str = "b.client('s3').list_buckets()";
 
 #[test]
 fn an_inactive_key_is_really_refused_and_comes_back() {
@@ -151,7 +151,16 @@ fn nothing_is_called_dead_where_nothing_is_enforced() {
         "allow = {'Effect': 'Allow', 'Principal': {'AWS': '*'}, 'Action': 'sts:AssumeRole'}\n\
          trust = json.dumps({'Version': '2012-10-17', 'Statement': [allow]})\n\
          b.client('iam').create_role(RoleName='worker', AssumeRolePolicyDocument=trust)\n\
-         b.client('events').put_rule(Name='nightly', ScheduleExpression='rate(1 minute)')",
+         b.client('events').put_rule(Name='nightly', ScheduleExpression='rate(1 minute)')\n\
+         arn = 'arn:aws:iam::000000000000:role/worker'\n\
+         target = {'Arn': arn, 'RoleArn': arn}\n\
+         b.client('scheduler').create_schedule(Name='hourly', ScheduleExpression='rate(1 hour)', \
+         FlexibleTimeWindow={'Mode': 'OFF'}, Target=target)\n\
+         import io, zipfile\n\
+         z = io.BytesIO()\n\
+         zipfile.ZipFile(z, 'w').writestr('a.py', 'def f(e, c): return 1')\n\
+         b.client('lambda').create_function(FunctionName='agent', Runtime='python3.12', Role=arn, \
+         Handler='a.f', Code={'ZipFile': z.getvalue()})",
     );
     let secret = pair(&bot);
     let grants = [
@@ -159,6 +168,8 @@ fn nothing_is_called_dead_where_nothing_is_enforced() {
         ("aws-user", vec![("user", "bot")]),
         ("aws-role", vec![("role", "worker")]),
         ("aws-rule", vec![("rule", "nightly")]),
+        ("aws-schedule", vec![("schedule", "hourly")]),
+        ("aws-function", vec![("function", "agent")]),
     ];
     for (provider, with) in grants {
         for tried in [true, false] {
@@ -173,57 +184,12 @@ fn nothing_is_called_dead_where_nothing_is_enforced() {
                 "{provider}: {:?}",
                 case.facts
             );
-            if tried && provider != "aws-rule" {
+            let over = |f: &Fact| matches!(f, Fact::Over { .. });
+            assert!(!all(&case).iter().any(over), "{provider}: {:?}", case.facts);
+            if tried && ["aws-key", "aws-user", "aws-role"].contains(&provider) {
                 assert_eq!(word, Proof::StillLive, "{provider}: {:?}", case.facts);
             }
         }
-    }
-}
-
-#[test]
-fn triggers_are_switched_off_and_put_back_as_they_were() {
-    let world = network_world();
-    let Some(aws) = Aws::moto() else { return };
-    aws.as_root(
-        "b.client('events').put_rule(Name='nightly', ScheduleExpression='rate(1 minute)')\n\
-         arn = 'arn:aws:iam::123456789012:role/worker'\n\
-         target = {'Arn': arn, 'RoleArn': arn, 'Input': 'a&b'}\n\
-         b.client('scheduler').create_schedule(Name='hourly', ScheduleExpression='rate(1 hour)', \
-         Description='kept', FlexibleTimeWindow={'Mode': 'OFF'}, Target=target)",
-    );
-    let rule = "print(b.client('events').describe_rule(Name='nightly')['State'])";
-    let schedule = "s = b.client('scheduler').get_schedule(Name='hourly')\n\
-                    print(s['State'], s['Description'], s['Target']['Input'])";
-    let triggers = [
-        ("aws-rule", ("rule", "nightly"), rule, "DISABLED", "ENABLED"),
-        (
-            "aws-schedule",
-            ("schedule", "hourly"),
-            schedule,
-            "DISABLED kept a&b",
-            "ENABLED kept a&b",
-        ),
-    ];
-    for (provider, with, look, off, on) in triggers {
-        let mut case = case(&world, &aws, provider, &[with]);
-        assert_eq!(aws.as_root(look), on);
-        case.before();
-        assert_eq!(case.cut(), [Fact::Accepted { status: 200 }], "{provider}");
-        assert_eq!(aws.as_root(look), off, "{provider}");
-        let saved = case.undo.clone();
-        assert!(saved.is_some());
-        case.before();
-        assert_eq!(case.undo, saved, "a second stop saves nothing over it");
-        let back = case.restore();
-        assert_eq!(
-            back,
-            [Fact::Accepted { status: 200 }, Fact::ReadBack { dead: false }],
-            "{provider}"
-        );
-        assert_eq!(aws.as_root(look), on, "{provider}");
-        let mut gone = self::case(&world, &aws, provider, &[(with.0, "no-such-thing")]);
-        assert_eq!(gone.stop(), Proof::Accepted, "{:?}", gone.facts);
-        assert!(gone.has(&Fact::AlreadyDone { status: 404 }), "{:?}", gone.facts);
     }
 }
 
@@ -240,9 +206,10 @@ fn at_stub<'w>(world: &'w World, stub: &Stub, provider: &str, with: &[(&str, &st
 fn throttling_is_waited_out_and_silence_is_no_success() {
     let world = network_world();
     let busy = "<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>";
+    let changing = busy.replace("Throttling", "ConcurrentModification");
     let stub = Stub::start(move |n, _| match n {
         0 => say(400, busy),
-        1 => say(503, ""),
+        1 => say(409, &changing),
         2 => Reply::Reset,
         _ => say(200, "<UpdateAccessKeyResponse/>"),
     });
@@ -264,6 +231,31 @@ fn throttling_is_waited_out_and_silence_is_no_success() {
         matches!(&facts[..], [Fact::Error { status: 418, text }] if text.chars().count() <= 200),
         "{facts:?}"
     );
+}
+
+#[test]
+fn a_user_whose_policies_are_full_is_bound_whole() {
+    let world = network_world();
+    let full = "<ErrorResponse><Error><Code>LimitExceeded</Code><Message>Maximum policy size of 2048 bytes exceeded</Message></Error></ErrorResponse>";
+    let stub = Stub::start(move |_, seen| match seen.body.contains("Action=PutUserPolicy&") {
+        true => say(409, full),
+        false => say(200, "<Response/>"),
+    });
+    let given = [("user", "bot"), ("region", "cn-north-1")];
+    let facts = at_stub(&world, &stub, "aws-user", &given).cut();
+    assert!(error_text(&facts).contains("LimitExceeded"), "{facts:?}");
+    assert!(facts.contains(&Fact::Accepted { status: 200 }), "{facts:?}");
+    let sent = stub.seen().pop().unwrap().body;
+    assert!(
+        sent.contains("Action=PutUserPermissionsBoundary&")
+            && sent.ends_with("arn%3Aaws-cn%3Aiam%3A%3Aaws%3Apolicy%2FAWSDenyAll"),
+        "{sent}"
+    );
+    // A key alone is not reason enough to take the whole user: what lives on is named.
+    let facts = at_stub(&world, &stub, "aws-key", &[("user", "bot"), ("key", "AKIAOTHER")]).sessions();
+    let left =
+        |f: &Fact| matches!(f, Fact::Residual { what, .. } if what.starts_with("sessions of user bot"));
+    assert!(facts.iter().any(left), "{facts:?}");
 }
 
 #[test]

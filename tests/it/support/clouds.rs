@@ -1,4 +1,5 @@
-//! What stands in for clouds, on loopback: `INCIDENT_CLOUDS` names the folder that `.ci/clouds` fills.
+//! What stands in for clouds, on loopback: `INCIDENT_CLOUDS` names the folder that `.ci/clouds` fills,
+//! `INCIDENT_FAKECLOUD` the program that `.ci/fakecloud` builds.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::servers::{in_path, server};
-use super::{free_port, not_tested};
+use super::{free_port, not_built, not_tested};
 
 /// Longest time a server may take to answer, on a busy machine.
 const START: Duration = Duration::from_secs(60);
@@ -55,6 +56,25 @@ impl Aws {
             .arg(folder.join("python/bin/ministack"))
             .env("GATEWAY_PORT", port.to_string())
             .env("BIND_HOST", "127.0.0.1");
+        Aws::start(&folder, command, port, ("test", "test"))
+    }
+
+    /// fakecloud: weighs every policy, boundary and session as AWS does, but for GetCallerIdentity, which it
+    /// denies where AWS does not. It is built once and kept.
+    pub fn fakecloud() -> Option<Aws> {
+        let what = "AWS sessions, denies and boundaries (fakecloud, .ci/fakecloud)";
+        let program = std::env::var_os("INCIDENT_FAKECLOUD").map(PathBuf::from);
+        let Some(program) = program.filter(|program| program.exists()) else {
+            not_built(what);
+            return None;
+        };
+        let folder = folder(what, "python/bin/moto_server")?;
+        let port = free_port();
+        let mut command = server(&program);
+        command
+            .env_clear()
+            .args(["--addr", &format!("127.0.0.1:{port}")])
+            .args(["--verify-sigv4", "--iam", "strict", "--log-level", "error"]);
         Aws::start(&folder, command, port, ("test", "test"))
     }
 
@@ -170,12 +190,17 @@ impl Aws {
             .unwrap_or_else(|error| panic!("{error}\n{script}"))
     }
 
-    /// A user with this policy and one key: id and secret.
+    /// A user who may do this, and one key: id and secret.
     pub fn user(&self, name: &str, allow: &str) -> (String, String) {
+        self.user_who(name, &[allow])
+    }
+
+    /// A user who may do all of this, and one key: id and secret.
+    pub fn user_who(&self, name: &str, allow: &[&str]) -> (String, String) {
         let made = self.as_root(&format!(
             "iam = b.client('iam')\n\
              iam.create_user(UserName='{name}')\n\
-             allow = {{'Effect': 'Allow', 'Action': '{allow}', 'Resource': '*'}}\n\
+             allow = {{'Effect': 'Allow', 'Action': {allow:?}, 'Resource': '*'}}\n\
              document = json.dumps({{'Version': '2012-10-17', 'Statement': [allow]}})\n\
              iam.put_user_policy(UserName='{name}', PolicyName='work', PolicyDocument=document)\n\
              key = iam.create_access_key(UserName='{name}')['AccessKey']\n\
