@@ -21,25 +21,33 @@ pub(super) fn name_of(path: &Path) -> String {
 }
 
 /// A file, or everything below a folder, up to the limits.
-pub(super) fn tree(ctx: Ctx<'_>, top: &Path) -> Vec<Taken> {
+///
+/// With `newer_ms` only what was changed since then; the rest stands in the list alone.
+pub(super) fn tree(ctx: Ctx<'_>, top: &Path, newer_ms: Option<i64>, prefix: Option<&str>) -> Vec<Taken> {
     let began = ctx.world.clock.now().mono_us;
     let mut taken = Vec::new();
     let mut listing = "# mode owner bytes changed path\n".to_owned();
-    let mut given = BTreeSet::from([LISTING.to_owned()]);
+    let list_name = prefix.map_or_else(|| LISTING.to_owned(), |prefix| format!("{prefix}-{LISTING}"));
+    let mut given = BTreeSet::from([list_name.clone()]);
     let mut open: Vec<PathBuf> = vec![top.to_owned()];
     let mut files = 0;
+    let mut older = 0;
     let above = top.parent().unwrap_or(Path::new("/"));
     while let Some(path) = open.pop() {
-        let name = names::unique(
-            &names::plain(path.strip_prefix(above).unwrap_or(&path)),
-            &mut given,
-        );
+        let below = match prefix {
+            Some(prefix) => Path::new(prefix).join(path.strip_prefix(top).unwrap_or(&path)),
+            None => path.strip_prefix(above).unwrap_or(&path).to_owned(),
+        };
+        let name = names::unique(&names::plain(&below), &mut given);
         let item = Item {
             name,
             touches: path.display().to_string(),
         };
         let stat = match ctx.world.files.stat(&path) {
             Ok(stat) => stat,
+            Err(e) if path == top && prefix.is_some() && e.kind() == io::ErrorKind::NotFound => {
+                return vec![not_here(item)];
+            }
             Err(e) => {
                 taken.push(failed(item, &e));
                 continue;
@@ -74,6 +82,8 @@ pub(super) fn tree(ctx: Ctx<'_>, top: &Path) -> Vec<Taken> {
                 ItemStatus::Skipped,
                 "neither a file nor a folder",
             ));
+        } else if newer_ms.is_some_and(|newer| stat.mtime_ms < newer) {
+            older += 1;
         } else if files >= ctx.limits.files {
             let why = format!("only {} files are taken from one folder", ctx.limits.files);
             taken.push(Taken::hole(item, ItemStatus::Skipped, &why));
@@ -89,15 +99,33 @@ pub(super) fn tree(ctx: Ctx<'_>, top: &Path) -> Vec<Taken> {
         }
     }
     let item = Item {
-        name: LISTING.to_owned(),
+        name: list_name,
         touches: top.display().to_string(),
     };
+    if older > 0 {
+        let _ = writeln!(
+            listing,
+            "# {older} of these were not changed since then and are not taken"
+        );
+    }
     taken.insert(0, keep(ctx, item, &mut listing.as_bytes()));
     taken
 }
 
-/// One file, up to the cap.
-pub(super) fn copy(ctx: Ctx<'_>, item: Item, path: &Path) -> Taken {
+/// One file that a table names, up to the cap.
+pub(super) fn named(ctx: Ctx<'_>, item: Item, path: &Path) -> Taken {
+    match ctx.world.files.stat(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => not_here(item),
+        _ => copy(ctx, item, path),
+    }
+}
+
+/// What a table looks for on every host, and what need not be on this one.
+fn not_here(item: Item) -> Taken {
+    Taken::hole(item, ItemStatus::Skipped, "there is none here")
+}
+
+fn copy(ctx: Ctx<'_>, item: Item, path: &Path) -> Taken {
     match ctx.world.files.open(path) {
         Ok(mut file) => keep(ctx, item, &mut file),
         Err(e) => failed(item, &e),

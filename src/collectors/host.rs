@@ -1,54 +1,12 @@
-//! `host`: what runs, what it is connected to, how full and how busy it is, who was here.
+//! The process list, read from the system and not from a program an agent could have replaced.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 use super::Ctx;
-use super::source::{Env, Item, Program, Source, Taken};
+use super::source::{Item, Taken};
 use crate::model::event::ItemStatus;
 use crate::model::time::rfc3339;
-
-/// Soonest gone first.
-pub(super) fn items() -> Vec<Source> {
-    let file = |name: &str, path: &str| Source::File {
-        name: name.to_owned(),
-        path: path.into(),
-    };
-    let program = |name: &str, argv: &[&str]| {
-        Source::Program(Program {
-            name: name.to_owned(),
-            argv: argv.iter().map(|a| (*a).to_owned()).collect(),
-            cwd: None,
-            env: Env::Own(Vec::new()),
-            optional: true,
-        })
-    };
-    vec![
-        Source::Processes,
-        program("sockets.txt", &["ss", "-tuanp"]),
-        file("net-tcp", "/proc/net/tcp"),
-        file("net-tcp6", "/proc/net/tcp6"),
-        file("net-udp", "/proc/net/udp"),
-        file("net-udp6", "/proc/net/udp6"),
-        file("net-unix", "/proc/net/unix"),
-        file("loadavg", "/proc/loadavg"),
-        file("meminfo", "/proc/meminfo"),
-        file("uptime", "/proc/uptime"),
-        program("who.txt", &["who", "-a"]),
-        // Without `--now` or any verb that changes: lists only. Local disks only: a dead share would hang.
-        program("disk.txt", &["df", "-lkP"]),
-        program("inodes.txt", &["df", "-liP"]),
-        program(
-            "services.txt",
-            &["systemctl", "--no-pager", "--plain", "list-units", "--all"],
-        ),
-        program("timers.txt", &["systemctl", "--no-pager", "list-timers", "--all"]),
-        program("logins.txt", &["last", "-n", "200", "-w", "-F"]),
-        file("mounts", "/proc/self/mounts"),
-        file("kernel", "/proc/version"),
-        file("os-release", "/usr/lib/os-release"),
-    ]
-}
 
 /// The process list, one line a process, arguments last.
 pub(super) fn processes(ctx: Ctx<'_>, item: Item) -> Taken {

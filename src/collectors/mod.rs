@@ -1,24 +1,35 @@
 //! Look, don't touch: what this host, a program, a file or a repository says now.
 //!
-//! One file a source. A collector knows its items, in the order in which they vanish soonest, and
-//! returns what became of each; a hole is a result like any other.
+//! A collector is a table in `tables/`: its items, in the order in which they vanish soonest. One file a
+//! source does the looking and returns what became of each item; a hole is a result like any other.
 //! Absent from this room: where the bytes go (the engine's [`Sink`] redacts, hashes and keeps them), the
 //! journal, and anything that changes what is looked at.
 
+mod backup;
 mod command;
+mod each;
 mod file;
+mod fill;
+mod get;
 mod git;
 mod host;
 mod names;
 mod source;
+mod sql;
+mod table;
+mod tfstate;
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
 use futures_util::stream;
 
 pub use source::{Item, Taken};
+pub use table::{Table, Take, TakeKind, by_name, names};
 
 use crate::model::act::CaptureSpec;
 use crate::model::event::ItemStatus;
@@ -75,38 +86,95 @@ pub struct Ctx<'a> {
     pub env: &'a dyn Fn() -> Vec<(String, Secret)>,
     /// Called with every child as soon as it exists.
     pub started: &'a dyn Fn(Child),
+    /// How often Ctrl-C had been pressed when it began.
+    pub presses: u32,
 }
 
+impl Ctx<'_> {
+    /// Why nothing more is begun, once the time is over or somebody pressed Ctrl-C.
+    fn over(&self, began_us: u64) -> Option<&'static str> {
+        let spent = Duration::from_micros(self.world.clock.now().mono_us.saturating_sub(began_us));
+        if self.world.interrupt.count() > self.presses {
+            return Some("interrupted");
+        }
+        (spent >= self.limits.total).then_some("the time for this capture had run out")
+    }
+}
+
+/// What a specification is read against.
+#[derive(Debug, Clone, Default)]
+pub struct Scene {
+    /// Wall time, milliseconds.
+    pub now_ms: i64,
+    /// Home of the responder.
+    pub home: String,
+    /// Where relative paths begin.
+    pub here: String,
+    /// `linux` or `macos`.
+    pub os: &'static str,
+}
+
+impl Scene {
+    /// Of this world, now.
+    pub fn of(world: &World, here: &Path) -> Scene {
+        let home = world.host.home().map(|h| h.display().to_string());
+        Scene {
+            now_ms: world.clock.now().utc_ms,
+            home: home.unwrap_or_default(),
+            here: here.display().to_string(),
+            os: std::env::consts::OS,
+        }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        Path::new(&self.here).join(path)
+    }
+}
+
+/// Why a specification cannot be carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotGiven(pub String);
+
 /// What a capture would look at and touch, without looking.
-pub fn plan(spec: &CaptureSpec) -> Vec<Item> {
-    items(spec).iter().map(Source::item).collect()
+pub fn plan(spec: &CaptureSpec, scene: &Scene) -> Result<Vec<Item>, NotGiven> {
+    Ok(items(spec, scene)?.iter().flat_map(Source::items).collect())
 }
 
 /// Looks, and says of each item what became of it, in the order of the plan.
-pub async fn run(ctx: Ctx<'_>, spec: &CaptureSpec) -> Vec<Taken> {
+pub async fn run(ctx: Ctx<'_>, spec: &CaptureSpec, scene: &Scene) -> Vec<Taken> {
     let began = ctx.world.clock.now().mono_us;
-    let presses = ctx.world.interrupt.count();
-    let items = match spec {
+    let sources = match items(spec, scene) {
+        Ok(sources) => sources,
+        Err(NotGiven(why)) => vec![Source::Hole(source::Hole {
+            name: "capture".to_owned(),
+            touches: "nothing".to_owned(),
+            why,
+        })],
+    };
+    let sources = match spec {
         CaptureSpec::Git { repo } => match git::tame(ctx.world, repo).await {
             Ok(overrides) => git::items(repo, &overrides),
             Err(why) => {
-                let taken = |item: Item| Taken::hole(item, ItemStatus::Failed, &why);
-                return plan(spec).into_iter().map(taken).collect();
+                let holes = sources.iter().flat_map(Source::items);
+                return holes
+                    .map(|item| Taken::hole(item, ItemStatus::Failed, &why))
+                    .collect();
             }
         },
-        spec => items(spec),
+        _ => sources,
     };
-    let taken: Vec<Vec<Taken>> = stream::iter(items)
-        .map(|item| async move {
-            let spent = Duration::from_micros(ctx.world.clock.now().mono_us - began);
-            if ctx.world.interrupt.count() > presses {
-                return vec![Taken::hole(item.item(), ItemStatus::Skipped, "interrupted")];
+    let taken: Vec<Vec<Taken>> = stream::iter(sources)
+        .map(|source| async move {
+            match ctx.over(began) {
+                Some(why) => {
+                    let items = source.items().into_iter();
+                    items
+                        .map(|item| Taken::hole(item, ItemStatus::Skipped, why))
+                        .collect()
+                }
+                None => source.take(ctx).await,
             }
-            if spent >= ctx.limits.total {
-                let why = "the time for this capture had run out";
-                return vec![Taken::hole(item.item(), ItemStatus::Skipped, why)];
-            }
-            item.take(ctx).await
         })
         .buffered(TOGETHER)
         .collect()
@@ -114,11 +182,16 @@ pub async fn run(ctx: Ctx<'_>, spec: &CaptureSpec) -> Vec<Taken> {
     taken.into_iter().flatten().collect()
 }
 
-fn items(spec: &CaptureSpec) -> Vec<Source> {
-    match spec {
-        CaptureSpec::Host => host::items(),
+fn items(spec: &CaptureSpec, scene: &Scene) -> Result<Vec<Source>, NotGiven> {
+    Ok(match spec {
+        CaptureSpec::Host => fill::sources("host", &BTreeMap::new(), &[], scene)?,
+        CaptureSpec::Collector { name, with, changing } => fill::sources(name, with, changing, scene)?,
         CaptureSpec::Command { argv, cwd } => command::items(argv, cwd.as_deref()),
-        CaptureSpec::File { path } => vec![Source::Tree(path.clone())],
+        CaptureSpec::File { path } => vec![Source::Tree {
+            path: path.clone(),
+            newer_ms: None,
+            prefix: None,
+        }],
         CaptureSpec::Git { repo } => git::items(repo, &[]),
-    }
+    })
 }

@@ -3,9 +3,14 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::{Ctx, file, host};
+use super::each::EachSource;
+use super::get::Get;
+use super::sql::Sql;
+use super::tfstate::State;
+use super::{Ctx, backup, file, host};
 use crate::model::event::ItemStatus;
 use crate::model::secret::Secret;
+use crate::world::Later;
 use crate::world::spawn::{Command, End, Ran};
 
 /// What an item is called and what it touches.
@@ -60,9 +65,43 @@ pub(super) enum Source {
         path: PathBuf,
     },
     /// A file, or a folder with everything below it.
-    Tree(PathBuf),
-    /// The process list.
-    Processes,
+    Tree {
+        /// Where it lies.
+        path: PathBuf,
+        /// Files that were not changed since then are listed, not taken. Milliseconds since the epoch.
+        newer_ms: Option<i64>,
+        /// What the names in the exhibit begin with; without it, the name of what is taken.
+        prefix: Option<String>,
+    },
+    /// The process list, under this name.
+    Processes(String),
+    /// Questions to a database.
+    Sql(Sql),
+    /// One address of a server.
+    Get(Get),
+    /// A Terraform state.
+    State(State),
+    /// Copies of data, and who can write them.
+    Backups {
+        /// Name in the exhibit.
+        name: String,
+        /// Where they lie.
+        paths: Vec<PathBuf>,
+    },
+    /// The same for each of a list.
+    Each(Box<EachSource>),
+    /// Something that is not looked at.
+    Hole(Hole),
+}
+
+/// Something that is left alone.
+pub(super) struct Hole {
+    /// Its name.
+    pub name: String,
+    /// What it would have touched.
+    pub touches: String,
+    /// Why.
+    pub why: String,
 }
 
 /// A program that only reads.
@@ -88,24 +127,62 @@ pub(super) enum Env {
 }
 
 impl Source {
-    pub(super) fn item(&self) -> Item {
+    /// What it will look at, one a file; for a list that is not known yet, one for all.
+    pub(super) fn items(&self) -> Vec<Item> {
         let (name, touches) = match self {
             Source::Program(program) => (program.name.clone(), program.argv.join(" ")),
             Source::File { name, path } => (name.clone(), path.display().to_string()),
-            Source::Tree(path) => (file::name_of(path), path.display().to_string()),
-            Source::Processes => ("processes.txt".to_owned(), "/proc".to_owned()),
+            Source::Tree { path, prefix, .. } => {
+                let name = prefix.clone().unwrap_or_else(|| file::name_of(path));
+                (name, path.display().to_string())
+            }
+            Source::Processes(name) => (name.clone(), "/proc".to_owned()),
+            Source::Sql(sql) => return sql.items(),
+            Source::Get(get) => return vec![get.item()],
+            Source::State(state) => return vec![state.item()],
+            Source::Backups { name, paths } => {
+                let paths = paths.iter().map(|p| p.display().to_string());
+                (name.clone(), paths.collect::<Vec<_>>().join(" "))
+            }
+            Source::Each(each) => return vec![each.item()],
+            Source::Hole(hole) => (hole.name.clone(), format!("nothing: {}", hole.why)),
         };
-        Item { name, touches }
+        vec![Item { name, touches }]
     }
 
-    pub(super) async fn take(self, ctx: Ctx<'_>) -> Vec<Taken> {
-        let item = self.item();
-        match self {
-            Source::Program(program) => run(ctx, program).await,
-            Source::File { path, .. } => vec![file::copy(ctx, item, &path)],
-            Source::Tree(path) => file::tree(ctx, &path),
-            Source::Processes => vec![host::processes(ctx, item)],
-        }
+    /// Looks. Boxed, because a list holds further sources.
+    pub(super) fn take<'a>(self, ctx: Ctx<'a>) -> Later<'a, Vec<Taken>> {
+        Box::pin(async move {
+            let only = |source: &Source| {
+                let first = source.items().into_iter().next();
+                first.unwrap_or(Item {
+                    name: String::new(),
+                    touches: String::new(),
+                })
+            };
+            match self {
+                Source::Program(program) => run(ctx, program).await,
+                Source::File { ref path, .. } => vec![file::named(ctx, only(&self), path)],
+                Source::Tree {
+                    path,
+                    newer_ms,
+                    prefix,
+                } => file::tree(ctx, &path, newer_ms, prefix.as_deref()),
+                Source::Processes(_) => vec![host::processes(ctx, only(&self))],
+                Source::Sql(sql) => sql.take(ctx).await,
+                Source::Get(get) => get.take(ctx).await,
+                Source::State(state) => vec![state.take(ctx).await],
+                Source::Backups { ref paths, .. } => vec![backup::take(ctx, only(&self), paths)],
+                Source::Each(each) => each.take(ctx).await,
+                Source::Hole(hole) => {
+                    let item = Item {
+                        name: hole.name,
+                        touches: hole.touches,
+                    };
+                    vec![Taken::hole(item, Hole::STATUS, &hole.why)]
+                }
+            }
+        })
     }
 }
 
@@ -177,7 +254,7 @@ async fn run(ctx: Ctx<'_>, program: Program) -> Vec<Taken> {
 }
 
 /// A fixed `PATH` and locale, and nothing of the responder's.
-fn plain(own: Vec<(String, String)>) -> Vec<(String, Secret)> {
+pub(super) fn plain(own: Vec<(String, String)>) -> Vec<(String, Secret)> {
     let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     [("PATH", path), ("LC_ALL", "C"), ("TZ", "UTC")]
         .into_iter()

@@ -345,6 +345,7 @@ impl Machine {
             len: file.map_or(0, |f| f.bytes.len() as u64),
             mode: file.map_or(0o755, |f| f.mode),
             uid: file.map_or(0, |f| uid(&f.owner)),
+            gid: file.map_or(0, |f| uid(&f.owner)),
             mtime_ms: file.map_or(0, |f| f.mtime_ms),
             is_dir,
             is_file: !is_dir,

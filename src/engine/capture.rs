@@ -7,13 +7,14 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::{Engine, EngineError};
-use crate::collectors::{self, Ctx, Limits, Sink, Taken};
-use crate::model::act::{Act, CaptureSpec, Stage};
+use crate::collectors::{self, Ctx, Item, Limits, Scene, Sink, Taken};
+use crate::model::act::{Act, CaptureSpec, Given, Stage};
 use crate::model::event::{
     BaselineSealed, CaptureEnded, CaptureItem, CaptureStarted, Event, ExhibitFiled, FileAttached, ItemStatus,
 };
 use crate::model::ids::StepId;
 use crate::model::incident::ITEMS_LIST;
+use crate::model::secret::SecretRef;
 use crate::redact::Redactor;
 use crate::store::{ExhibitFile, Staging, Stored};
 
@@ -64,6 +65,9 @@ impl Engine<'_> {
         step: Option<&StepId>,
         purpose: &str,
     ) -> Result<Captured, EngineError> {
+        self.allowed_to_change(spec)?;
+        let handed = self.handed(spec)?;
+        let scene = Scene::of(self.world, &self.base);
         self.file_look(spec, step, purpose, |sink| {
             let ctx = Ctx {
                 world: self.world,
@@ -72,9 +76,79 @@ impl Engine<'_> {
                 env: &|| self.plain_env(),
                 // A look changes nothing: what it started needs no settling after a crash.
                 started: &|_| {},
+                presses: self.world.interrupt.count(),
             };
-            self.world.wait(collectors::run(ctx, spec)).unwrap_or_default()
+            self.world
+                .wait(collectors::run(ctx, &handed, &scene))
+                .unwrap_or_default()
         })
+    }
+
+    /// What a look would touch, item by item, without looking.
+    pub fn capture_plan(&self, spec: &CaptureSpec) -> Result<Vec<Item>, EngineError> {
+        let scene = Scene::of(self.world, &self.base);
+        collectors::plan(&self.with_backups(spec), &scene).map_err(|e| EngineError::OutOfOrder(e.to_string()))
+    }
+
+    /// Items that change something wait for the baseline, which they would change.
+    fn allowed_to_change(&self, spec: &CaptureSpec) -> Result<(), EngineError> {
+        match spec {
+            CaptureSpec::Collector { changing, .. }
+                if !changing.is_empty() && self.incident()?.baseline.is_none() =>
+            {
+                let words = "something of this look changes what is looked at, and the baseline is not sealed; \
+                             take the look without it, or `incident seal` first";
+                Err(EngineError::OutOfOrder(words.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The runbook's backups, where a look at backups names none.
+    fn with_backups(&self, spec: &CaptureSpec) -> CaptureSpec {
+        let mut spec = spec.clone();
+        if let CaptureSpec::Collector { name, with, .. } = &mut spec
+            && name == "backups"
+            && with.is_empty()
+            && !self.runbook.backups.is_empty()
+        {
+            let paths = self
+                .runbook
+                .backups
+                .values()
+                .map(|b| b.path.display().to_string());
+            with.insert("paths".to_owned(), Given::Many(paths.collect()));
+        }
+        spec
+    }
+
+    /// The same with every secret read and held, so that the redactor knows it before anything is looked at.
+    fn handed(&self, spec: &CaptureSpec) -> Result<CaptureSpec, EngineError> {
+        let mut spec = self.with_backups(spec);
+        let CaptureSpec::Collector { name, with, .. } = &mut spec else {
+            return Ok(spec);
+        };
+        for (key, value) in with {
+            match value {
+                Given::Secret(from) => {
+                    let read = self.world.wait(self.world.secrets.read(from));
+                    // What cannot be read is told by the collector that needs it.
+                    if let Some(Ok(secret)) = read {
+                        let held = format!("capture/{name}/{key}");
+                        self.world.secrets.hold(&held, secret);
+                        *value = Given::Secret(SecretRef::Held(held));
+                    }
+                }
+                Given::Text(text) if !self.redactor().redact(text.as_bytes()).1.is_empty() => {
+                    let why = format!(
+                        "`{key}` looks like a secret; say where it is read from, as env:NAME or file:PATH"
+                    );
+                    return Err(EngineError::OutOfOrder(why));
+                }
+                Given::Text(_) | Given::Many(_) => {}
+            }
+        }
+        Ok(spec)
     }
 
     /// Records a look that could not be taken.
@@ -107,7 +181,7 @@ impl Engine<'_> {
         let started = self.world.clock.now();
         let name = match step {
             Some(step) => super::act::file_name(step.as_str()),
-            None => short_name(spec).to_owned(),
+            None => super::act::file_name(short_name(spec)),
         };
         let capture = self.record(CaptureStarted {
             name: name.clone(),
@@ -387,12 +461,13 @@ fn exhibit_name(name: &str, number: usize) -> String {
     format!("{number:04}-{tail}")
 }
 
-fn short_name(spec: &CaptureSpec) -> &'static str {
+fn short_name(spec: &CaptureSpec) -> &str {
     match spec {
         CaptureSpec::Host => "host",
         CaptureSpec::Command { .. } => "command",
         CaptureSpec::File { .. } => "file",
         CaptureSpec::Git { .. } => "git",
+        CaptureSpec::Collector { name, .. } => name,
     }
 }
 

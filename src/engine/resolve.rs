@@ -415,6 +415,13 @@ fn declared_by_kind(act: &Act) -> Option<Effects> {
         | Act::Capture(CaptureSpec::Host | CaptureSpec::File { .. } | CaptureSpec::Git { .. }) => {
             Some(Effects::from([Effect::Read]))
         }
+        // What is marked in a table keeps or marks a good copy; anything else has no place in one.
+        Act::Capture(CaptureSpec::Collector { changing, .. }) => {
+            Some(Effects::from([match changing.is_empty() {
+                true => Effect::Read,
+                false => Effect::Protect,
+            }]))
+        }
         // A person told to do something nobody classified may do anything.
         Act::Manual(Manual { .. })
         | Act::Run(_)

@@ -184,6 +184,29 @@ pub enum CaptureSpec {
         /// Its working tree.
         repo: PathBuf,
     },
+    /// A collector that the program brings along.
+    Collector {
+        /// Its name.
+        name: String,
+        /// What it is given.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        with: BTreeMap<String, Given>,
+        /// Items that change something, asked for by name.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        changing: Vec<String>,
+    },
+}
+
+/// One thing a collector is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Given {
+    /// As it stands.
+    Text(String),
+    /// Several.
+    Many(Vec<String>),
+    /// Where a secret is read from.
+    Secret(SecretRef),
 }
 
 /// How to take a step back.
@@ -385,6 +408,7 @@ impl Resolved {
             Act::Run(_) => seen_reads,
             Act::Ask(_) => true,
             Act::Capture(CaptureSpec::Command { .. }) => seen_reads,
+            Act::Capture(CaptureSpec::Collector { changing, .. }) => changing.is_empty(),
             Act::Capture(_) => true,
             Act::Manual(_) | Act::Sweep(_) | Act::Restore(_) => false,
         }

@@ -16,6 +16,8 @@ pub struct Stat {
     pub mode: u32,
     /// Owner.
     pub uid: u32,
+    /// Group.
+    pub gid: u32,
     /// Last change of the contents, ms since the epoch.
     pub mtime_ms: i64,
     /// True for a folder.
@@ -107,6 +109,7 @@ impl Files for RealFiles {
             len: meta.len(),
             mode: meta.mode() & 0o7777,
             uid: meta.uid(),
+            gid: meta.gid(),
             mtime_ms: meta.mtime() * 1_000 + meta.mtime_nsec() / 1_000_000,
             is_dir: meta.is_dir(),
             is_file: meta.is_file(),

@@ -12,112 +12,35 @@ jailed!(
     a_folder_is_taken_with_its_holes,
     a_repository_is_read_without_running_what_it_names,
     when_the_time_runs_out_the_rest_is_skipped_by_name,
+    logs_and_transcripts_are_taken_from_a_moment_on,
+    containers_are_asked_one_by_one_and_what_is_not_there_is_said,
+    copies_are_told_with_everybody_who_could_replace_them,
+    what_changes_something_is_left_alone_unless_asked_for,
 );
 
+mod servers;
+mod shelf;
+
 mod inner {
-    use std::cell::RefCell;
     use std::collections::BTreeMap;
-    use std::io::{self, Write};
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
     use std::process::Command;
     use std::time::Duration;
 
-    use incident::collectors::{Ctx, Limits, Sink, Taken, plan, run};
+    use incident::collectors::{Limits, plan};
     use incident::model::act::CaptureSpec;
     use incident::model::event::ItemStatus;
-    use incident::model::secret::Secret;
-    use incident::world::World;
 
+    use super::shelf::{LIMITS, command, of, scene, status, take};
     use crate::local::yard::{Keys, world};
-
-    /// Keeps files in memory.
-    #[derive(Default)]
-    struct Shelf(RefCell<BTreeMap<String, Vec<u8>>>);
-
-    struct File<'s>(&'s Shelf, String);
-
-    impl Write for File<'_> {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0
-                .0
-                .borrow_mut()
-                .get_mut(&self.1)
-                .unwrap()
-                .extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Sink for Shelf {
-        fn open<'s>(&'s self, name: &str) -> io::Result<Box<dyn Write + 's>> {
-            let before = self.0.borrow_mut().insert(name.to_owned(), Vec::new());
-            assert!(before.is_none(), "{name} was opened twice");
-            Ok(Box::new(File(self, name.to_owned())))
-        }
-    }
-
-    impl Shelf {
-        fn text(&self, name: &str) -> String {
-            String::from_utf8(self.0.borrow()[name].clone()).unwrap()
-        }
-    }
-
-    const LIMITS: Limits = Limits {
-        deadline: Duration::from_secs(10),
-        no_progress: None,
-        total: Duration::from_secs(30),
-        cap: 1 << 20,
-        files: 100,
-    };
-
-    fn take(world: &World, spec: &CaptureSpec, limits: Limits) -> (Vec<Taken>, Shelf) {
-        let shelf = Shelf::default();
-        let env = || vec![("PATH".to_owned(), Secret::new("/usr/bin:/bin".into()))];
-        let ctx = Ctx {
-            world,
-            limits,
-            sink: &shelf,
-            env: &env,
-            started: &|child| assert!(child.pid > 0),
-        };
-        let taken = world.wait(run(ctx, spec)).unwrap();
-        for item in &taken {
-            let kept = shelf.0.borrow().get(&item.name).map_or(0, Vec::len);
-            assert_eq!(item.bytes, kept as u64, "{item:?}");
-            assert_eq!(
-                item.why.is_none(),
-                item.status == ItemStatus::Collected,
-                "{item:?}"
-            );
-        }
-        (taken, shelf)
-    }
-
-    fn status(taken: &[Taken], name: &str) -> ItemStatus {
-        taken
-            .iter()
-            .find(|t| t.name == name)
-            .unwrap_or_else(|| panic!("no {name} in {taken:?}"))
-            .status
-    }
-
-    fn command(script: &str) -> CaptureSpec {
-        CaptureSpec::Command {
-            argv: vec!["sh".into(), "-c".into(), script.into()],
-            cwd: None,
-        }
-    }
 
     #[test]
     #[ignore = "runs in a jail"]
     fn a_host_is_looked_at_and_what_is_missing_is_said() {
         let world = world(&Keys::default());
         let (taken, shelf) = take(&world, &CaptureSpec::Host, LIMITS);
-        let planned = plan(&CaptureSpec::Host);
+        let planned = plan(&CaptureSpec::Host, &scene(Path::new("/"))).unwrap();
         assert_eq!(planned[0].name, "processes.txt", "what goes first is taken first");
         for item in &planned {
             assert!(
@@ -345,7 +268,139 @@ mod inner {
         };
         let (taken, shelf) = take(&world, &CaptureSpec::Host, limits);
         assert!(taken.iter().all(|t| t.status == ItemStatus::Skipped), "{taken:?}");
-        assert_eq!(taken.len(), plan(&CaptureSpec::Host).len());
-        assert!(shelf.0.borrow().is_empty());
+        let planned = plan(&CaptureSpec::Host, &scene(Path::new("/"))).unwrap();
+        assert_eq!(taken.len(), planned.len());
+        assert!(shelf.is_empty());
+    }
+
+    #[test]
+    #[ignore = "runs in a jail"]
+    fn logs_and_transcripts_are_taken_from_a_moment_on() {
+        let world = world(&Keys::default());
+        let home = tempfile::tempdir().unwrap();
+        let session = home.path().join(".claude/projects/-srv-app/5e55.jsonl");
+        std::fs::create_dir_all(session.parent().unwrap()).unwrap();
+        std::fs::write(&session, "{\"type\":\"user\"}\n").unwrap();
+        let old = session.with_file_name("old.jsonl");
+        std::fs::write(&old, "long ago\n").unwrap();
+        let touched = Command::new("touch")
+            .args(["-d", "3 days ago"])
+            .arg(&old)
+            .status();
+        assert!(touched.unwrap().success());
+        let spec = of(
+            "agents",
+            &[("of", home.path().to_str().unwrap()), ("since", "24h")],
+        );
+        let (taken, shelf) = take(&world, &spec, LIMITS);
+        assert_eq!(
+            status(&taken, "claude-projects/-srv-app/5e55.jsonl"),
+            ItemStatus::Collected
+        );
+        let listing = shelf.text("claude-projects-listing.txt");
+        assert!(
+            listing.contains("old.jsonl") && listing.contains("# 1 of these"),
+            "{listing}"
+        );
+        assert!(!taken.iter().any(|t| t.name.ends_with("old.jsonl")));
+        // An agent that was never here is a hole, not a failure of the look.
+        assert_eq!(status(&taken, "codex-sessions"), ItemStatus::Skipped);
+
+        let spec = of(
+            "logs",
+            &[
+                ("folder", session.parent().unwrap().to_str().unwrap()),
+                ("since", "1h"),
+            ],
+        );
+        let (taken, _) = take(&world, &spec, LIMITS);
+        assert_eq!(status(&taken, "files/5e55.jsonl"), ItemStatus::Collected);
+    }
+
+    #[test]
+    #[ignore = "runs in a jail"]
+    fn containers_are_asked_one_by_one_and_what_is_not_there_is_said() {
+        // A program of that name, in a folder of this namespace alone.
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "none", "/usr/local/bin"])
+            .status();
+        assert!(mounted.unwrap().success());
+        let script = "#!/bin/sh\ncase \"$1 $2 $3\" in\n\"ps --all --quiet\"|\"ps --quiet --no-trunc\") echo aaa; echo bbb;;\n\
+                      \"logs --timestamps --since\") echo \"log of $7\";;\n\"inspect bbb \") exit 1;;\n*) echo \"$*\";;\nesac\n";
+        std::fs::write("/usr/local/bin/docker", script).unwrap();
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions("/usr/local/bin/docker", mode).unwrap();
+        let world = world(&Keys::default());
+        let (taken, shelf) = take(&world, &of("containers", &[("since", "10m")]), LIMITS);
+        assert_eq!(shelf.text("docker-logs-aaa.txt"), "log of aaa\n");
+        assert_eq!(shelf.text("docker-logs-bbb.txt"), "log of bbb\n");
+        assert_eq!(status(&taken, "docker-inspect-aaa.json"), ItemStatus::Collected);
+        assert_eq!(status(&taken, "docker-inspect-bbb.json"), ItemStatus::Failed);
+        assert_eq!(status(&taken, "podman-running.txt"), ItemStatus::Skipped);
+        assert_eq!(status(&taken, "podman-logs-{{ id }}.txt"), ItemStatus::Skipped);
+    }
+
+    #[test]
+    #[ignore = "runs in a jail"]
+    fn copies_are_told_with_everybody_who_could_replace_them() {
+        let world = world(&Keys::default());
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let folder = dir.path().join("copies");
+        std::fs::create_dir(&folder).unwrap();
+        let copy = folder.join("orders.dump");
+        std::fs::write(&copy, "0123456789").unwrap();
+        mode(&copy, 0o640);
+        mode(&folder, 0o777);
+        let spec = of("backups", &[("paths", copy.to_str().unwrap())]);
+        let (taken, shelf) = take(&world, &spec, LIMITS);
+        assert_eq!(status(&taken, "backups.txt"), ItemStatus::Collected);
+        let text = shelf.text("backups.txt");
+        assert!(
+            text.contains("a file, 10 bytes") && text.contains("writable by root\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("copies: a folder") && text.contains("entries replaceable by root, everybody"),
+            "{text}"
+        );
+        let missing = of("backups", &[("paths", "/nowhere/x.dump")]);
+        let (taken, _) = take(&world, &missing, LIMITS);
+        assert_eq!(status(&taken, "backups.txt"), ItemStatus::Failed);
+    }
+
+    #[test]
+    #[ignore = "runs in a jail"]
+    fn what_changes_something_is_left_alone_unless_asked_for() {
+        let items = plan(&of("logs", &[]), &scene(Path::new("/"))).unwrap();
+        let sync = items.iter().find(|i| i.name == "journal-sync").unwrap();
+        assert!(
+            sync.touches.starts_with("nothing: it changes something"),
+            "{sync:?}"
+        );
+        let CaptureSpec::Collector { name, with, .. } = of("logs", &[]) else {
+            panic!()
+        };
+        let asked = CaptureSpec::Collector {
+            name,
+            with,
+            changing: vec!["journal-sync".into()],
+        };
+        let items = plan(&asked, &scene(Path::new("/"))).unwrap();
+        assert!(
+            items.iter().any(|i| i.touches == "journalctl --sync"),
+            "{items:?}"
+        );
+        let CaptureSpec::Collector { name, with, .. } = of("logs", &[]) else {
+            panic!()
+        };
+        let wrong = CaptureSpec::Collector {
+            name,
+            with,
+            changing: vec!["files".into()],
+        };
+        assert!(plan(&wrong, &scene(Path::new("/"))).is_err());
     }
 }

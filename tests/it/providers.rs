@@ -18,7 +18,7 @@ mod crowd;
 #[path = "providers/docs.rs"]
 mod docs;
 #[path = "providers/mysql.rs"]
-mod mysql;
+pub mod mysql;
 #[path = "providers/node.rs"]
 mod node;
 #[path = "providers/openbao.rs"]
@@ -28,7 +28,7 @@ mod postgres;
 #[path = "providers/published.rs"]
 mod published;
 #[path = "providers/redis.rs"]
-mod redis;
+pub mod redis;
 #[path = "providers/sdk.rs"]
 mod sdk;
 #[path = "providers/spec.rs"]

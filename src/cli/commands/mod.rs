@@ -4,6 +4,7 @@ mod access;
 mod acts;
 mod boundary;
 mod bundle;
+mod capture;
 mod cut;
 mod drill;
 mod escalate;
@@ -70,7 +71,7 @@ pub enum Command {
     /// File or withdraw signed answers
     Signoff(escalate::SignoffArgs),
     /// Take a look and keep it: a step of the runbook, or host, file, git, command
-    Capture(words::CaptureArgs),
+    Capture(capture::CaptureArgs),
     /// Answer a question of the runbook, or for a target that cannot be proved dead
     Answer(words::AnswerArgs),
     /// Seal the baseline: from here on things may be changed
@@ -127,7 +128,7 @@ impl Command {
             Command::Settle(args) => acts::settle(app, &args),
             Command::Escalate(args) => escalate::run(app, &args),
             Command::Signoff(args) => escalate::signoff(app, &args),
-            Command::Capture(args) => words::capture(app, &args),
+            Command::Capture(args) => capture::run(app, &args),
             Command::Answer(args) => words::answer(app, &args),
             Command::Seal(args) => words::seal(app, &args),
             Command::Enter(args) => words::enter(app, &args),

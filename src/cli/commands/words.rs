@@ -1,29 +1,11 @@
-//! Commands that look, or only add to the record: capture, answer, seal, enter, note, did, attach, prove, close.
+//! Commands that look, or only add to the record: answer, seal, enter, note, did, attach, prove, close.
 
 use std::path::PathBuf;
 
 use crate::cli::ui::Tone;
 use crate::cli::{App, CliError, Exit, deeds};
-use crate::model::act::{CaptureSpec, Stage};
+use crate::model::act::Stage;
 use crate::model::ids::{StepId, TargetId};
-
-/// Arguments of `capture`.
-#[derive(clap::Args)]
-#[group(id = "what", required = true, multiple = false)]
-pub struct CaptureArgs {
-    /// A step of the runbook
-    #[arg(group = "what")]
-    step: Option<StepId>,
-    /// This host
-    #[arg(long, group = "what")]
-    host: bool,
-    /// A file or a folder
-    #[arg(long, group = "what", value_name = "PATH")]
-    file: Option<PathBuf>,
-    /// A git repository
-    #[arg(long, group = "what", value_name = "PATH")]
-    git: Option<PathBuf>,
-}
 
 /// Arguments of `answer`.
 #[derive(clap::Args)]
@@ -81,25 +63,6 @@ pub struct CloseArgs {
 fn stage(word: &str) -> Result<Stage, String> {
     let known = Stage::ALL.into_iter().skip(1).find(|s| s.word() == word);
     known.ok_or_else(|| "it is one of assess, contain, recover".to_owned())
-}
-
-/// Takes a look.
-pub fn capture(app: &App, args: &CaptureArgs) -> Result<Exit, CliError> {
-    let engine = app.engine()?;
-    let purpose = if engine.incident()?.baseline.is_some() {
-        "addendum"
-    } else {
-        "baseline"
-    };
-    let cwd = app.world.host.cwd();
-    let captured = match (&args.step, &args.file, &args.git) {
-        (Some(step), _, _) => engine.capture_step(step, purpose)?,
-        (_, Some(path), _) => engine.capture(&CaptureSpec::File { path: cwd.join(path) }, None, purpose)?,
-        (_, _, Some(path)) => engine.capture(&CaptureSpec::Git { repo: cwd.join(path) }, None, purpose)?,
-        _ => engine.capture(&CaptureSpec::Host, None, purpose)?,
-    };
-    deeds::captured(&app.ui, &captured);
-    Ok(app.finish(&engine, Exit::Done))
 }
 
 /// Answers a question, or for a target.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Backup, DEFAULT_TIMEOUT_MS, check, day, effects, name};
-use crate::model::act::{Act, CaptureSpec, EnvValue, Lane, Manual, Stage, Step, Sweep, Undo};
+use crate::model::act::{Act, CaptureSpec, EnvValue, Given, Lane, Manual, Stage, Step, Sweep, Undo};
 use crate::model::diagnostic::Place;
 use crate::model::ids::StepId;
 use crate::model::secret::SecretRef;
@@ -164,6 +164,7 @@ fn title_of(act: &Act) -> String {
         Act::Capture(CaptureSpec::Command { argv, .. }) => format!("capture `{}`", argv.join(" ")),
         Act::Capture(CaptureSpec::File { path }) => format!("capture {}", path.display()),
         Act::Capture(CaptureSpec::Git { repo }) => format!("capture the repository {}", repo.display()),
+        Act::Capture(CaptureSpec::Collector { name, .. }) => format!("capture {name}"),
         Act::Sweep(Sweep::Revoke) => "revoke what the agent holds".into(),
         Act::Sweep(Sweep::Kill) => "kill the agent's processes".into(),
         Act::Restore(back) => format!("give {} back", back.target.id()),
@@ -241,6 +242,29 @@ fn manual(node: &Node, mistakes: &Mistakes) -> Option<Manual> {
 fn capture(node: &Node, mistakes: &Mistakes) -> Option<CaptureSpec> {
     match &node.value {
         Value::Text(word) if word == "host" => Some(CaptureSpec::Host),
+        // Which collectors there are is known further up; what is not known is a hole that says so.
+        Value::Text(word) => Some(CaptureSpec::Collector {
+            name: word.clone(),
+            with: BTreeMap::new(),
+            changing: Vec::new(),
+        }),
+        Value::Map(entries)
+            if !KINDS
+                .iter()
+                .any(|kind| entries.iter().any(|(k, _)| k.text == *kind)) =>
+        {
+            let [(key, values)] = entries.as_slice() else {
+                let remedy = Some(CAPTURES.to_owned());
+                mistakes.add(node.place, "`capture` names one thing to look at", remedy);
+                return None;
+            };
+            let (with, changing) = given(values, mistakes);
+            Some(CaptureSpec::Collector {
+                name: key.text.clone(),
+                with,
+                changing,
+            })
+        }
         Value::Map(_) => {
             let mut fields = Fields::of(node, "`capture`", mistakes)?;
             let spec = if let Some(argv) = fields.take("command") {
@@ -252,22 +276,55 @@ fn capture(node: &Node, mistakes: &Mistakes) -> Option<CaptureSpec> {
             } else if let Some(repo) = fields.text("git") {
                 Some(CaptureSpec::Git { repo: repo.into() })
             } else {
-                let remedy = Some(
-                    "write `host`, `{file: PATH}`, `{git: PATH}` or `{command: [program, …]}`".to_owned(),
-                );
-                mistakes.add(node.place, "`capture` does not say what to look at", remedy);
                 None
             };
             fields.finish();
             spec
         }
         _ => {
-            let remedy =
-                Some("write `host`, `{file: PATH}`, `{git: PATH}` or `{command: [program, …]}`".to_owned());
-            mistakes.add(node.place, "this collector is not known", remedy);
+            mistakes.add(
+                node.place,
+                "this is nothing to look at",
+                Some(CAPTURES.to_owned()),
+            );
             None
         }
     }
+}
+
+/// Items that change something, asked for by name.
+const CHANGING: &str = "changing";
+/// Looks that are written with what they are given.
+const KINDS: [&str; 3] = ["command", "file", "git"];
+const CAPTURES: &str = "write `host`, `{file: PATH}`, `{git: PATH}`, `{command: [program, …]}` or a collector, as in \
+                        `{postgres: {url: {env: NAME}}}`; `incident capture --list` names them";
+
+/// What a collector is given: texts, lists of texts, references to secrets.
+fn given(node: &Node, mistakes: &Mistakes) -> (BTreeMap<String, Given>, Vec<String>) {
+    let entries = match &node.value {
+        Value::Map(entries) => entries.as_slice(),
+        Value::Null => &[],
+        _ => {
+            mistakes.add(
+                node.place,
+                "what a collector is given must be a mapping (`key: value`)",
+                None,
+            );
+            &[]
+        }
+    };
+    let one = |node: &Node| match &node.value {
+        Value::Map(_) => secret_ref(node, mistakes).map(Given::Secret),
+        Value::List(_) => Some(Given::Many(yaml::texts(node, "capture", mistakes))),
+        _ => yaml::text(node, "capture", mistakes).map(Given::Text),
+    };
+    let asked = entries.iter().filter(|(key, _)| key.text == CHANGING);
+    let asked = asked
+        .flat_map(|(_, node)| yaml::texts(node, CHANGING, mistakes))
+        .collect();
+    let others = entries.iter().filter(|(key, _)| key.text != CHANGING);
+    let pairs = others.filter_map(|(key, node)| Some((key.text.clone(), one(node)?)));
+    (pairs.collect(), asked)
 }
 
 fn undo(node: &Node, mistakes: &Mistakes) -> Undo {

@@ -14,14 +14,14 @@ use crate::support::servers::{Bao, in_path, server};
 use crate::support::{free_port, network_world, not_tested};
 
 /// A MariaDB server with the logins `root` (at its socket) and `desk`, password `desk`.
-struct Maria {
+pub struct Maria {
     port: u16,
     child: Child,
     folder: TempDir,
 }
 
 impl Maria {
-    fn start(world: &World, more: &[String]) -> Option<Maria> {
+    pub fn start(world: &World, more: &[String]) -> Option<Maria> {
         let programs = in_path("mariadb-install-db").zip(in_path("mariadbd").or_else(|| {
             let debian = std::path::PathBuf::from("/usr/sbin/mariadbd");
             debian.is_file().then_some(debian)
@@ -86,14 +86,14 @@ impl Maria {
     }
 
     /// The socket's URL, as root.
-    fn root(&self) -> String {
+    pub fn root(&self) -> String {
         format!(
             "mysql://root@localhost?socket={}",
             self.folder.path().join("s").display()
         )
     }
 
-    fn url(&self, user: &str, password: &str) -> String {
+    pub fn url(&self, user: &str, password: &str) -> String {
         format!("mysql://{user}:{password}@127.0.0.1:{}", self.port)
     }
 
@@ -105,7 +105,7 @@ impl Maria {
             .unwrap()
     }
 
-    fn run(&self, world: &World, sql: &str) -> Rows {
+    pub fn run(&self, world: &World, sql: &str) -> Rows {
         let session = self.session(world, &self.root());
         world.wait(session.query(sql)).unwrap().unwrap()
     }

@@ -15,14 +15,14 @@ use crate::support::servers::{Bao, in_path, server};
 use crate::support::{free_port, network_world, not_tested};
 
 /// A Redis server with the users `desk` (everything), `bot` and `weak`, and a default user without password.
-struct Redis {
+pub struct Redis {
     port: u16,
     child: Child,
     folder: TempDir,
 }
 
 impl Redis {
-    fn start(world: &World) -> Option<Redis> {
+    pub fn start(world: &World) -> Option<Redis> {
         let folder = tempfile::tempdir().unwrap();
         let users = "user default on nopass ~* &* +@all\n\
                      user desk on >desk ~* &* +@all\n\
@@ -60,7 +60,7 @@ impl Redis {
         self.wait(world);
     }
 
-    fn url(&self, user: &str, password: &str) -> String {
+    pub fn url(&self, user: &str, password: &str) -> String {
         format!("redis://{user}:{password}@127.0.0.1:{}", self.port)
     }
 

@@ -1,0 +1,241 @@
+//! One address of a server, part after part where it answers in parts.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::Ctx;
+use super::source::{Item, Taken};
+use crate::model::event::ItemStatus;
+use crate::model::secret::{Secret, SecretRef};
+use crate::world::NetError;
+use crate::world::http::{BODY_CAP, HttpRequest, HttpResponse, TlsFiles};
+
+/// Parts of one answer that are fetched, at most.
+const PARTS: usize = 100;
+/// Headers that are kept: what tells a cache, a proxy or a version. Cookies and tokens are not among them.
+const HEADERS: [&str; 12] = [
+    "age",
+    "cache-control",
+    "content-length",
+    "content-type",
+    "date",
+    "etag",
+    "last-modified",
+    "location",
+    "retry-after",
+    "server",
+    "via",
+    "x-request-id",
+];
+
+/// How a server is reached.
+#[derive(Debug, Clone)]
+pub(super) struct Door {
+    /// What every address begins with.
+    pub base: String,
+    /// Where the bearer token is read from.
+    pub bearer: Option<SecretRef>,
+    /// PEM file of a private authority.
+    pub ca: Option<PathBuf>,
+    /// JSON pointer to the mark of the next part, and the parameter that takes it.
+    pub next: Option<(String, String)>,
+}
+
+/// One address.
+#[derive(Debug, Clone)]
+pub(super) struct Get {
+    /// Name of the answer in the exhibit.
+    pub name: String,
+    /// What comes after the base.
+    pub path: String,
+    /// How the server is reached.
+    pub door: Door,
+    /// True where status and headers are the thing to keep, the body beside them.
+    pub head: bool,
+}
+
+/// One answer, all of its parts.
+pub(super) struct Answered {
+    pub parts: Vec<HttpResponse>,
+    pub ms: u64,
+}
+
+impl Get {
+    pub(super) fn item(&self) -> Item {
+        Item {
+            name: self.name.clone(),
+            touches: format!("GET {}{}", self.door.base, self.path),
+        }
+    }
+
+    /// Fetches it; the parts before a failure are lost with it, so that no half list looks whole.
+    pub(super) async fn fetch(&self, ctx: Ctx<'_>) -> Result<Answered, NetError> {
+        let began = ctx.world.clock.now().mono_us;
+        let token = match &self.door.bearer {
+            Some(from) => {
+                let token = ctx.world.secrets.read(from).await;
+                Some(token.map_err(|e| NetError::Setup(e.to_string()))?)
+            }
+            None => None,
+        };
+        let mut parts: Vec<HttpResponse> = Vec::new();
+        let mut url = format!("{}{}", self.door.base, self.path);
+        loop {
+            let headers = token.iter().map(|token| {
+                (
+                    "authorization".to_owned(),
+                    Secret::joined(&["Bearer ", token.expose()]),
+                )
+            });
+            let answer = ctx.world.http.send(HttpRequest {
+                method: "GET".to_owned(),
+                url,
+                headers: headers.collect(),
+                body: None,
+                deadline: ctx.limits.deadline,
+                tls: TlsFiles {
+                    ca: self.door.ca.clone(),
+                    identity: None,
+                },
+            });
+            let answer = answer.await?;
+            let next = self.next(&answer);
+            parts.push(answer);
+            match next {
+                Some(more) if parts.len() < PARTS => url = more,
+                _ => break,
+            }
+        }
+        let ms = (ctx.world.clock.now().mono_us - began) / 1_000;
+        Ok(Answered { parts, ms })
+    }
+
+    fn next(&self, answer: &HttpResponse) -> Option<String> {
+        let (pointer, parameter) = self.door.next.as_ref()?;
+        let body: Value = serde_json::from_slice(&answer.body).ok()?;
+        let mark = body.pointer(pointer)?.as_str().filter(|m| !m.is_empty())?;
+        let mark: String = url::form_urlencoded::byte_serialize(mark.as_bytes()).collect();
+        let joint = if self.path.contains('?') { '&' } else { '?' };
+        Some(format!(
+            "{}{}{joint}{parameter}={mark}",
+            self.door.base, self.path
+        ))
+    }
+
+    pub(super) async fn take(self, ctx: Ctx<'_>) -> Vec<Taken> {
+        let item = self.item();
+        let answered = match self.fetch(ctx).await {
+            Ok(answered) => answered,
+            Err(NetError::Silent(after)) => {
+                let why = format!("no answer within {} ms", after.as_millis());
+                return vec![Taken::hole(item, ItemStatus::TimedOut, &why)];
+            }
+            Err(e) => return vec![Taken::hole(item, ItemStatus::Failed, &e.to_string())],
+        };
+        let mut taken = Vec::new();
+        if self.head {
+            let head = Item {
+                name: format!("{}.head", item.name),
+                touches: item.touches.clone(),
+            };
+            taken.push(keep(
+                ctx,
+                head,
+                &heads(&answered),
+                &answered,
+                ItemStatus::Collected,
+                None,
+            ));
+        }
+        let (status, why) = word(&answered, self.door.next.is_some(), self.head);
+        let mut body = Vec::new();
+        for part in &answered.parts {
+            body.extend_from_slice(&part.body);
+            if !part.body.ends_with(b"\n") {
+                body.push(b'\n');
+            }
+        }
+        taken.push(keep(ctx, item, &body, &answered, status, why));
+        taken
+    }
+}
+
+fn word(answered: &Answered, in_parts: bool, any_status: bool) -> (ItemStatus, Option<String>) {
+    let last = answered.parts.last().map_or(0, |a| a.status);
+    let cut = answered.parts.iter().any(|a| a.body.len() >= BODY_CAP);
+    match last {
+        // A probe asks for the status: every one is an answer.
+        _ if any_status && !cut => (ItemStatus::Collected, None),
+        401 | 403 => (
+            ItemStatus::Forbidden,
+            Some(format!("HTTP {last}; what it said is kept")),
+        ),
+        200..=299 if cut => (
+            ItemStatus::Truncated,
+            Some(format!("only {BODY_CAP} bytes of a part are read")),
+        ),
+        200..=299 if in_parts && answered.parts.len() >= PARTS => (
+            ItemStatus::Truncated,
+            Some(format!("only {PARTS} parts are fetched")),
+        ),
+        200..=299 => (ItemStatus::Collected, None),
+        _ => (
+            ItemStatus::Failed,
+            Some(format!("HTTP {last}; what it said is kept")),
+        ),
+    }
+}
+
+fn heads(answered: &Answered) -> Vec<u8> {
+    let mut text = String::new();
+    for part in &answered.parts {
+        text.push_str(&format!(
+            "HTTP {}\nanswered after {} ms\n",
+            part.status, answered.ms
+        ));
+        let kept = part
+            .headers
+            .iter()
+            .filter(|(name, _)| HEADERS.contains(&name.as_str()));
+        text.extend(kept.map(|(name, value)| format!("{name}: {value}\n")));
+    }
+    text.into_bytes()
+}
+
+fn keep(
+    ctx: Ctx<'_>,
+    item: Item,
+    bytes: &[u8],
+    of: &Answered,
+    status: ItemStatus,
+    why: Option<String>,
+) -> Taken {
+    let cap = usize::try_from(ctx.limits.cap).unwrap_or(usize::MAX);
+    let cut = bytes.len() > cap;
+    let kept = bytes.get(..cap).unwrap_or(bytes);
+    let written = ctx.sink.open(&item.name).and_then(|mut out| {
+        out.write_all(kept)?;
+        out.flush()
+    });
+    match written {
+        Ok(()) => Taken {
+            name: item.name,
+            source: item.touches,
+            status: if cut && status == ItemStatus::Collected {
+                ItemStatus::Truncated
+            } else {
+                status
+            },
+            why: if cut {
+                Some(format!("{} bytes in all", bytes.len()))
+            } else {
+                why
+            },
+            bytes: u64::try_from(kept.len()).unwrap_or(u64::MAX),
+            ms: of.ms,
+        },
+        Err(e) => Taken::hole(item, ItemStatus::Failed, &format!("cannot be kept: {e}")),
+    }
+}

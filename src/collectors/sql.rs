@@ -1,0 +1,190 @@
+//! Questions to a database, one session for all of them, each answer a file of its own.
+
+use std::io::Write as _;
+
+use serde_json::Value;
+
+use super::Ctx;
+use super::source::{Item, Taken};
+use crate::model::event::ItemStatus;
+use crate::model::secret::SecretRef;
+use crate::world::NetError;
+use crate::world::sql::{Rows, SqlSession};
+
+/// Statements that only read, in order.
+pub(super) struct Sql {
+    /// Address and login.
+    pub url: SecretRef,
+    /// Without the success of these nothing is asked: they make the session read-only.
+    pub must: Vec<String>,
+    /// These may fail: servers differ.
+    pub may: Vec<String>,
+    /// What is asked.
+    pub ask: Vec<Statement>,
+}
+
+/// One question.
+pub(super) struct Statement {
+    /// Name of the answer in the exhibit.
+    pub name: String,
+    /// Names of the columns; without them a row is its cells between tabs.
+    pub columns: Vec<String>,
+    /// The statement.
+    pub text: String,
+}
+
+impl Sql {
+    pub(super) fn items(&self) -> Vec<Item> {
+        let item = |s: &Statement| Item {
+            name: s.name.clone(),
+            touches: one_line(&s.text),
+        };
+        self.ask.iter().map(item).collect()
+    }
+
+    /// Asks one after the other. A lost session is opened again for the next question.
+    pub(super) async fn take(self, ctx: Ctx<'_>) -> Vec<Taken> {
+        let began = ctx.world.clock.now().mono_us;
+        let mut session: Option<Box<dyn SqlSession>> = None;
+        let mut taken = Vec::new();
+        for statement in &self.ask {
+            let item = Item {
+                name: statement.name.clone(),
+                touches: one_line(&statement.text),
+            };
+            if let Some(why) = ctx.over(began) {
+                taken.push(Taken::hole(item, ItemStatus::Skipped, why));
+                continue;
+            }
+            if session.is_none() {
+                session = match self.open(ctx).await {
+                    Ok(open) => Some(open),
+                    Err(e) => {
+                        taken.push(Taken::hole(item, status(&e), &format!("no session: {e}")));
+                        // It would be the same for every other question, each after its own wait.
+                        let rest = self.items().into_iter().skip(taken.len());
+                        let why = "no session, see above";
+                        taken.extend(
+                            rest.map(|i| Taken::hole(i, ItemStatus::Skipped, why))
+                                .collect::<Vec<_>>(),
+                        );
+                        break;
+                    }
+                };
+            }
+            let Some(open) = &session else { break };
+            let at = ctx.world.clock.now().mono_us;
+            let asked = ctx
+                .world
+                .timeout(ctx.limits.deadline, open.query(&statement.text))
+                .await;
+            let ms = (ctx.world.clock.now().mono_us - at) / 1_000;
+            match asked {
+                Some(Ok(rows)) => taken.push(keep(ctx, item, &rows, &statement.columns, ms)),
+                Some(Err(e)) => {
+                    taken.push(Taken {
+                        ms,
+                        ..Taken::hole(item, status(&e), &e.to_string())
+                    });
+                    if !matches!(e, NetError::Refused(_)) {
+                        session = None;
+                    }
+                }
+                None => {
+                    let why = format!("no answer within {ms} ms");
+                    taken.push(Taken {
+                        ms,
+                        ..Taken::hole(item, ItemStatus::TimedOut, &why)
+                    });
+                    session = None;
+                }
+            }
+        }
+        taken
+    }
+
+    async fn open(&self, ctx: Ctx<'_>) -> Result<Box<dyn SqlSession>, NetError> {
+        let url = ctx.world.secrets.read(&self.url).await;
+        let url = url.map_err(|e| NetError::Setup(e.to_string()))?;
+        let session = ctx.world.sql.open(&url, ctx.limits.deadline).await?;
+        for statement in &self.must {
+            session.query(statement).await?;
+        }
+        for statement in &self.may {
+            // Its refusal is in order: this is another version of the server.
+            let _ = session.query(statement).await;
+        }
+        Ok(session)
+    }
+}
+
+/// Rows as JSON, one object a line, so that a reader needs no list of columns.
+fn keep(ctx: Ctx<'_>, item: Item, rows: &Rows, columns: &[String], ms: u64) -> Taken {
+    let mut text = String::new();
+    for row in rows {
+        if columns.is_empty() {
+            let cells: Vec<&str> = row.iter().map(|c| c.as_deref().unwrap_or("")).collect();
+            text.push_str(&cells.join("\t"));
+        } else {
+            // In the order in which they were asked for: a map would sort them.
+            let cells = columns.iter().zip(row).map(|(column, cell)| {
+                let cell = cell.as_ref().map_or(Value::Null, |c| Value::String(c.clone()));
+                format!("{}:{cell}", Value::String(column.clone()))
+            });
+            text.push_str(&format!("{{{}}}", cells.collect::<Vec<_>>().join(",")));
+        }
+        text.push('\n');
+    }
+    let cap = usize::try_from(ctx.limits.cap).unwrap_or(usize::MAX);
+    let cut = text.len() > cap;
+    let kept = text.as_bytes().get(..cap).unwrap_or(text.as_bytes());
+    let written = ctx.sink.open(&item.name).and_then(|mut out| {
+        out.write_all(kept)?;
+        out.flush()
+    });
+    match written {
+        Ok(()) => Taken {
+            name: item.name,
+            source: item.touches,
+            status: if cut {
+                ItemStatus::Truncated
+            } else {
+                ItemStatus::Collected
+            },
+            why: cut.then(|| format!("{} bytes in all", text.len())),
+            bytes: u64::try_from(kept.len()).unwrap_or(u64::MAX),
+            ms,
+        },
+        Err(e) => Taken::hole(item, ItemStatus::Failed, &format!("cannot be kept: {e}")),
+    }
+}
+
+/// `forbidden` where the server said so: SQLSTATE 42501 and 28xxx, MySQL 1044, 1045, 1142, 1227, Redis NOPERM.
+fn status(error: &NetError) -> ItemStatus {
+    let NetError::Refused(text) = error else {
+        return match error {
+            NetError::Silent(_) => ItemStatus::TimedOut,
+            _ => ItemStatus::Failed,
+        };
+    };
+    let codes = [
+        "42501",
+        "28000",
+        "28P01",
+        "1044",
+        "1045",
+        "1142",
+        "1227",
+        "NOPERM",
+        "NOAUTH",
+        "WRONGPASS",
+    ];
+    match codes.iter().any(|code| text.contains(code)) {
+        true => ItemStatus::Forbidden,
+        false => ItemStatus::Failed,
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
