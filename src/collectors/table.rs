@@ -37,6 +37,8 @@ pub struct Table {
     pub title: String,
     /// What it must be allowed to do.
     pub permissions: Vec<String>,
+    /// What it leaves behind all the same: every look does.
+    pub leaves: Vec<String>,
     /// What it is given, by name.
     pub takes: BTreeMap<String, Take>,
     /// The collectors a profile consists of; empty for any other.
@@ -196,6 +198,7 @@ fn table(node: &Node, mistakes: &Mistakes) -> Option<Table> {
     let name = needed(&mut fields, "name");
     let title = needed(&mut fields, "title");
     let permissions = fields.texts("permissions");
+    let leaves = fields.texts("leaves");
     let takes = pairs(&mut fields, "takes").filter_map(|(name, node)| Some((name, take(node, mistakes)?)));
     let takes = takes.collect();
     let parts = fields.texts("collectors");
@@ -246,6 +249,7 @@ fn table(node: &Node, mistakes: &Mistakes) -> Option<Table> {
         name: name?,
         title: title?,
         permissions,
+        leaves,
         takes,
         parts,
         database,
@@ -383,7 +387,7 @@ mod tests {
                 );
             }
         }
-        assert!(SHIPPED.is_sorted());
+        assert_eq!(names().collect::<Vec<_>>(), crate::model::act::COLLECTORS);
     }
 
     #[test]

@@ -160,7 +160,12 @@ impl Engine<'_> {
                     seen,
                 )
             }
-            other => (other.clone(), Vec::new(), Vec::new()),
+            other => {
+                if let Act::Capture(spec @ CaptureSpec::Collector { .. }) = other {
+                    self.capture_plan(spec).map_err(|e| unresolved(e.to_string()))?;
+                }
+                (other.clone(), Vec::new(), Vec::new())
+            }
         };
         let verify = match &step.verify {
             None => None,

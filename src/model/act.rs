@@ -197,6 +197,26 @@ pub enum CaptureSpec {
     },
 }
 
+/// The collectors that the program brings along, in the order of names.
+pub const COLLECTORS: [&str; 16] = [
+    "agents",
+    "backups",
+    "cloud",
+    "cloudtrail",
+    "cluster",
+    "containers",
+    "database",
+    "day-zero",
+    "host",
+    "http",
+    "kubernetes",
+    "logs",
+    "mysql",
+    "postgres",
+    "redis",
+    "terraform",
+];
+
 /// One thing a collector is given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

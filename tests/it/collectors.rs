@@ -16,6 +16,7 @@ jailed!(
     containers_are_asked_one_by_one_and_what_is_not_there_is_said,
     copies_are_told_with_everybody_who_could_replace_them,
     what_changes_something_is_left_alone_unless_asked_for,
+    the_first_look_changes_nothing_on_this_host,
 );
 
 mod servers;
@@ -402,5 +403,73 @@ mod inner {
             changing: vec!["files".into()],
         };
         assert!(plan(&wrong, &scene(Path::new("/"))).is_err());
+    }
+
+    /// Path, length, mode, change times and bytes of everything below some folders.
+    fn state_of(folders: &[&Path]) -> BTreeMap<String, (u64, u32, i64, i64, Vec<u8>)> {
+        use std::os::unix::fs::MetadataExt;
+        let mut all = BTreeMap::new();
+        let mut open: Vec<_> = folders.iter().map(|f| f.to_path_buf()).collect();
+        while let Some(path) = open.pop() {
+            let Ok(meta) = std::fs::symlink_metadata(&path) else {
+                continue;
+            };
+            let bytes = if meta.is_file() && meta.len() < 1 << 20 {
+                std::fs::read(&path).unwrap()
+            } else {
+                Vec::new()
+            };
+            let changed = (
+                meta.len(),
+                meta.mode(),
+                meta.mtime_nsec(),
+                meta.ctime_nsec(),
+                bytes,
+            );
+            all.insert(path.display().to_string(), changed);
+            if meta.is_dir() {
+                open.extend(std::fs::read_dir(&path).unwrap().flatten().map(|e| e.path()));
+            }
+        }
+        all
+    }
+
+    #[test]
+    #[ignore = "runs in a jail"]
+    fn the_first_look_changes_nothing_on_this_host() {
+        let world = world(&Keys::default());
+        let home = tempfile::tempdir().unwrap();
+        for file in [
+            ".claude/projects/a/s.jsonl",
+            ".codex/history.jsonl",
+            "logs/app.log",
+            "logs/old/app.log.1",
+        ] {
+            let file = home.path().join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "one line\n").unwrap();
+        }
+        let logs = home.path().join("logs");
+        let spec = of(
+            "day-zero",
+            &[
+                ("agents.of", home.path().to_str().unwrap()),
+                ("logs.folder", logs.to_str().unwrap()),
+            ],
+        );
+        let looked_at = [home.path(), Path::new("/etc"), Path::new("/var/spool/cron")];
+        let (before, processes) = (state_of(&looked_at), world.host.processes().unwrap().len());
+        let (taken, _) = take(&world, &spec, LIMITS);
+        assert!(
+            taken.iter().filter(|t| t.status == ItemStatus::Collected).count() >= 10,
+            "{taken:#?}"
+        );
+        assert_eq!(status(&taken, "logs-files/app.log"), ItemStatus::Collected);
+        assert_eq!(before, state_of(&looked_at));
+        assert_eq!(
+            processes,
+            world.host.processes().unwrap().len(),
+            "nothing it started is left"
+        );
     }
 }

@@ -576,13 +576,13 @@ fn an_undo_that_says_nothing() {
 #[test]
 fn a_collector_nobody_knows() {
     assert_snapshot!(step("{id: x, capture: memory}"), @r##"
-    error: this collector is not known
+    error: there is no collector `memory`
      --> runbook.yaml:5:24
       |
     5 |     - {id: x, capture: memory}
       |                        ^^^^^^
       |
-    help: write `host`, `{file: PATH}`, `{git: PATH}` or `{command: [program, …]}`
+    help: write `host`, `{file: PATH}`, `{git: PATH}`, `{command: [program, …]}` or a collector, as in `{postgres: {url: {env: NAME}}}`; `incident capture --list` names them
     "##);
 }
 

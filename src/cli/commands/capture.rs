@@ -165,7 +165,7 @@ fn list(app: &App) {
             });
             json!({
                 "collector": table.name, "title": table.title, "permissions": table.permissions,
-                "takes": takes.collect::<Vec<_>>(), "collectors": table.parts,
+                "leaves": table.leaves, "takes": takes.collect::<Vec<_>>(), "collectors": table.parts,
             })
         });
         app.ui.value(&json!({ "collectors": rows.collect::<Vec<_>>() }));
@@ -182,6 +182,9 @@ fn list(app: &App) {
                 (_, None) => format!("{name}=…"),
             };
             app.ui.hanging(Tone::Plain, &format!("  {how}  "), &take.about);
+        }
+        for left in &table.leaves {
+            app.ui.hanging(Tone::Plain, "  leaves  ", left);
         }
         if !table.parts.is_empty() {
             app.ui

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Backup, DEFAULT_TIMEOUT_MS, check, day, effects, name};
-use crate::model::act::{Act, CaptureSpec, EnvValue, Given, Lane, Manual, Stage, Step, Sweep, Undo};
+use crate::model::act::{
+    Act, COLLECTORS, CaptureSpec, EnvValue, Given, Lane, Manual, Stage, Step, Sweep, Undo,
+};
 use crate::model::diagnostic::Place;
 use crate::model::ids::StepId;
 use crate::model::secret::SecretRef;
@@ -242,9 +244,8 @@ fn manual(node: &Node, mistakes: &Mistakes) -> Option<Manual> {
 fn capture(node: &Node, mistakes: &Mistakes) -> Option<CaptureSpec> {
     match &node.value {
         Value::Text(word) if word == "host" => Some(CaptureSpec::Host),
-        // Which collectors there are is known further up; what is not known is a hole that says so.
         Value::Text(word) => Some(CaptureSpec::Collector {
-            name: word.clone(),
+            name: collector(word, node.place, mistakes)?,
             with: BTreeMap::new(),
             changing: Vec::new(),
         }),
@@ -259,11 +260,8 @@ fn capture(node: &Node, mistakes: &Mistakes) -> Option<CaptureSpec> {
                 return None;
             };
             let (with, changing) = given(values, mistakes);
-            Some(CaptureSpec::Collector {
-                name: key.text.clone(),
-                with,
-                changing,
-            })
+            let name = collector(&key.text, key.place, mistakes)?;
+            Some(CaptureSpec::Collector { name, with, changing })
         }
         Value::Map(_) => {
             let mut fields = Fields::of(node, "`capture`", mistakes)?;
@@ -298,6 +296,18 @@ const CHANGING: &str = "changing";
 const KINDS: [&str; 3] = ["command", "file", "git"];
 const CAPTURES: &str = "write `host`, `{file: PATH}`, `{git: PATH}`, `{command: [program, …]}` or a collector, as in \
                         `{postgres: {url: {env: NAME}}}`; `incident capture --list` names them";
+
+fn collector(word: &str, place: Place, mistakes: &Mistakes) -> Option<String> {
+    if COLLECTORS.contains(&word) {
+        return Some(word.to_owned());
+    }
+    let remedy = match yaml::nearest(word, &COLLECTORS) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => CAPTURES.to_owned(),
+    };
+    mistakes.add(place, format!("there is no collector `{word}`"), Some(remedy));
+    None
+}
 
 /// What a collector is given: texts, lists of texts, references to secrets.
 fn given(node: &Node, mistakes: &Mistakes) -> (BTreeMap<String, Given>, Vec<String>) {
