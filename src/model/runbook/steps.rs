@@ -271,10 +271,9 @@ fn capture(node: &Node, mistakes: &Mistakes) -> Option<CaptureSpec> {
                 (!argv.is_empty()).then_some(CaptureSpec::Command { argv, cwd })
             } else if let Some(path) = fields.text("file") {
                 Some(CaptureSpec::File { path: path.into() })
-            } else if let Some(repo) = fields.text("git") {
-                Some(CaptureSpec::Git { repo: repo.into() })
             } else {
-                None
+                let repo = fields.text("git");
+                repo.map(|repo| CaptureSpec::Git { repo: repo.into() })
             };
             fields.finish();
             spec
