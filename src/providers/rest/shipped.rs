@@ -40,6 +40,10 @@ pub const SHIPPED: &[(&str, &str)] = &[
         "github-deploy-key.yaml",
         include_str!("tables/github-deploy-key.yaml"),
     ),
+    (
+        "github-installation.yaml",
+        include_str!("tables/github-installation.yaml"),
+    ),
     ("github-oauth.yaml", include_str!("tables/github-oauth.yaml")),
     (
         "github-repository-access.yaml",

@@ -252,7 +252,8 @@ fn epoch(ahead: u64) -> String {
 fn a_provider_s_own_word_on_when_to_come_back_is_honoured() {
     let world = network_world();
     type Headers = Vec<(&'static str, String)>;
-    let ways: [(&str, u16, fn() -> Headers); 4] = [
+    type Way = (&'static str, u16, fn() -> Headers);
+    let ways: [Way; 4] = [
         (EPOCH, 429, || vec![("x-ratelimit-reset", epoch(2))]),
         (EPOCH, 403, || {
             let none_left = ("x-ratelimit-remaining", "0".to_owned());

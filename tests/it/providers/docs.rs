@@ -1,6 +1,6 @@
 //! What is said of the adapters: the page of the documentation, and that `proved-by` is true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use incident::providers::rest::SHIPPED;
 use incident::providers::sheet::{Sheet, page};
@@ -57,4 +57,49 @@ fn every_table_says_what_it_is_for() {
             "{name} hides that it is for good"
         );
     }
+}
+
+/// What a table can have at its top, of what it should have.
+fn lacks_of(text: &str) -> Vec<&'static str> {
+    let has = |key: &str| {
+        text.lines()
+            .any(|l| l.strip_prefix(key).is_some_and(|l| l.starts_with(':')))
+    };
+    let any = |keys: &[&str]| keys.iter().any(|key| has(key));
+    let mut lacks = Vec::new();
+    lacks.extend((!has("lookup")).then_some("lookup"));
+    lacks.extend((!has("use")).then_some("use"));
+    lacks.extend((!has("restore")).then_some("restore"));
+    lacks.extend((!any(&["sessions", "running", "outlives"])).then_some("lives-on"));
+    lacks.extend((has("use") && !has("secret-shapes")).then_some("secret-shapes"));
+    // A table that is silent on its check beforehand has no reason that would do.
+    lacks.extend((!any(&["armed", "unarmed"])).then_some("armed"));
+    lacks
+}
+
+#[test]
+fn what_a_table_lacks_is_written_down_with_its_reason() {
+    let mut written: BTreeSet<String> = BTreeSet::new();
+    let (mut what, mut why) = ("", "");
+    let lines = include_str!("lacks.txt").lines();
+    for line in lines.filter(|l| !l.is_empty() && !l.starts_with('#')) {
+        match line.strip_prefix("  ") {
+            Some(tables) => written.extend(tables.split(' ').map(|table| format!("{table}: {what}"))),
+            None => (what, why) = line.split_once(": ").unwrap(),
+        }
+        assert!(!why.is_empty());
+    }
+    let lacking = SHIPPED.iter().flat_map(|(file, text)| {
+        let table = file.trim_end_matches(".yaml");
+        lacks_of(text)
+            .into_iter()
+            .map(move |what| format!("{table}: {what}"))
+    });
+    let lacking: BTreeSet<String> = lacking.collect();
+    let unexplained: Vec<_> = lacking.difference(&written).collect();
+    let stale: Vec<_> = written.difference(&lacking).collect();
+    assert!(
+        unexplained.is_empty() && stale.is_empty(),
+        "to explain in lacks.txt: {unexplained:?}; no longer lacking: {stale:?}"
+    );
 }

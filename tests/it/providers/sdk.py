@@ -1,12 +1,15 @@
-"""sdk.py ROOT: lets the vendors' own client libraries send the requests that our tables send.
+"""sdk.py ROOT DESCRIPTIONS: lets the vendors' own client libraries send the requests that our tables send.
 
 Each goes to ROOT/PROVIDER/PHASE/…, where a test records it. Answers are of no interest: what a library
 makes of them is its own affair. The secrets are made up.
 """
 
+import asyncio
+import json
 import sys
+import uuid
 
-ROOT = sys.argv[1]
+ROOT, DESCRIPTIONS = sys.argv[1:]
 AUTH, SECRET = "made-up-of-the-responder", "made-up-of-the-agent"
 
 
@@ -46,11 +49,80 @@ def stripe(where, key):
     return stripe.StripeClient(key, base_addresses={"api": where}, max_network_retries=0)
 
 
+def google(name):
+    def connect(where, key):
+        from google.oauth2.credentials import Credentials
+        from googleapiclient.discovery import build_from_document
+
+        with open(f"{DESCRIPTIONS}/{name}.v1.json", encoding="utf-8") as file:
+            described = json.load(file)
+        return build_from_document(described, credentials=Credentials(key), client_options={"api_endpoint": where})
+
+    return connect
+
+
+def gemini(where, key):
+    from google import genai
+
+    return genai.Client(api_key=key, http_options={"base_url": where, "timeout": 5000})
+
+
+def graph(where, key):
+    from kiota_abstractions.api_client_builder import register_default_serializer
+    from kiota_abstractions.authentication import AuthenticationProvider
+    from kiota_http.httpx_request_adapter import HttpxRequestAdapter
+    from kiota_serialization_json.json_serialization_writer_factory import JsonSerializationWriterFactory
+
+    class Login(AuthenticationProvider):
+        async def authenticate_request(self, request, additional_authentication_context=None):
+            request.headers.try_add("Authorization", f"Bearer {key}")
+
+    register_default_serializer(JsonSerializationWriterFactory)
+    adapter = HttpxRequestAdapter(Login())
+    adapter.base_url = where + "/v1.0"
+    return adapter
+
+
+def user(adapter):
+    from msgraph.generated.users.item.user_item_request_builder import UserItemRequestBuilder
+
+    return UserItemRequestBuilder(adapter, {"baseurl": adapter.base_url, "user%2Did": "u1"})
+
+
+def principal(adapter):
+    from msgraph.generated.service_principals.item.service_principal_item_request_builder import (
+        ServicePrincipalItemRequestBuilder,
+    )
+
+    return ServicePrincipalItemRequestBuilder(adapter, {"baseurl": adapter.base_url, "servicePrincipal%2Did": "aa-bb"})
+
+
+def disabled(kind):
+    from importlib import import_module
+
+    module = import_module("msgraph.generated.models." + kind)
+    return getattr(module, kind.title().replace("_", ""))(account_enabled=False)
+
+
+def remove_password(adapter):
+    from msgraph.generated.applications.item.application_item_request_builder import ApplicationItemRequestBuilder
+    from msgraph.generated.applications.item.remove_password.remove_password_post_request_body import (
+        RemovePasswordPostRequestBody,
+    )
+
+    application = ApplicationItemRequestBuilder(adapter, {"baseurl": adapter.base_url, "application%2Did": "ee-ff"})
+    asyncio.run(application.remove_password.post(RemovePasswordPostRequestBody(key_id=uuid.UUID(KEY_ID))))
+
+
 def project(client):
     return client.projects.get("shop", lazy=True)
 
 
 TOKEN = {"name": "deploy", "policies": [{"effect": "allow", "id": "p1"}], "status": "disabled"}
+
+KEY_ID = "00000000-0000-0000-0000-000000000007"
+ACCOUNT = "projects/shop/serviceAccounts/bot@shop.example"
+JOB = "projects/shop/locations/europe-west1/jobs/nightly"
 
 CALLS = [
     ("anthropic-key", anthropic, {
@@ -70,6 +142,32 @@ CALLS = [
         "cut": (AUTH, lambda c: c.user.tokens.update("t1", **TOKEN)),
         "lookup": (AUTH, lambda c: c.user.tokens.get("t1")),
         "use": (SECRET, lambda c: c.user.tokens.verify()),
+    }),
+    ("entra-secret", graph, {
+        "cut": (AUTH, remove_password),
+    }),
+    ("entra-service-principal", graph, {
+        "cut": (AUTH, lambda a: asyncio.run(principal(a).patch(disabled("service_principal")))),
+    }),
+    ("entra-user", graph, {
+        "cut": (AUTH, lambda a: asyncio.run(user(a).patch(disabled("user")))),
+    }),
+    ("gcp-key", google("iam"), {
+        "cut": (AUTH, lambda c: c.projects().serviceAccounts().keys().disable(name=ACCOUNT + "/keys/f00d", body={}).execute()),
+        "lookup": (AUTH, lambda c: c.projects().serviceAccounts().keys().get(name=ACCOUNT + "/keys/f00d").execute()),
+    }),
+    ("gcp-schedule", google("cloudscheduler"), {
+        "cut": (AUTH, lambda c: c.projects().locations().jobs().pause(name=JOB, body={}).execute()),
+        "lookup": (AUTH, lambda c: c.projects().locations().jobs().get(name=JOB).execute()),
+    }),
+    ("gcp-service-account", google("iam"), {
+        "cut": (AUTH, lambda c: c.projects().serviceAccounts().disable(name=ACCOUNT, body={}).execute()),
+        "lookup": (AUTH, lambda c: c.projects().serviceAccounts().get(name=ACCOUNT).execute()),
+        "use": (SECRET, lambda c: c.projects().serviceAccounts().get(name=ACCOUNT).execute()),
+    }),
+    ("gemini-interaction", gemini, {
+        "cut": (AUTH, lambda c: c.interactions.cancel(id="int-1")),
+        "lookup": (AUTH, lambda c: c.interactions.get(id="int-1")),
     }),
     ("gitlab", gitlab, {
         "cut": (SECRET, lambda c: c.personal_access_tokens.delete("self")),
@@ -118,6 +216,9 @@ CALLS = [
     ("slack", slack, {
         "cut": (SECRET, lambda c: c.auth_revoke()),
         "use": (SECRET, lambda c: c.auth_test()),
+    }),
+    ("stripe-key", stripe, {
+        "use": (SECRET, lambda c: c.v1.balance.retrieve()),
     }),
     ("stripe-webhook", stripe, {
         "cut": (AUTH, lambda c: c.v1.webhook_endpoints.update("we_1", {"disabled": True})),

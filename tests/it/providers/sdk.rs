@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use incident::world::http::{Http, HttpRequest, HttpResponse};
 use incident::world::{Later, NetError};
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -27,6 +28,43 @@ pub const GRANTS: &[(&str, &[(&str, &str)])] = &[
     ("anthropic-key", &[("key", "apikey_1")]),
     ("anthropic-session", &[("session", "sess_1")]),
     ("cloudflare-token", &[("token", "t1")]),
+    ("entra-secret", &[("application", "ee-ff"), ("key", KEY_ID)]),
+    ("entra-service-principal", &[("principal", "aa-bb")]),
+    ("entra-user", &[("user", "u1")]),
+    (
+        "gcp-key",
+        &[
+            ("project", "shop"),
+            ("account", "bot@shop.example"),
+            ("key", "f00d"),
+        ],
+    ),
+    (
+        "gcp-schedule",
+        &[
+            ("project", "shop"),
+            ("region", "europe-west1"),
+            ("job", "nightly"),
+        ],
+    ),
+    (
+        "gcp-service-account",
+        &[("project", "shop"), ("account", "bot@shop.example")],
+    ),
+    ("gemini-interaction", &[("interaction", "int-1")]),
+    ("github", &[]),
+    ("github-actions", &[("repo", "acme/shop")]),
+    ("github-app", &[("installation", "1")]),
+    ("github-deploy-key", &[("repo", "acme/shop"), ("key", "7")]),
+    ("github-installation", &[]),
+    (
+        "github-repository-access",
+        &[("installation", "1"), ("repository", "77")],
+    ),
+    (
+        "github-workflow",
+        &[("repo", "acme/shop"), ("workflow", "agent.yml")],
+    ),
     ("gitlab", GITLAB),
     (
         "gitlab-access-token",
@@ -56,6 +94,21 @@ pub const GRANTS: &[(&str, &[(&str, &str)])] = &[
         "gitlab-user",
         &[("address", "https://gitlab.example"), ("user", "42")],
     ),
+    ("neon-endpoint", &[("project", "p1"), ("endpoint", "ep-1")]),
+    ("neon-key", &[("key", "165432")]),
+    ("okta", OKTA),
+    (
+        "okta-app",
+        &[("address", "https://acme.okta.com"), ("app", "0oa1")],
+    ),
+    (
+        "okta-token",
+        &[("address", "https://acme.okta.com"), ("token", "00T1")],
+    ),
+    (
+        "okta-user",
+        &[("address", "https://acme.okta.com"), ("user", "00u1")],
+    ),
     ("openai-admin-key", &[("key", "key_1")]),
     ("openai-key", &[("project", "proj_1"), ("key", "key_1")]),
     ("openai-response", &[("response", "resp_1")]),
@@ -64,8 +117,16 @@ pub const GRANTS: &[(&str, &[(&str, &str)])] = &[
         &[("project", "proj_1"), ("account", "svc_1")],
     ),
     ("slack", &[]),
+    ("stripe-key", &[]),
     ("stripe-webhook", &[("endpoint", "we_1")]),
+    ("supabase-key", &[("project", "abcd"), ("key", "k1")]),
+    ("supabase-legacy-keys", &[("project", "abcd")]),
+    ("supabase-token", &[]),
+    ("vercel", &[]),
+    ("vercel-token", &[("token", "5d9f")]),
 ];
+const OKTA: &[(&str, &str)] = &[("address", "https://acme.okta.com")];
+const KEY_ID: &str = "00000000-0000-0000-0000-000000000007";
 const GITLAB: &[(&str, &str)] = &[("address", "https://gitlab.example")];
 
 /// A request without what may differ.
@@ -81,14 +142,20 @@ struct Sent {
 
 impl Sent {
     fn new(method: &str, path: &str, headers: &BTreeMap<String, String>, body: &str) -> Self {
-        // Anthropic documents X-Api-Key and its library sends a bearer: both are taken.
-        let login = ["authorization", "x-api-key", "private-token"]
+        // Anthropic documents X-Api-Key and its library sends a bearer: both are taken. GitHub takes `token` and
+        // `Bearer` alike.
+        let login = ["authorization", "x-api-key", "x-goog-api-key", "private-token"]
             .iter()
             .find_map(|name| headers.get(*name))
-            .map(|value| value.trim_start_matches("Bearer ").to_owned());
+            .map(|value| value.trim_start_matches("Bearer ").trim_start_matches("token "))
+            .map(str::to_owned);
+        // What is the default anyway.
+        let path = path
+            .trim_end_matches("?alt=json")
+            .trim_end_matches("?stream=false");
         Sent {
             method: method.to_owned(),
-            path: path.to_owned(),
+            path: percent_decode_str(path).decode_utf8_lossy().into_owned(),
             body: meaning(body),
             login,
             beta: headers.get("anthropic-beta").cloned(),
@@ -101,7 +168,14 @@ fn meaning(body: &str) -> Value {
     if body.is_empty() {
         return json!({});
     }
-    serde_json::from_str(body).unwrap_or_else(|_| {
+    let json = serde_json::from_str(body).map(|mut value: Value| {
+        // The name of its own class, which Microsoft's library adds and its documentation does not ask for.
+        value
+            .as_object_mut()
+            .and_then(|fields| fields.remove("@odata.type"));
+        value
+    });
+    json.unwrap_or_else(|_| {
         let pairs = url::form_urlencoded::parse(body.as_bytes());
         pairs.map(|(k, v)| (k.into_owned(), v.into_owned())).collect()
     })
@@ -156,20 +230,32 @@ fn ours(provider: &str, with: &[(&str, &str)], phase: &str) -> Sent {
 
 #[test]
 fn the_tables_send_what_the_vendors_own_libraries_send() {
-    let Some(libraries) = contracts("sdks") else {
+    let folders = ["python", "graph", "node", "descriptions"].map(contracts);
+    let [Some(python), Some(graph), Some(node), Some(descriptions)] = folders else {
         not_tested("the vendors' client libraries (INCIDENT_CONTRACTS names no folder that has them)");
         return;
     };
     let stub = Stub::start(|_, _| say(200, "{}"));
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/providers/sdk.py");
-    let out = Command::new("python3")
-        .args([script, &stub.address()])
-        .env("PYTHONPATH", &libraries)
-        .env_remove("HTTP_PROXY")
-        .env_remove("http_proxy")
-        .output()
-        .unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/providers");
+    let mut from_pypi = Command::new("python3");
+    from_pypi
+        .args([&format!("{here}/sdk.py"), &stub.address()])
+        .arg(&descriptions)
+        .env(
+            "PYTHONPATH",
+            std::env::join_paths([&python, &graph, &descriptions]).unwrap(),
+        );
+    // A module that is read from standard input finds its libraries where it runs.
+    let mut from_npm = Command::new("node");
+    from_npm
+        .args(["--input-type=module", "-", &stub.address()])
+        .current_dir(&node)
+        .stdin(std::fs::File::open(format!("{here}/sdk.mjs")).unwrap());
+    for library in [&mut from_pypi, &mut from_npm] {
+        let out = library.env_remove("HTTP_PROXY").env_remove("http_proxy");
+        let out = out.output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    }
     let mut golden: BTreeMap<(String, String), Seen> = BTreeMap::new();
     for seen in stub.seen() {
         let mut parts = seen.path.splitn(4, '/').skip(1).map(str::to_owned);

@@ -16,7 +16,7 @@ use url::Url;
 use super::contract::Case;
 use crate::support::{contracts, network_world, not_tested};
 
-/// Description, provider, and what names the grant.
+/// Descriptions, provider, and what names the grant.
 type Line = (
     &'static str,
     &'static str,
@@ -33,6 +33,7 @@ const GRANTS: &[Line] = &[
         "github-deploy-key",
         &[("repo", "acme/shop"), ("key", "7")],
     ),
+    ("api.github.com.json", "github-installation", &[]),
     ("api.github.com.json", "github-oauth", &[("client", "Iv1.1")]),
     (
         "api.github.com.json",
@@ -55,7 +56,7 @@ const GRANTS: &[Line] = &[
         &[("project", "shop"), ("account", "bot@shop.example")],
     ),
     (
-        "cloudscheduler.v1.json",
+        "cloudscheduler.v1.json cloudresourcemanager.v1.json",
         "gcp-schedule",
         &[
             ("project", "shop"),
@@ -229,7 +230,7 @@ fn fits(template: &str, path: &str) -> bool {
 /// Answers as the description says a success looks, with a little of everything, and notes what is wrong.
 #[derive(Clone)]
 struct Vendor {
-    description: Rc<Description>,
+    descriptions: Vec<Rc<Description>>,
     wrong: Rc<RefCell<Vec<String>>>,
     asked: Rc<RefCell<BTreeMap<String, u32>>>,
 }
@@ -240,7 +241,11 @@ impl Vendor {
         let said = format!("{} {}", request.method, url.path());
         *self.asked.borrow_mut().entry(said.clone()).or_default() += 1;
         let wrong = |why: &str| self.wrong.borrow_mut().push(format!("{said}: {why}"));
-        let Some(operation) = self.description.operation(&request.method, url.path()) else {
+        let known = |d: &'_ Rc<Description>| d.operation(&request.method, url.path()).is_some();
+        let described = self.descriptions.iter().find(|d| known(d));
+        let Some((description, operation)) =
+            described.and_then(|d| Some((d, d.operation(&request.method, url.path())?)))
+        else {
             wrong("no such operation is published");
             return answer(404, json!({}));
         };
@@ -255,7 +260,7 @@ impl Vendor {
             (None, _) => wrong("it takes no body"),
             (Some(schema), text) => {
                 let sent: Value = serde_json::from_str(text).unwrap();
-                let found = self.description.wrong(schema, &sent, "body");
+                let found = description.wrong(schema, &sent, "body");
                 found.iter().for_each(|why| wrong(why));
             }
         }
@@ -293,18 +298,19 @@ impl Http for Vendor {
 
 #[test]
 fn every_request_stands_in_the_published_description() {
-    let Some(folder) = contracts("specs") else {
+    let Some(folder) = contracts("descriptions") else {
         not_tested("published descriptions (INCIDENT_CONTRACTS names no folder that has them)");
         return;
     };
     let mut read: BTreeMap<&str, Rc<Description>> = BTreeMap::new();
     let mut all = Vec::new();
-    for (file, provider, with) in GRANTS {
-        let description = read
-            .entry(file)
-            .or_insert_with(|| Rc::new(Description::read(&folder.join(file))));
+    for (files, provider, with) in GRANTS {
+        let described = files.split(' ').map(|file| {
+            let read = read.entry(file);
+            Rc::clone(read.or_insert_with(|| Rc::new(Description::read(&folder.join(file)))))
+        });
         let vendor = Vendor {
-            description: Rc::clone(description),
+            descriptions: described.collect(),
             wrong: Rc::default(),
             asked: Rc::default(),
         };
