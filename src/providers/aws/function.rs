@@ -45,15 +45,30 @@ impl Switch for Function {
             "lambda:GetFunctionConcurrency",
             "lambda:PutFunctionConcurrency",
             "lambda:DeleteFunctionConcurrency",
+            "iam:GetRole (armed check, for single sign-on)",
+            "iam:SimulatePrincipalPolicy (armed check)",
         ],
         needs: &[("function", "name of the function")],
         may: &[],
         manual: "Lambda console, the function, Throttle",
     };
+    const ACTIONS: &'static [&'static str] = &[
+        "lambda:GetFunctionConcurrency",
+        "lambda:PutFunctionConcurrency",
+        "lambda:DeleteFunctionConcurrency",
+    ];
     const RUNS_ON: Option<(&'static str, i64)> = Some((
         "invocations of the function that had begun run to their end",
         15 * 60_000,
     ));
+
+    fn named(&self, target: &Target) -> Result<(&'static str, String), Refusal> {
+        let name = need(target, "function")?;
+        Ok(match name.starts_with("arn:") {
+            true => ("lambda", name.to_owned()),
+            false => ("lambda", format!("function:{name}")),
+        })
+    }
 
     async fn read(&self, caller: &Caller<'_>, target: &Target) -> Result<Option<Setting>, Refusal> {
         match Function::ask(caller, target, "GET", None).await {
@@ -65,6 +80,7 @@ impl Switch for Function {
                 Ok(Some(Setting {
                     on: reserved != 0,
                     saved: reserved,
+                    passes: None,
                 }))
             }
             Err(refusal) if refusal.is_absent() => Ok(None),

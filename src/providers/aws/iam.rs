@@ -122,48 +122,80 @@ async fn role_of(caller: &Caller<'_>, account: &str, session: &str) -> String {
     arn.unwrap_or_else(|| format!("{}:role/{name}", account.replacen(":sts:", ":iam:", 1)))
 }
 
-/// Checks that the responder may do all of `actions` to `arn`, and is not the target itself.
-pub(super) async fn armed(caller: &Caller<'_>, arn: &str, actions: &[&str]) -> Result<Fact, Refusal> {
-    let me = who(caller).await?;
+/// What an armed check asks about one thing.
+pub(super) struct Asked<'a> {
+    /// Its name in policies.
+    pub arn: &'a str,
+    /// What is to be done to it.
+    pub actions: &'a [&'a str],
+    /// The service that a role is passed to, as in `scheduler.amazonaws.com`.
+    pub to: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    /// These actions on this.
+    pub fn on(arn: &'a str, actions: &'a [&'a str]) -> Self {
+        let to = None;
+        Asked { arn, actions, to }
+    }
+
+    /// Those of the actions that `source` may not do.
+    async fn lacking(&self, caller: &Caller<'_>, source: &str) -> Result<Vec<&'a str>, Refusal> {
+        let numbered: Vec<String> = (1..=self.actions.len())
+            .map(|n| format!("ActionNames.member.{n}"))
+            .collect();
+        let mut wanted = vec![("PolicySourceArn", source), ("ResourceArns.member.1", self.arn)];
+        wanted.extend(
+            numbered
+                .iter()
+                .map(String::as_str)
+                .zip(self.actions.iter().copied()),
+        );
+        wanted.extend(self.to.into_iter().flat_map(|service| {
+            [
+                ("ContextEntries.member.1.ContextKeyName", "iam:PassedToService"),
+                ("ContextEntries.member.1.ContextKeyType", "string"),
+                ("ContextEntries.member.1.ContextKeyValues.member.1", service),
+            ]
+        }));
+        let root = caller
+            .query(Service::Iam, "SimulatePrincipalPolicy", &wanted)
+            .await?;
+        let results = root.at(&["SimulatePrincipalPolicyResult", "EvaluationResults"]);
+        let results = results.map(|r| r.children.as_slice()).unwrap_or_default();
+        let allowed = |action: &&&str| {
+            results.iter().any(|r| {
+                r.text_at(&["EvalActionName"]) == Some(**action)
+                    && r.text_at(&["EvalDecision"]) == Some("allowed")
+            })
+        };
+        Ok(self.actions.iter().filter(|a| !allowed(a)).copied().collect())
+    }
+}
+
+/// Checks that the responder, known as `me` ([`who`]), may do all that is asked and is not the target itself.
+pub(super) async fn armed(caller: &Caller<'_>, me: &str, asked: &[Asked<'_>]) -> Result<Fact, Refusal> {
     let may_not = |text: String| Fact::Error { status: 0, text };
     let source = match me.split_once(":assumed-role/") {
         Some((start, rest)) => role_of(caller, start, rest).await,
-        None => me.clone(),
+        None => me.to_owned(),
     };
-    if source == arn {
+    if asked.iter().any(|a| a.arn == source) {
         return Ok(may_not(
             "the responder's own credential is this very one".to_owned(),
         ));
     }
-    let may = Fact::Noted {
-        label: "armed".to_owned(),
-        text: "the responder's credential may make this cut".to_owned(),
-    };
-    if me.ends_with(":root") {
-        return Ok(may);
+    let mut lacking = Vec::new();
+    if !me.ends_with(":root") {
+        for asked in asked {
+            lacking.extend(asked.lacking(caller, &source).await?);
+        }
     }
-    let numbered: Vec<String> = (1..=actions.len())
-        .map(|n| format!("ActionNames.member.{n}"))
-        .collect();
-    let mut wanted = vec![
-        ("PolicySourceArn", source.as_str()),
-        ("ResourceArns.member.1", arn),
-    ];
-    wanted.extend(numbered.iter().map(String::as_str).zip(actions.iter().copied()));
-    let root = caller
-        .query(Service::Iam, "SimulatePrincipalPolicy", &wanted)
-        .await?;
-    let results = root.at(&["SimulatePrincipalPolicyResult", "EvaluationResults"]);
-    let results = results.map(|r| r.children.as_slice()).unwrap_or_default();
-    let allowed = |action: &&&str| {
-        results.iter().any(|r| {
-            r.text_at(&["EvalActionName"]) == Some(**action)
-                && r.text_at(&["EvalDecision"]) == Some("allowed")
-        })
-    };
-    let lacking: Vec<&str> = actions.iter().filter(|a| !allowed(a)).copied().collect();
     Ok(match lacking.is_empty() {
-        true => may,
+        true => Fact::Noted {
+            label: "armed".to_owned(),
+            text: "the responder's credential may make this cut".to_owned(),
+        },
         false => may_not(format!(
             "the responder's credential may not: {}",
             lacking.join(", ")

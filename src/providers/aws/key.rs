@@ -11,7 +11,7 @@ use super::Card;
 use super::attempt::{Tried, in_time, is_over, known, open_session, refused, try_session};
 use super::call::{Caller, Refusal, Service};
 use super::holder::{Holder, LONGEST, WINDOW};
-use super::iam::{Held, armed, who};
+use super::iam::{Asked, Held, armed, who};
 use super::keys::Keys;
 use crate::model::fact::{Fact, Glance, Observed};
 use crate::model::grant::Target;
@@ -33,6 +33,7 @@ const CARD: Card = Card {
         "iam:GetUserPolicy",
         "iam:DeleteUserPolicy",
         "iam:GetUser (armed check)",
+        "iam:GetRole (armed check, for single sign-on)",
         "iam:SimulatePrincipalPolicy (armed check)",
     ],
     needs: &[],
@@ -427,7 +428,8 @@ impl Adapter for Key {
                     "iam:PutUserPolicy",
                     "iam:GetUserPolicy",
                 ];
-                armed(&desk.caller, &arn, &actions).await
+                let me = who(&desk.caller).await?;
+                armed(&desk.caller, &me, &[Asked::on(&arn, &actions)]).await
             };
             vec![checked.await.unwrap_or_else(Refusal::fact)]
         })

@@ -14,7 +14,7 @@ use super::attempt::{
 };
 use super::call::{Caller, Refusal, Service};
 use super::holder::{Holder, WINDOW, bounded};
-use super::iam::{armed, decoded};
+use super::iam::{Asked, armed, decoded, who};
 use crate::model::fact::{Fact, Glance};
 use crate::model::grant::Target;
 use crate::providers::limits::Turn;
@@ -425,7 +425,8 @@ impl Adapter for Role {
                     "iam:PutRolePolicy",
                     "iam:GetRolePolicy",
                 ];
-                armed(&desk.caller, &role.arn, &actions).await
+                let me = who(&desk.caller).await?;
+                armed(&desk.caller, &me, &[Asked::on(&role.arn, &actions)]).await
             };
             vec![checked.await.unwrap_or_else(Refusal::fact)]
         })

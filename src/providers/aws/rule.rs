@@ -45,12 +45,28 @@ impl Switch for Rule {
             "events:EnableRule",
             "events:PutRule (to undo a rule that hears all CloudTrail management events)",
             "iam:PassRole (with it, where the rule has a role)",
+            "iam:GetRole (armed check, for single sign-on)",
+            "iam:SimulatePrincipalPolicy (armed check)",
         ],
         needs: &[("rule", "name of the rule")],
         may: &[("bus", "name of its event bus, default where it is left out")],
         manual: "aws events disable-rule --name RULE",
     };
+    const ACTIONS: &'static [&'static str] =
+        &["events:DescribeRule", "events:DisableRule", "events:EnableRule"];
     const RUNS_ON: Option<(&'static str, i64)> = None;
+
+    fn named(&self, target: &Target) -> Result<(&'static str, String), Refusal> {
+        let rule = need(target, "rule")?;
+        let bus = with(target)
+            .get("bus")
+            .map(|bus| bus.rsplit('/').next().unwrap_or(bus));
+        let last = match bus.filter(|bus| *bus != "default") {
+            Some(bus) => format!("rule/{bus}/{rule}"),
+            None => format!("rule/{rule}"),
+        };
+        Ok(("events", last))
+    }
 
     async fn read(&self, caller: &Caller<'_>, target: &Target) -> Result<Option<Setting>, Refusal> {
         match Rule::ask(caller, target, "DescribeRule").await {
@@ -59,6 +75,7 @@ impl Switch for Rule {
                 Ok(Some(Setting {
                     on: state != "DISABLED",
                     saved: json!({"State": state}),
+                    passes: None,
                 }))
             }
             Err(refusal) if refusal.is_absent() => Ok(None),

@@ -52,20 +52,31 @@ impl Switch for Schedule {
             "scheduler:GetSchedule",
             "scheduler:UpdateSchedule",
             "iam:PassRole on the role of the schedule",
+            "iam:GetRole (armed check, for single sign-on)",
+            "iam:SimulatePrincipalPolicy (armed check)",
         ],
         needs: &[("schedule", "name of the schedule")],
         may: &[("group", "name of its group, default where it is left out")],
         manual: "EventBridge console, Schedules, the schedule: Disable",
     };
+    const ACTIONS: &'static [&'static str] = &["scheduler:GetSchedule", "scheduler:UpdateSchedule"];
     const RUNS_ON: Option<(&'static str, i64)> = None;
+
+    fn named(&self, target: &Target) -> Result<(&'static str, String), Refusal> {
+        let group = with(target).get("group").map_or("default", String::as_str);
+        let last = format!("schedule/{group}/{}", need(target, "schedule")?);
+        Ok(("scheduler", last))
+    }
 
     async fn read(&self, caller: &Caller<'_>, target: &Target) -> Result<Option<Setting>, Refusal> {
         match Schedule::get(caller, target).await {
             Ok(whole) => {
                 let state = whole.get("State").cloned().unwrap_or_default();
+                let role = whole.pointer("/Target/RoleArn").and_then(Value::as_str);
                 Ok(Some(Setting {
                     on: state != "DISABLED",
                     saved: json!({"State": state}),
+                    passes: role.map(|arn| (arn.to_owned(), "scheduler.amazonaws.com")),
                 }))
             }
             Err(refusal) if refusal.is_absent() => Ok(None),

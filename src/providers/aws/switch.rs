@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Card;
 use super::call::{Caller, Refusal};
+use super::iam::{Asked, armed, who};
 use crate::model::fact::{Fact, Glance};
 use crate::model::grant::Target;
 use crate::providers::limits::Turn;
@@ -19,6 +20,8 @@ pub(super) struct Setting {
     pub on: bool,
     /// What putting it back needs.
     pub saved: Value,
+    /// A role that whoever switches it must be allowed to pass on, and the service it is passed to.
+    pub passes: Option<(String, &'static str)>,
 }
 
 /// Something that can be switched off and on.
@@ -26,9 +29,13 @@ pub(super) trait Switch {
     const NAME: &'static str;
     const TITLE: &'static str;
     const CARD: Card;
+    /// What the responder must be allowed to do to it.
+    const ACTIONS: &'static [&'static str];
     /// What runs on after it is off, and for how long at most, in ms.
     const RUNS_ON: Option<(&'static str, i64)>;
 
+    /// Its service and what stands last in its name in policies, as in `events` and `rule/nightly`.
+    fn named(&self, target: &Target) -> Result<(&'static str, String), Refusal>;
     /// How it is set; `None` where there is none of this name.
     async fn read(&self, caller: &Caller<'_>, target: &Target) -> Result<Option<Setting>, Refusal>;
     /// Switches it off. Safe to repeat.
@@ -165,20 +172,34 @@ impl<S: Switch> Adapter for Switched<S> {
 
     fn armed<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>> {
         Box::pin(async move {
-            let looked = async {
+            let checked = async {
                 let caller = Caller::responder(ctx, target, Turn::Look).map_err(Refusal::Failed)?;
-                self.0.read(&caller, target).await
+                let Some(setting) = self.0.read(&caller, target).await? else {
+                    return Ok(Fact::Error {
+                        status: 404,
+                        text: "there is nothing of this name".to_owned(),
+                    });
+                };
+                let me = who(&caller).await?;
+                let account = me.split(':').nth(4).unwrap_or("");
+                let (service, last) = self.0.named(target)?;
+                let arn = match last.starts_with("arn:") {
+                    true => last,
+                    false => format!(
+                        "arn:{}:{service}:{}:{account}:{last}",
+                        caller.partition(),
+                        caller.region()
+                    ),
+                };
+                let passed = setting.passes.as_ref().map(|(arn, to)| Asked {
+                    arn,
+                    actions: &["iam:PassRole"],
+                    to: Some(to),
+                });
+                let asked: Vec<Asked<'_>> = [Asked::on(&arn, S::ACTIONS)].into_iter().chain(passed).collect();
+                armed(&caller, &me, &asked).await
             };
-            vec![match looked.await {
-                Ok(Some(_)) => {
-                    not_tried("it is there and can be read; whether it may be switched off is not known")
-                }
-                Ok(None) => Fact::Error {
-                    status: 404,
-                    text: "there is nothing of this name".to_owned(),
-                },
-                Err(refusal) => refusal.fact(),
-            }]
+            vec![checked.await.unwrap_or_else(Refusal::fact)]
         })
     }
 }

@@ -10,7 +10,7 @@ use super::Card;
 use super::attempt::{acting, in_time, open_session, refused, remembered, try_session};
 use super::call::{Caller, Refusal, Service};
 use super::holder::{Holder, LONGEST, WINDOW, bounded, deny_all};
-use super::iam::{Held, armed};
+use super::iam::{Asked, Held, armed, who};
 use crate::model::fact::{Fact, Glance};
 use crate::model::grant::Target;
 use crate::providers::limits::Turn;
@@ -43,6 +43,7 @@ const CARD: Card = Card {
         "iam:UpdateAccessKey",
         "iam:ListServiceSpecificCredentials",
         "iam:UpdateServiceSpecificCredential",
+        "iam:GetRole (armed check, for single sign-on)",
         "iam:SimulatePrincipalPolicy (armed check)",
     ],
     needs: &[("user", "name of the IAM user")],
@@ -387,7 +388,8 @@ impl Adapter for User {
                     "iam:ListServiceSpecificCredentials",
                     "iam:UpdateServiceSpecificCredential",
                 ];
-                armed(&desk.caller, &arn, &actions).await
+                let me = who(&desk.caller).await?;
+                armed(&desk.caller, &me, &[Asked::on(&arn, &actions)]).await
             };
             vec![checked.await.unwrap_or_else(Refusal::fact)]
         })

@@ -13,8 +13,16 @@ const SETTING: &str = "iam = b.client('iam')\n\
     trust = json.dumps({'Version': '2012-10-17', 'Statement': [allow]})\n\
     iam.create_role(RoleName='worker', AssumeRolePolicyDocument=trust)\n\
     iam.create_role(Path='/sso/', RoleName='desk', AssumeRolePolicyDocument=trust)\n\
-    may = {'Effect': 'Allow', 'Action': ['iam:*', 'sts:GetCallerIdentity'], 'Resource': '*'}\n\
-    iam.put_role_policy(RoleName='desk', PolicyName='work', PolicyDocument=json.dumps({'Version': '2012-10-17', 'Statement': [may]}))";
+    may = {'Effect': 'Allow', 'Action': '*', 'Resource': '*'}\n\
+    iam.put_role_policy(RoleName='desk', PolicyName='work', PolicyDocument=json.dumps({'Version': '2012-10-17', 'Statement': [may]}))\n\
+    b.client('events').put_rule(Name='nightly', ScheduleExpression='rate(1 hour)')\n\
+    b.client('sqs').create_queue(QueueName='agent')\n\
+    target = {'Arn': 'arn:aws:sqs:us-east-1:123456789012:agent', 'RoleArn': 'arn:aws:iam::123456789012:role/worker'}\n\
+    b.client('scheduler').create_schedule(Name='hourly', ScheduleExpression='rate(1 hour)', FlexibleTimeWindow={'Mode': 'OFF'}, Target=target)\n\
+    import io, zipfile\n\
+    z = io.BytesIO()\n\
+    zipfile.ZipFile(z, 'w').writestr('a.py', 'def f(e, c): return 1')\n\
+    b.client('lambda').create_function(FunctionName='agent', Runtime='python3.12', Role='arn:aws:iam::123456789012:role/worker', Handler='a.f', Code={'ZipFile': z.getvalue()})";
 
 fn is_armed(facts: &[Fact]) -> bool {
     matches!(facts, [Fact::Noted { label, .. }] if label == "armed")
@@ -35,6 +43,9 @@ fn a_switch_is_armed_for_whoever_may_and_names_what_is_lacking() {
             "iam:GetAccessKeyLastUsed",
             "iam:SimulatePrincipalPolicy",
             "sts:GetCallerIdentity",
+            "events:DescribeRule",
+            "scheduler:*",
+            "lambda:Get*",
         ],
     );
     // A responder who came in by single sign-on: a session of a role with a path.
@@ -49,6 +60,13 @@ fn a_switch_is_armed_for_whoever_may_and_names_what_is_lacking() {
         ),
         ("aws-user", vec![("user", "bot")], "iam:PutUserPolicy"),
         ("aws-role", vec![("role", "worker")], "iam:UpdateAssumeRolePolicy"),
+        ("aws-rule", vec![("rule", "nightly")], "events:DisableRule"),
+        ("aws-schedule", vec![("schedule", "hourly")], "iam:PassRole"),
+        (
+            "aws-function",
+            vec![("function", "agent")],
+            "lambda:PutFunctionConcurrency",
+        ),
     ];
     for (provider, with, lacks) in &grants {
         let case = narrow(&world, &aws, provider, with);
@@ -63,6 +81,14 @@ fn a_switch_is_armed_for_whoever_may_and_names_what_is_lacking() {
         let said = case.armed();
         assert!(error_text(&said).contains(lacks), "{provider}: {said:?}");
     }
+    // Somebody who may pass roles to the scheduler only, as one should.
+    aws.as_root(
+        "only = {'StringEquals': {'iam:PassedToService': 'scheduler.amazonaws.com'}}\n\
+         may = {'Effect': 'Allow', 'Action': 'iam:PassRole', 'Resource': '*', 'Condition': only}\n\
+         b.client('iam').put_user_policy(UserName='weak', PolicyName='pass', PolicyDocument=json.dumps({'Version': '2012-10-17', 'Statement': [may]}))",
+    );
+    let case = self::case(&world, &aws, "aws-schedule", &[("schedule", "hourly")]).auth(&pair(&weak));
+    assert!(is_armed(&case.armed()), "{:?}", case.armed());
     // It looked and changed nothing.
     assert_eq!(aws.status("bot", &bot.0), "Active");
     for (provider, with, _) in &grants[..2] {
