@@ -4,6 +4,7 @@
 
 pub mod clouds;
 pub mod desk;
+pub mod kubernetes;
 pub mod servers;
 pub mod stub;
 
