@@ -101,8 +101,8 @@ pub fn page(registry: &Registry) -> String {
         What `incident` can cut elsewhere: {} kinds of access. This page is made from the adapters themselves \
         (`incident access providers --markdown`).\n\n\
         *Proved by* says what the tests run against. An emulator is somebody else's server that enforces what the \
-        provider does; for sessions, denies and triggers of AWS it is fakecloud, which is built once: a run without \
-        it names that as not tested. *Window* is the time within which the provider may still honour \
+        provider does; for sessions, denies and triggers of AWS it is fakecloud, which is built once, as the \
+        server of Kubernetes is: a run without it names that as not tested. *Window* is the time within which the provider may still honour \
         what was cut: the proof is repeated after it. *For good* means that nothing brings it back. *Check beforehand* is \
         `incident access check`: it asks, and changes nothing.\n\n\
         A team's own provider is a table under `providers:` in `access.yaml`; the format stands at the top of\n\

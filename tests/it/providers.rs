@@ -17,6 +17,8 @@ mod contract;
 mod crowd;
 #[path = "providers/docs.rs"]
 mod docs;
+#[path = "providers/kubernetes.rs"]
+mod kubernetes;
 #[path = "providers/mysql.rs"]
 pub mod mysql;
 #[path = "providers/node.rs"]

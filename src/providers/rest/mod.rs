@@ -204,13 +204,10 @@ impl Adapter for Rest {
             };
             let alive = seen == Some(Seen::Alive);
             facts.extend(alive.then(|| seen_alive("record")));
-            let body = answer.and_then(|a| serde_json::from_slice::<Value>(&a.body).ok());
-            let mut saved = Map::new();
-            if let Some(body) = body.filter(|_| alive) {
-                for (name, keep) in &self.table.keep {
-                    saved.extend(body.pointer(&keep.at).map(|v| (name.clone(), v.clone())));
-                }
-            }
+            let saved = answer
+                .filter(|_| alive)
+                .map(|a| self.kept(&a))
+                .unwrap_or_default();
             let mut wanted = self.table.keep.iter().filter(|(_, keep)| !keep.optional);
             let whole = wanted.all(|(name, _)| saved.contains_key(name));
             // What is not alive is not taken by this cut, so there is nothing to give back.

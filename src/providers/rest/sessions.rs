@@ -1,19 +1,25 @@
 //! What lives on beside a credential: listed, ended, counted.
 
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Rest;
 use super::listing::{Listed, list};
-use super::table::{Act, Body};
+use super::table::{Act, Body, Sessions};
 use super::template::Vars;
 use crate::model::fact::Fact;
 use crate::providers::Ctx;
+use crate::world::http::HttpResponse;
 
 impl Rest {
     /// How many live, all lists together. A list that was not read to its end is never called empty.
     pub(super) async fn list_sessions(&self, ctx: Ctx<'_>, vars: Vars<'_>) -> Vec<Fact> {
-        let (mut facts, mut live, mut whole) = (Vec::new(), 0, !self.table.sessions.is_empty());
+        let (mut facts, record) = self.narrowing(ctx, vars).await;
+        let vars = Vars {
+            undo: record.as_ref(),
+            ..vars
+        };
+        let (mut live, mut whole) = (0, !self.table.sessions.is_empty());
         for sessions in &self.table.sessions {
             match list(ctx, &self.table, &sessions.list, &sessions.none, vars, &mut facts).await {
                 Some(listed) => {
@@ -30,10 +36,36 @@ impl Rest {
         facts
     }
 
+    /// What `keep` names, read from the record as it is now: for listings that are narrowed by it, such as
+    /// the pods of a workload by their labels. What was saved before the cut may be of another day.
+    async fn narrowing(&self, ctx: Ctx<'_>, vars: Vars<'_>) -> (Vec<Fact>, Option<Map<String, Value>>) {
+        let narrowed = |s: &Sessions| s.list.call.path.contains("{undo.");
+        match &self.table.lookup {
+            Some(lookup) if self.table.sessions.iter().any(narrowed) => {
+                let (_, facts, answer) = self.see(ctx, lookup, vars).await;
+                (facts, answer.map(|answer| self.kept(&answer)))
+            }
+            _ => (Vec::new(), None),
+        }
+    }
+
+    /// What `keep` names, as far as this answer of `lookup` has it.
+    pub(super) fn kept(&self, answer: &HttpResponse) -> Map<String, Value> {
+        let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+        let keep = self.table.keep.iter();
+        keep.filter_map(|(name, keep)| Some((name.clone(), body.pointer(&keep.at)?.clone())))
+            .collect()
+    }
+
     /// Lists everything that lives on and tells it to end. How many there are is said only where every
     /// listing was read, and none at all only where they were read to their end.
     pub(super) async fn end_sessions(&self, ctx: Ctx<'_>, vars: Vars<'_>) -> Vec<Fact> {
-        let (mut facts, mut live, mut known, mut ended) = (Vec::new(), 0, true, 0);
+        let (mut facts, record) = self.narrowing(ctx, vars).await;
+        let vars = Vars {
+            undo: record.as_ref(),
+            ..vars
+        };
+        let (mut live, mut known, mut ended) = (0, true, 0);
         let mut failed = Vec::new();
         for sessions in &self.table.sessions {
             let seen = list(ctx, &self.table, &sessions.list, &sessions.none, vars, &mut facts).await;
