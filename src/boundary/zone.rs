@@ -67,13 +67,17 @@ fn said_or_missing(act: &Resolved, effect: Effect, zone: Zone) -> (String, Strin
 
 /// The zone of one effect, and the condition that was not met where there is one.
 fn side(policy: &Policy, act: &Resolved, effect: Effect) -> (Zone, Option<String>) {
-    let written = if policy.inside.contains(&effect) {
-        Zone::Inside
-    } else if policy.at.contains(&effect) {
-        Zone::At
-    } else {
-        Zone::Outside
+    let of = |effect: Effect| match () {
+        () if policy.inside.contains(&effect) => Some(Zone::Inside),
+        () if policy.at.contains(&effect) => Some(Zone::At),
+        () => None,
     };
+    let written = match effect {
+        // A policy that does not know it knows what it is a kind of.
+        Effect::CredentialNew => of(effect).or(of(Effect::CredentialChange)),
+        _ => of(effect),
+    };
+    let written = written.unwrap_or(Zone::Outside);
     match effect {
         Effect::Read => (Zone::Inside, None),
         // Not understood is outside, whatever a policy says.
@@ -89,6 +93,14 @@ fn side(policy: &Policy, act: &Resolved, effect: Effect) -> (Zone, Option<String
                 None => (written, None),
             },
         },
+        // Declared of a program it is somebody's word; here the rights were read from what was saved.
+        Effect::CredentialNew if !matches!(act.act, Act::Renew(_)) => (
+            written.max(Zone::At),
+            Some(
+                "only `incident access restore GRANT --new --for SERVICE` makes one with no more rights"
+                    .into(),
+            ),
+        ),
         Effect::ConfigRollback if act.rollback_tested.is_none() => (
             written.max(Zone::At),
             Some("no test of this rollback is on record (`rollback-tested: DAY`)".into()),

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::zone_of;
-use crate::model::act::{Act, BackupFound, Lane, Manual, Resolved, ResolvedUndo, Stage, Sweep};
+use crate::model::act::{Act, BackupFound, Lane, Manual, Renewal, Resolved, ResolvedUndo, Stage, Sweep};
 use crate::model::effect::{Effect, Effects, Seen, Zone};
-use crate::model::ids::StepId;
+use crate::model::grant::{Target, Tree, TreeRule};
+use crate::model::ids::{StepId, TargetId};
 use crate::model::runbook::{Need, Policy, Runbook};
 
 /// The boundary of DESIGN 6, without people.
@@ -63,6 +64,54 @@ pub(super) fn act(step: &str) -> Resolved {
         timeout_ms: 1000,
         tries: 1,
     }
+}
+
+/// A new credential for a service, with the rights of one that was cut.
+fn renewal(step: &str) -> Resolved {
+    let target = Target::Tree(Tree {
+        id: TargetId::new("bot").unwrap(),
+        agent: "bot".into(),
+        rule: TreeRule::default(),
+    });
+    Resolved {
+        stage: Stage::Contain,
+        act: Act::Renew(Renewal {
+            target,
+            service: "shop".into(),
+            from: None,
+        }),
+        declared: Some(Effects::from([Effect::CredentialNew])),
+        undo: ResolvedUndo::By(vec!["/bin/undo".into()]),
+        ..act(step)
+    }
+}
+
+#[test]
+fn a_new_credential_is_inside_where_the_tool_makes_it_and_nowhere_else() {
+    let zone = |policy: &Policy, act: &Resolved| zone_of(policy, act).0;
+    let mut shipped = policy();
+    assert_eq!(
+        zone(&shipped, &renewal("new")),
+        Zone::At,
+        "an older policy knows it as a credential change"
+    );
+    shipped.inside.insert(Effect::CredentialNew);
+    assert_eq!(zone(&shipped, &renewal("new")), Zone::Inside);
+    let declared = Resolved {
+        act: Act::Run(vec!["/usr/bin/vault".into(), "token".into(), "create".into()]),
+        ..renewal("declared")
+    };
+    let (zone_of_declared, because) = zone_of(&shipped, &declared);
+    assert_eq!(zone_of_declared, Zone::At);
+    assert!(because[0].text.contains("access restore"), "{because:?}");
+    let wider = Resolved {
+        declared: Some(Effects::from([Effect::CredentialChange])),
+        ..renewal("wider")
+    };
+    assert_eq!(zone(&shipped, &wider), Zone::At);
+    shipped.at.clear();
+    shipped.inside.remove(&Effect::CredentialNew);
+    assert_eq!(zone(&shipped, &renewal("unlisted")), Zone::Outside);
 }
 
 pub(super) fn verified() -> BackupFound {

@@ -157,6 +157,13 @@ impl Files for Port {
         Ok(())
     }
 
+    fn create(&self, path: &Path, mode: u32) -> io::Result<()> {
+        match self.stat(path) {
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(_) => self.replace(path, b"", mode),
+        }
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.with(|sim| {
             sim.machine.remove(path)?;

@@ -230,6 +230,9 @@ impl Engine<'_> {
                 Act::Manual(_) => "a person does it; then `incident done`",
                 Act::Ask(_) => "it is a question; `incident answer`",
                 Act::Capture(_) => "it is a look; `incident capture`",
+                Act::Renew(_) => {
+                    "its secret needs a file: incident access restore GRANT --new --for SERVICE --into FILE"
+                }
                 Act::Run(_) | Act::Restore(_) | Act::Sweep(_) => "it belongs to stop; `incident stop`",
             };
             return Err(EngineError::WrongKind {

@@ -6,7 +6,7 @@ use super::act::act_file;
 use super::{Engine, EngineError};
 use crate::boundary::zone_of;
 use crate::journal::Hash;
-use crate::model::act::{Act, Resolved};
+use crate::model::act::{Act, Resolved, SavedFile};
 use crate::model::effect::{Effects, Zone};
 use crate::model::event::{
     EscalationRequested, EscalationWithdrawn, SignerKey, SignoffFiled, SignoffRejected, StatementIssued,
@@ -547,8 +547,18 @@ fn signed_act(act: &Resolved) -> SignedAct {
         Act::Capture(spec) => ("capture", vec![format!("{spec:?}")]),
         Act::Sweep(sweep) => ("stop", vec![format!("{sweep:?}")]),
         Act::Restore(back) => {
-            let from = format!("from undo/{} (SHA-256 {})", back.saved, back.sha256);
-            ("give-back", vec![back.target.id().to_string(), from])
+            let from = |k: &SavedFile| format!("from undo/{} (SHA-256 {})", k.file, k.sha256);
+            let name = back.target.id().to_string();
+            let all = std::iter::once(name).chain(back.saved.iter().map(from));
+            ("give-back", all.collect())
+        }
+        Act::Renew(new) => {
+            let from = new
+                .from
+                .iter()
+                .map(|(k, rights)| format!("{rights}, from undo/{} (SHA-256 {})", k.file, k.sha256));
+            let names = [new.target.id().to_string(), format!("for {}", new.service)];
+            ("make-anew", names.into_iter().chain(from).collect())
         }
     };
     let mut targets: Vec<Target> = act

@@ -16,12 +16,14 @@ mod plan;
 mod preview;
 mod recorder;
 mod remote;
+mod renew;
 mod resolve;
 mod restore;
 mod scan;
 mod shared;
 mod stop;
 mod sweep;
+mod turns;
 mod walk;
 
 use std::cell::RefCell;

@@ -34,6 +34,9 @@ impl Engine<'_> {
         if let (None, Some(target)) = (self.runbook.step(id), self.restored_by(id)?) {
             return self.resolve_restore(&target);
         }
+        if let (None, Some((target, service))) = (self.runbook.step(id), self.renewed_by(id)?) {
+            return self.resolve_renewal(&target, &service);
+        }
         let step = self.step(id)?;
         self.resolved(step)
     }
@@ -432,7 +435,8 @@ fn declared_by_kind(act: &Act) -> Option<Effects> {
         | Act::Run(_)
         | Act::Capture(CaptureSpec::Command { .. })
         | Act::Sweep(_)
-        | Act::Restore(_) => None,
+        | Act::Restore(_)
+        | Act::Renew(_) => None,
     }
 }
 

@@ -11,7 +11,7 @@ use super::sweep::Kept;
 use super::{Acted, Engine, EngineError};
 use crate::journal::Hash;
 use crate::local::Local;
-use crate::model::act::{Act, GiveBack, Lane, Manual, Resolved, ResolvedUndo, Stage};
+use crate::model::act::{Act, GiveBack, Lane, Manual, Resolved, ResolvedUndo, SavedFile, Stage};
 use crate::model::effect::{Effect, Effects};
 use crate::model::event::{ActChecked, ActEnded, Event, Outcome, StopFacts};
 use crate::model::fact::{Fact, Observed};
@@ -29,8 +29,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Largest undo that is read back, in bytes.
 const CAP: u64 = 4 << 20;
 /// What takes the place of old access.
-const NEW: &str = "a new credential for the service that needs one revives nothing: make it by hand, try it, \
-                   and record it with `incident did`";
+const NEW: &str = "a new credential for the service that needs one revives nothing: \
+                   incident access restore GRANT --new --for SERVICE --into FILE";
 
 impl Engine<'_> {
     /// Gives back what was taken from a grant or a trigger. Judged: at the boundary.
@@ -68,8 +68,12 @@ impl Engine<'_> {
             }
             None => None,
         };
-        let (saved, sha256) = saved(state)
-            .ok_or_else(|| unresolved(format!("nothing that would undo its cut was saved; {NEW}")))?;
+        let saved = saved(state);
+        if saved.is_empty() {
+            return Err(unresolved(format!(
+                "nothing that would undo its cut was saved; {NEW}"
+            )));
+        }
         let now = self.world.clock.now().utc_ms;
         for (what, until_ms) in revived(state) {
             match until_ms {
@@ -100,7 +104,6 @@ impl Engine<'_> {
             act: Act::Restore(GiveBack {
                 target: target.clone(),
                 saved,
-                sha256,
             }),
             undoes: false,
             cwd: String::new(),
@@ -208,20 +211,26 @@ impl Engine<'_> {
         })
     }
 
-    /// What was saved before the cut, unchanged since.
-    fn undo_bytes(&self, act: &Resolved, back: &GiveBack) -> Result<Vec<u8>, EngineError> {
-        let path = Path::new("undo").join(&back.saved);
+    /// What was saved before each cut, unchanged since.
+    fn undo_bytes(&self, act: &Resolved, back: &GiveBack) -> Result<Vec<Vec<u8>>, EngineError> {
+        let read = |saved| self.saved_bytes(&act.step, saved);
+        back.saved.iter().map(read).collect()
+    }
+
+    /// What was saved before one cut, unchanged since.
+    pub(super) fn saved_bytes(&self, step: &StepId, saved: &SavedFile) -> Result<Vec<u8>, EngineError> {
+        let path = Path::new("undo").join(&saved.file);
         let bytes = self.with_case(|case| case.read_file(&path, CAP))?;
-        if Hash::of(&bytes).to_string() == back.sha256 {
+        if Hash::of(&bytes).to_string() == saved.sha256 {
             return Ok(bytes);
         }
         Err(EngineError::Unresolved {
-            step: act.step.clone(),
+            step: step.clone(),
             why: format!("{} is not what was saved before the cut", path.display()),
         })
     }
 
-    fn credential(&self, act: &Resolved, source: &SecretRef) -> Result<Secret, EngineError> {
+    pub(super) fn credential(&self, act: &Resolved, source: &SecretRef) -> Result<Secret, EngineError> {
         let why = match self.world.wait(self.world.secrets.read(source)) {
             Some(Ok(secret)) => return Ok(secret),
             Some(Err(e)) => e.to_string(),
@@ -236,30 +245,38 @@ impl Engine<'_> {
     async fn giving(
         &self,
         back: &GiveBack,
-        undo: &[u8],
+        undo: &[Vec<u8>],
         auth: Option<&Secret>,
         incident: &Incident,
     ) -> Vec<Fact> {
         let target = &back.target;
         let earlier = incident.stop.targets.get(target.id()).map(|t| t.facts.as_slice());
-        let ctx = Ctx {
-            world: self.world,
-            auth,
-            secret: None,
-            open: None,
-            saved: Some(undo),
-            earlier: earlier.unwrap_or_default(),
-            limits: &self.limits,
-        };
         let kept = Kept::wanted_by(self, &[]);
         let local = Local::new(self.world, &kept, incident.id().as_str());
-        let giving = match self.registry.of(target) {
-            Some(Ok(adapter)) => adapter.restore(ctx, target, undo),
-            Some(Err(e)) => return vec![Fact::NotTried { why: e.to_string() }],
-            None => local.restore(target, undo),
+        let all = async {
+            let mut facts = Vec::new();
+            // What was cut twice was saved twice: the state before the newest cut is the one that stays.
+            for undo in undo {
+                let ctx = Ctx {
+                    world: self.world,
+                    auth,
+                    secret: None,
+                    open: None,
+                    saved: Some(undo),
+                    earlier: earlier.unwrap_or_default(),
+                    limits: &self.limits,
+                };
+                let giving = match self.registry.of(target) {
+                    Some(Ok(adapter)) => adapter.restore(ctx, target, undo),
+                    Some(Err(e)) => return vec![Fact::NotTried { why: e.to_string() }],
+                    None => local.restore(target, undo),
+                };
+                facts.extend(giving.await);
+            }
+            facts
         };
         let after_ms = u64::try_from(LIMIT.as_millis()).unwrap_or(u64::MAX);
-        let given = self.world.timeout(LIMIT, giving).await;
+        let given = self.world.timeout(LIMIT, all).await;
         given.unwrap_or_else(|| vec![Fact::Silent { after_ms }])
     }
 }
@@ -278,17 +295,25 @@ fn step_of(id: &TargetId, state: &TargetState) -> Result<StepId, EngineError> {
     StepId::new(&name).map_err(|e| EngineError::Escalation(e.to_string()))
 }
 
-/// The first thing saved since it was last given back: what came after was saved of something cut already.
-fn saved(state: &TargetState) -> Option<(String, String)> {
+/// Everything saved since it was last given back, oldest first; what was saved twice alike, once.
+pub(super) fn saved(state: &TargetState) -> Vec<SavedFile> {
     let given = state
         .facts
         .iter()
         .rposition(|o| matches!(o.fact, Fact::GivenBack { .. }));
-    let since = state.facts.get(given.map_or(0, |n| n + 1)..)?;
-    since.iter().find_map(|o| match &o.fact {
-        Fact::Saved { file, sha256 } => Some((file.clone(), sha256.clone())),
-        _ => None,
-    })
+    let since = state.facts.get(given.map_or(0, |n| n + 1)..).unwrap_or_default();
+    let mut all: Vec<SavedFile> = Vec::new();
+    for observed in since {
+        if let Fact::Saved { file, sha256 } = &observed.fact
+            && !all.iter().any(|s| s.sha256 == *sha256)
+        {
+            all.push(SavedFile {
+                file: file.clone(),
+                sha256: sha256.clone(),
+            });
+        }
+    }
+    all
 }
 
 /// What would work again, each with the newest word on its end.
@@ -301,7 +326,7 @@ fn revived(state: &TargetState) -> BTreeMap<String, Option<i64>> {
 }
 
 /// How giving back ended, in a word and in words.
-fn came_of(facts: &[Fact]) -> (Outcome, String) {
+pub(super) fn came_of(facts: &[Fact]) -> (Outcome, String) {
     let trouble = facts.iter().find_map(|f| match f {
         Fact::Error { text, .. } => Some(text.clone()),
         _ => None,
@@ -331,7 +356,7 @@ fn came_of(facts: &[Fact]) -> (Outcome, String) {
     }
 }
 
-fn auth_of(target: &Target) -> Option<&SecretRef> {
+pub(super) fn auth_of(target: &Target) -> Option<&SecretRef> {
     match target {
         Target::Grant(grant) => grant.auth.as_ref(),
         Target::Trigger(trigger) => match &trigger.kind {
@@ -343,7 +368,7 @@ fn auth_of(target: &Target) -> Option<&SecretRef> {
 }
 
 /// What it is, for the eyes of a signer.
-fn words_of(target: &Target) -> String {
+pub(super) fn words_of(target: &Target) -> String {
     let with = |provider: &str, with: &BTreeMap<String, String>| {
         let all: Vec<String> = with.iter().map(|(k, v)| format!("{k} {v}")).collect();
         format!("{provider}: {}", all.join(", "))

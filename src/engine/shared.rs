@@ -14,11 +14,15 @@ use crate::model::ids::TargetId;
 use crate::model::incident::Incident;
 use crate::model::secret::SecretRef;
 use crate::redact::fingerprint;
+use crate::world::host::Process;
 
 /// Reading all secrets that can be read at once takes no longer than this.
 const LOOK: Duration = Duration::from_millis(60);
 /// Characters of a role's name that Vault puts into the name of a leased login.
 const LEASED: usize = 8;
+
+/// Keys under which a grant names logins of a database.
+const LOGINS: [&str; 4] = ["role", "roles", "user", "users"];
 
 /// What a sweep aims at, sorted out.
 #[derive(Debug, Default)]
@@ -31,6 +35,22 @@ pub(super) struct SortedOut {
     pub last: Vec<(TargetId, String)>,
     /// Fingerprints of the credentials that cut the rest.
     pub keys: BTreeSet<String>,
+    /// What leases logins, and the database where they are used.
+    leased: Vec<(TargetId, TargetId)>,
+}
+
+impl SortedOut {
+    /// The databases whose logins this one leases.
+    pub fn feeds(&self, lease: &TargetId) -> Vec<TargetId> {
+        let all = self.leased.iter().filter(|(from, _)| from == lease);
+        all.map(|(_, to)| to.clone()).collect()
+    }
+
+    /// What leases the logins of this database.
+    pub fn fed_by(&self, database: &TargetId) -> Vec<TargetId> {
+        let all = self.leased.iter().filter(|(_, to)| to == database);
+        all.map(|(from, _)| from.clone()).collect()
+    }
 }
 
 /// What is known of a secret without holding it.
@@ -116,6 +136,7 @@ impl Engine<'_> {
                 grant.shared = Shared::Responder;
             }
         }
+        out.leased = leased(&out.aims, &prints);
         last.sort_by_key(|(cuts_others, ..)| *cuts_others);
         out.last = last.into_iter().map(|(_, id, why)| (id, why)).collect();
         out
@@ -152,17 +173,24 @@ impl Engine<'_> {
     fn came_by_ssh(&self) -> Option<String> {
         let ours = self.world.host.identity();
         let all = self.world.host.processes().ok()?;
-        let mut at = ours.pid.pid;
-        for _ in 0..all.len() {
-            let process = all.iter().find(|p| p.id.pid == at)?;
-            let name = process.argv.first().map(String::as_str).unwrap_or_default();
-            if name.starts_with("sshd") || name.rsplit('/').next().is_some_and(|n| n.starts_with("sshd")) {
-                return Some(ours.user);
-            }
-            at = process.ppid;
-        }
-        None
+        below_sshd(&all, ours.pid.pid).then_some(ours.user)
     }
+}
+
+/// True where this process, or one it descends from, is an SSH server's.
+fn below_sshd(all: &[Process], pid: u32) -> bool {
+    let mut at = pid;
+    for _ in 0..all.len() {
+        let Some(process) = all.iter().find(|p| p.id.pid == at) else {
+            return false;
+        };
+        let name = process.argv.first().map(String::as_str).unwrap_or_default();
+        if name.rsplit('/').next().is_some_and(|n| n.starts_with("sshd")) {
+            return true;
+        }
+        at = process.ppid;
+    }
+    false
 }
 
 /// Where the responder's credential for this target is read from.
@@ -260,8 +288,11 @@ fn why_ours(
         let Some(user) = door.print.as_ref().and_then(|p| p.user.as_deref()) else {
             continue;
         };
-        let named = |key: &str| grant.with.get(key).is_some_and(|v| v == user);
-        if door.provider == grant.provider && (named("role") || named("user")) {
+        let named = |key: &&str| {
+            let names = grant.with.get(*key).map(String::as_str).unwrap_or_default();
+            names.split(',').any(|name| name.trim() == user)
+        };
+        if door.provider == grant.provider && LOGINS.iter().any(named) {
             return Some(format!("{auth} logs in as {user}"));
         }
         if is_leased(grant, user) {
@@ -273,11 +304,121 @@ fn why_ours(
         .then(|| "the SSH session this runs in is of the same user".to_owned())
 }
 
-/// True where Vault made this login for the role whose leases the grant stands for: `v-token-agent-…`.
+/// Leases, and databases that are listed with logins leased under their role.
+fn leased(aims: &[Aim], prints: &BTreeMap<SecretRef, Print>) -> Vec<(TargetId, TargetId)> {
+    let grants = || {
+        aims.iter().filter_map(|a| match &a.target {
+            Target::Grant(grant) => Some(grant),
+            _ => None,
+        })
+    };
+    let logins = |grant: &Grant| {
+        let named = LOGINS.iter().filter_map(|key| grant.with.get(*key).cloned());
+        let used = grant.secret.as_ref().and_then(|s| prints.get(s)?.user.clone());
+        let all: Vec<String> = named.chain(used).collect();
+        all
+    };
+    let databases = grants().filter(|g| matches!(g.provider.as_str(), "postgres" | "mysql"));
+    let pairs = databases.flat_map(|database| {
+        let logins = logins(database);
+        let leases = grants().filter(move |lease| {
+            let names = logins.iter().flat_map(|l| l.split(',')).map(str::trim);
+            names.into_iter().any(|login| is_leased(lease, login))
+        });
+        leases.map(|lease| (lease.id.clone(), database.id.clone()))
+    });
+    pairs.collect()
+}
+
+/// True where Vault made this login for the role whose leases the grant stands for: `v-token-agent-…`, or a pattern of such.
 fn is_leased(grant: &Grant, user: &str) -> bool {
     let Some(role) = grant.with.get("role").filter(|_| grant.provider == "vault-lease") else {
         return false;
     };
     let role: String = role.chars().take(LEASED).collect();
     user.starts_with("v-") && user.contains(&format!("-{role}-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::host::Pid;
+
+    fn grant(provider: &str, with: &[(&str, &str)]) -> Grant {
+        Grant {
+            id: TargetId::new("bot").unwrap(),
+            provider: provider.into(),
+            agent: None,
+            with: with.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+            auth: None,
+            secret: None,
+            shared: Shared::No,
+            reaches: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn whoever_came_by_ssh_keeps_the_key_of_that_account_for_last() {
+        let process = |pid, ppid, argv: &str| Process {
+            id: Pid { pid, starttime: 1 },
+            ppid,
+            session: pid,
+            uid: 1000,
+            user: "ana".into(),
+            state: 'S',
+            exe: None,
+            argv: vec![argv.into()],
+            cwd: None,
+            readable: true,
+        };
+        let host = [
+            process(1, 0, "/sbin/init"),
+            process(400, 1, "sshd: /usr/sbin/sshd -D [listener]"),
+            process(812, 400, "sshd: ana@pts/0"),
+            process(813, 812, "-bash"),
+            process(900, 813, "incident"),
+            process(950, 1, "-bash"),
+        ];
+        assert!(below_sshd(&host, 900) && !below_sshd(&host, 950) && !below_sshd(&host, 7));
+        let own = |with: &[(&str, &str)], who| why_ours(&grant("ssh", with), &[], &BTreeMap::new(), who);
+        assert!(own(&[("user", "ana")], Some("ana")).is_some_and(|why| why.contains("SSH session")));
+        assert_eq!(own(&[("user", "deploy")], Some("ana")), None);
+        assert_eq!(own(&[("user", "ana")], None), None);
+    }
+
+    #[test]
+    fn a_lease_feeds_the_databases_that_are_listed_with_its_logins() {
+        let lease = grant("vault-lease", &[("role", "agent")]);
+        for (login, fed) in [
+            ("v-root-agent-x1", true),
+            ("v-*-agent-*", true),
+            ("v-root-agents-x1", false),
+            ("agent", false),
+        ] {
+            let database = Grant {
+                id: TargetId::new("orders").unwrap(),
+                ..grant("postgres", &[("roles", &format!("batch, {login}"))])
+            };
+            let aims = [lease.clone(), database].map(|grant| Aim {
+                target: Target::Grant(grant),
+                window_ms: 0,
+                found_by: "access.yaml".into(),
+            });
+            let sorted = SortedOut {
+                leased: leased(&aims, &BTreeMap::new()),
+                ..SortedOut::default()
+            };
+            let (from, to) = (TargetId::new("bot").unwrap(), TargetId::new("orders").unwrap());
+            assert_eq!(
+                sorted.feeds(&from),
+                if fed { vec![to.clone()] } else { vec![] },
+                "{login}"
+            );
+            assert_eq!(
+                sorted.fed_by(&to),
+                if fed { vec![from] } else { vec![] },
+                "{login}"
+            );
+        }
+    }
 }

@@ -10,10 +10,11 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::future::{Either, FutureExt, select};
+use futures_util::future::{Either, FutureExt, join, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::shared::SortedOut;
+use super::turns::{FEEDS, OTHERS, Part, TRIGGERS, Turns, is_responders};
 use super::{Engine, EngineError, lines};
 use crate::journal::Hash;
 use crate::local::{Keeper, Local};
@@ -34,10 +35,6 @@ const GLANCE: Duration = Duration::from_millis(500);
 const SECRET: Duration = Duration::from_secs(2);
 /// Opening a session before the cut takes no longer than this.
 const OPEN: Duration = Duration::from_millis(500);
-/// A trigger that hangs delays the end of sessions no longer than this.
-const TRIGGERS: Duration = Duration::from_secs(2);
-/// What the responder uses too waits for the rest no longer than this.
-const OTHERS: Duration = Duration::from_secs(20);
 /// One call of an adapter takes no longer than this.
 const CALL: Duration = Duration::from_secs(20);
 /// A window that is longer is probed later, by whichever command comes next.
@@ -61,48 +58,9 @@ pub(super) struct Sweep<'e, 'w> {
     /// What was seen of each target since.
     seen: RefCell<BTreeMap<TargetId, Vec<Observed>>>,
     first_cut_us: Cell<Option<u64>>,
-    triggers: Left,
-    others: Left,
-    frozen: Left,
-    /// How many of `sorted.last` are through.
-    last_done: Cell<usize>,
+    turns: Turns,
     sorted: &'e SortedOut,
     full: &'e [TargetId],
-}
-
-/// How many chains have not come to some point yet.
-struct Left(Cell<usize>);
-
-impl Left {
-    fn of(aims: &[Aim], pick: impl Fn(&Target) -> bool) -> Left {
-        Left(Cell::new(aims.iter().filter(|a| pick(&a.target)).count()))
-    }
-
-    fn none(&self) -> bool {
-        self.0.get() == 0
-    }
-
-    /// One chain's part; given up at the latest when the chain ends, however it ends.
-    fn part(&self, mine: bool) -> Part<'_> {
-        Part(mine.then_some(&self.0))
-    }
-}
-
-/// What one chain holds up.
-struct Part<'l>(Option<&'l Cell<usize>>);
-
-impl Part<'_> {
-    fn done(&mut self) {
-        if let Some(left) = self.0.take() {
-            left.set(left.get().saturating_sub(1));
-        }
-    }
-}
-
-impl Drop for Part<'_> {
-    fn drop(&mut self) {
-        self.done();
-    }
 }
 
 /// Keeps what the frozen tree gives away, as far as somebody needs it.
@@ -155,10 +113,7 @@ impl<'e, 'w> Sweep<'e, 'w> {
             facts: RefCell::default(),
             seen: RefCell::default(),
             first_cut_us: Cell::new(None),
-            triggers: Left::of(aims, |t| matches!(t, Target::Trigger(_))),
-            others: Left::of(aims, |t| !is_responders(t)),
-            frozen: Left::of(aims, |t| matches!(t, Target::Tree(_))),
-            last_done: Cell::new(0),
+            turns: Turns::of(aims),
             before,
             sorted,
             full,
@@ -276,7 +231,7 @@ impl<'e, 'w> Sweep<'e, 'w> {
 
     async fn tree(&self, aim: &Aim) {
         let id = aim.target.id();
-        let (mut frozen, mut other) = (self.frozen.part(true), self.others.part(true));
+        let (mut frozen, mut other) = (self.turns.frozen.part(true), self.turns.others.part(true));
         let glance = self.local.glance(&aim.target).await;
         self.push(id, "freeze", glance.facts);
         frozen.done();
@@ -284,7 +239,7 @@ impl<'e, 'w> Sweep<'e, 'w> {
         let facts = self.local.cut(&aim.target).await;
         self.push(id, "kill", facts);
         other.done();
-        self.wait_for(|| self.triggers.none(), TRIGGERS).await;
+        self.wait_for(|| self.turns.triggers.none(), TRIGGERS).await;
         if let Target::Tree(tree) = &aim.target {
             let facts = self.local.watch(tree, WATCH).await;
             let back = facts
@@ -301,7 +256,7 @@ impl<'e, 'w> Sweep<'e, 'w> {
 
     async fn local_trigger(&self, aim: &Aim) {
         let id = aim.target.id();
-        let (mut trigger, _other) = (self.triggers.part(true), self.others.part(true));
+        let (mut trigger, _other) = (self.turns.triggers.part(true), self.turns.others.part(true));
         let glance = self.within(GLANCE, self.local.glance(&aim.target)).await;
         self.keep_undo(id, glance);
         self.cut_begins();
@@ -313,19 +268,20 @@ impl<'e, 'w> Sweep<'e, 'w> {
     }
 
     async fn provider(&self, aim: &Aim) {
-        let mut trigger = self.triggers.part(matches!(aim.target, Target::Trigger(_)));
-        let mut other = self.others.part(!is_responders(&aim.target));
+        let mut trigger = self.turns.triggers.part(matches!(aim.target, Target::Trigger(_)));
+        let mut other = self.turns.others.part(!is_responders(&aim.target));
         match self.engine.registry.of(&aim.target) {
             Some(Ok(adapter)) => {
                 let place = self.sorted.last.iter().position(|(id, _)| id == aim.target.id());
                 if let Some((place, (_, why))) = place.and_then(|n| Some((n, self.sorted.last.get(n)?))) {
                     self.spare(aim, adapter, why);
-                    let turn = || self.others.none() && self.last_done.get() >= place;
+                    let turn = || self.turns.others.none() && self.turns.last_done.get() >= place;
                     self.wait_for(turn, OTHERS).await;
                 }
                 self.provider_chain(aim, adapter, &mut trigger, &mut other).await;
+                self.turns.reach(aim.target.id());
                 if place.is_some() {
-                    self.last_done.set(self.last_done.get() + 1);
+                    self.turns.last_done.set(self.turns.last_done.get() + 1);
                 }
             }
             Some(Err(e)) => {
@@ -354,15 +310,6 @@ impl<'e, 'w> Sweep<'e, 'w> {
     ) {
         let id = aim.target.id();
         let (auth, secret) = self.secrets(aim).await;
-        if !is_responders(&aim.target) && self.is_a_key(secret.as_ref()) {
-            self.spare(
-                aim,
-                adapter,
-                "the agent's process holds the very credential that cuts the rest",
-            );
-            other.done();
-            self.wait_for(|| self.others.none(), OTHERS).await;
-        }
         let earlier = self.earlier(id);
         let mut ctx = Ctx {
             world: self.world(),
@@ -374,7 +321,16 @@ impl<'e, 'w> Sweep<'e, 'w> {
             limits: &self.engine.limits,
         };
         // Opening and glancing share one short wait: neither may hold the cut up.
-        let opened = self.within(OPEN, adapter.open(ctx, &aim.target)).await;
+        let opening = self.within(OPEN, adapter.open(ctx, &aim.target));
+        let asking = self.within(OPEN, adapter.own(ctx, &aim.target));
+        let (opened, own) = join(opening, asking).await;
+        let held = "the agent's process holds the very credential that cuts the rest";
+        let held = self.is_a_key(secret.as_ref()).then(|| held.to_owned());
+        if let Some(why) = held.or(own.flatten()).filter(|_| !is_responders(&aim.target)) {
+            self.spare(aim, adapter, &why);
+            other.done();
+            self.wait_for(|| self.turns.others.none(), OTHERS).await;
+        }
         let (session, facts) = opened.map_or((None, Vec::new()), |o| (o.session, o.facts));
         self.push(id, "before", facts);
         ctx.open = session.as_ref();
@@ -399,14 +355,32 @@ impl<'e, 'w> Sweep<'e, 'w> {
             let (label, text) = ("one-way".to_owned(), "this cut cannot be taken back".to_owned());
             self.push(id, "cut", vec![Fact::Noted { label, text }]);
         }
+        // A login that is dropped keeps its sessions, and what they run now is committed: they end first.
+        let feeds = self.sorted.feeds(id);
+        self.wait_for(|| self.turns.reached(&feeds), FEEDS).await;
         let facts = self.call(adapter.cut(ctx, &aim.target)).await;
         self.push(id, "cut", facts);
         trigger.done();
         let cut_us = self.world().clock.now().mono_us;
-        if matches!(aim.target, Target::Grant(_)) {
-            self.wait_for(|| self.triggers.none(), TRIGGERS).await;
+        if !feeds.is_empty() {
+            self.turns.reach(id);
         }
-        self.end_sessions(aim, adapter, ctx).await;
+        if matches!(aim.target, Target::Grant(_)) {
+            self.wait_for(|| self.turns.triggers.none(), TRIGGERS).await;
+        }
+        let earlier = self.earlier(id);
+        let ctx = Ctx {
+            earlier: &earlier,
+            ..ctx
+        };
+        let ended = self.end_sessions(aim, adapter, ctx).await;
+        let fed_by = self.sorted.fed_by(id);
+        if ended && !fed_by.is_empty() {
+            // What was leased until the very end is looked for once nothing can be leased any more.
+            self.turns.reach(id);
+            self.wait_for(|| self.turns.reached(&fed_by), FEEDS).await;
+            self.end_sessions(aim, adapter, ctx).await;
+        }
         let earlier = self.earlier(id);
         let ctx = Ctx {
             earlier: &earlier,
@@ -438,8 +412,8 @@ impl<'e, 'w> Sweep<'e, 'w> {
         !self.sorted.keys.is_empty() && secret.is_some_and(|s| self.sorted.keys.contains(&print(s)))
     }
 
-    /// Ends derived sessions until a listing is empty twice running.
-    async fn end_sessions(&self, aim: &Aim, adapter: &dyn Adapter, ctx: Ctx<'_>) {
+    /// Ends derived sessions until a listing is empty twice running; true where it came to that.
+    async fn end_sessions(&self, aim: &Aim, adapter: &dyn Adapter, ctx: Ctx<'_>) -> bool {
         let mut empty = 0;
         for round in 0..ROUNDS {
             if round > 0 {
@@ -455,12 +429,13 @@ impl<'e, 'w> Sweep<'e, 'w> {
                 Some(0) => empty += 1,
                 Some(_) => empty = 0,
                 // Nothing can be listed for this kind: once is enough.
-                None => return,
+                None => return false,
             }
             if empty >= 2 {
-                return;
+                return true;
             }
         }
+        false
     }
 
     pub(super) async fn probe_only(&self, aim: &Aim, list: bool) {
@@ -532,7 +507,7 @@ impl<'e, 'w> Sweep<'e, 'w> {
             Target::Tree(_) => (None, None),
         };
         if matches!(secret, Some(SecretRef::Process(_))) {
-            self.wait_for(|| self.frozen.none(), GLANCE).await;
+            self.wait_for(|| self.turns.frozen.none(), GLANCE).await;
         }
         (self.secret(aim, auth).await, self.secret(aim, secret).await)
     }
@@ -629,10 +604,6 @@ async fn a_turn() {
         Poll::Pending
     })
     .await;
-}
-
-fn is_responders(target: &Target) -> bool {
-    matches!(target, Target::Grant(g) if g.shared == Shared::Responder)
 }
 
 /// Names of variables that grants want to read from the agent's processes.

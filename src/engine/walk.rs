@@ -158,7 +158,7 @@ impl Engine<'_> {
                 }
                 Act::Capture(_) if looked => continue,
                 Act::Capture(_) => return Ok(Some(Next::Capture { step: id.clone() })),
-                Act::Sweep(_) | Act::Restore(_) => continue,
+                Act::Sweep(_) | Act::Restore(_) | Act::Renew(_) => continue,
                 Act::Run(_) | Act::Manual(_) => {}
             }
             let act = match self.resolved(step) {

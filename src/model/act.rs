@@ -120,6 +120,20 @@ pub enum Act {
     Sweep(Sweep),
     /// Giving back what a sweep took.
     Restore(GiveBack),
+    /// Making a new credential in the place of one that a sweep took.
+    Renew(Renewal),
+}
+
+/// A new credential for a named service, in the place of one that was cut and stays cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Renewal {
+    /// What was cut.
+    pub target: Target,
+    /// The service that is to use it.
+    pub service: String,
+    /// What was saved before the cut, and its rights in words; `None` where a person makes it.
+    pub from: Option<(SavedFile, String)>,
 }
 
 /// Access that a sweep took, to be given back from what was saved before the cut.
@@ -128,8 +142,16 @@ pub enum Act {
 pub struct GiveBack {
     /// What was cut.
     pub target: Target,
+    /// What was saved before each cut, oldest first.
+    pub saved: Vec<SavedFile>,
+}
+
+/// What was saved before one cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedFile {
     /// File below `undo/`.
-    pub saved: String,
+    pub file: String,
     /// SHA-256 of its bytes, hexadecimal.
     pub sha256: String,
 }
@@ -430,7 +452,7 @@ impl Resolved {
             Act::Capture(CaptureSpec::Command { .. }) => seen_reads,
             Act::Capture(CaptureSpec::Collector { changing, .. }) => changing.is_empty(),
             Act::Capture(_) => true,
-            Act::Manual(_) | Act::Sweep(_) | Act::Restore(_) => false,
+            Act::Manual(_) | Act::Sweep(_) | Act::Restore(_) | Act::Renew(_) => false,
         }
     }
 

@@ -32,6 +32,8 @@ pub enum Effect {
     BulkData,
     /// Changes the shape of a database or the set of databases.
     SchemaChange,
+    /// Makes a new credential for a named service, with no more rights than one that was cut had.
+    CredentialNew,
     /// Creates, changes, revives or deletes credentials and permissions.
     CredentialChange,
     /// Changes firewalls, gates, hooks, policies, protection.
@@ -48,7 +50,7 @@ pub enum Effect {
 
 impl Effect {
     /// Every effect, in the order of the documentation.
-    pub const ALL: [Effect; 17] = [
+    pub const ALL: [Effect; 18] = [
         Effect::Read,
         Effect::Protect,
         Effect::ServiceRestart,
@@ -60,6 +62,7 @@ impl Effect {
         Effect::DataWrite,
         Effect::BulkData,
         Effect::SchemaChange,
+        Effect::CredentialNew,
         Effect::CredentialChange,
         Effect::SecurityConfig,
         Effect::BackupChange,
@@ -82,6 +85,7 @@ impl Effect {
             Effect::DataWrite => "data-write",
             Effect::BulkData => "bulk-data",
             Effect::SchemaChange => "schema-change",
+            Effect::CredentialNew => "credential-new",
             Effect::CredentialChange => "credential-change",
             Effect::SecurityConfig => "security-config",
             Effect::BackupChange => "backup-change",
@@ -98,7 +102,7 @@ impl fmt::Display for Effect {
     }
 }
 
-/// The word is not one of the seventeen effects.
+/// The word is not one of the eighteen effects.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an effect")]
 pub struct NotAnEffect(pub String);

@@ -150,6 +150,17 @@ pub enum Fact {
         /// The `act.started` that did it.
         act: u64,
     },
+    /// A new credential was made in its place, for a service that needs one. What was cut stays cut.
+    Renewed {
+        /// The `act.started` that did it.
+        act: u64,
+        /// The service it is for.
+        service: String,
+        /// What the provider knows it by, which is not a secret.
+        name: String,
+        /// Keyed fingerprint of the secret; `None` where a person made it.
+        print: Option<String>,
+    },
     /// A volatile fact worth keeping (argv, cwd, sockets, last use), in words without secrets.
     Noted {
         /// A label such as `argv` or `last-used`.
@@ -188,6 +199,38 @@ pub enum TargetKind {
     Tree,
     /// Something that starts the agent again.
     Trigger,
+}
+
+/// Label of the note that something was seen alive before a cut.
+pub const BEFORE: &str = "before";
+
+impl Fact {
+    /// True where this was seen of something that lives.
+    fn is_life(&self) -> bool {
+        match self {
+            Fact::TriedNew { refused: dead }
+            | Fact::TriedOpen { refused: dead }
+            | Fact::ReadBack { dead } => !dead,
+            Fact::GivenBack { .. } => true,
+            Fact::Noted { label, .. } => label == BEFORE,
+            _ => false,
+        }
+    }
+
+    fn is_cut(&self) -> bool {
+        matches!(self, Fact::Accepted { .. } | Fact::AlreadyDone { .. })
+    }
+}
+
+/// When it was cut, monotonic microseconds; `None` = never.
+///
+/// Cutting again what was not seen alive since takes nothing away, neither from the moment of the first cut nor
+/// from what was proved after it. Where life was seen after every cut, the newest one counts.
+pub fn cut_us(facts: &[Observed]) -> Option<u64> {
+    let cuts = |range: &[Observed]| range.iter().find(|o| o.fact.is_cut()).map(|o| o.at_us);
+    let lived = facts.iter().rposition(|o| o.fact.is_life());
+    let since = facts.get(lived.map_or(0, |n| n + 1)..).unwrap_or_default();
+    cuts(since).or_else(|| facts.iter().rev().find(|o| o.fact.is_cut()).map(|o| o.at_us))
 }
 
 /// The strongest word the facts allow. Later variants are weaker.
@@ -249,7 +292,7 @@ impl fmt::Display for Proof {
 ///
 /// `window` is the provider's propagation time: a refusal seen earlier than `window` after the last
 /// accepted cut does not count as [`Proof::Refused`] yet. Facts may come in any order of kind but are
-/// given oldest first. Facts from before the last cut prove nothing about life after it, except that
+/// given oldest first. Facts from before the cut ([`cut_us`]) prove nothing about life after it, except that
 /// an observation of life without any later observation of death always counts.
 pub fn proof(kind: TargetKind, facts: &[Observed], window: Duration) -> Proof {
     match kind {
@@ -303,11 +346,7 @@ fn grant_proof(facts: &[Observed], window: Duration) -> Proof {
         Fact::Listed { live } => Some(*live == 0),
         _ => None,
     });
-    let cut_us = facts
-        .iter()
-        .rev()
-        .find(|o| matches!(o.fact, Fact::Accepted { .. } | Fact::AlreadyDone { .. }))
-        .map(|o| o.at_us);
+    let cut_us = cut_us(facts);
     let window_us = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
     let settles = cut_us.map(|at| at.saturating_add(window_us));
     // What a record said while the cut was still spreading is over once the credential itself was tried
@@ -322,7 +361,7 @@ fn grant_proof(facts: &[Observed], window: Duration) -> Proof {
         return Proof::StillLive;
     }
     let newest = |pick: &dyn Fn(&Fact) -> bool| facts.iter().rposition(|o| pick(&o.fact));
-    let cut = newest(&|f| matches!(f, Fact::Accepted { .. } | Fact::AlreadyDone { .. }));
+    let cut = newest(&Fact::is_cut);
     if newest(&|f| matches!(f, Fact::GivenBack { .. })) > cut {
         return Proof::StillLive;
     }
@@ -342,7 +381,14 @@ fn grant_proof(facts: &[Observed], window: Duration) -> Proof {
     let after = |look: Option<(bool, u64)>| look.is_some_and(|(_, at)| at >= cut);
     let settled = new_use.is_some_and(|(_, at)| at >= cut.saturating_add(window_us));
     let no_sessions = facts.iter().any(|o| matches!(o.fact, Fact::NoSessions));
-    if settled && (after(old_use) || no_sessions) {
+    // A session that was listed later is another than the one that was tried.
+    let others = facts
+        .iter()
+        .rposition(|o| matches!(o.fact, Fact::Listed { live: 1.. }))
+        > facts
+            .iter()
+            .rposition(|o| matches!(o.fact, Fact::TriedOpen { .. }));
+    if settled && ((after(old_use) && !others) || no_sessions) {
         return Proof::Refused;
     }
     if settled {
@@ -415,6 +461,48 @@ mod tests {
             (22, Fact::TriedOpen { refused: false }),
         ]);
         assert_eq!(proof(TargetKind::Grant, &facts, Duration::ZERO), Proof::StillLive);
+    }
+
+    #[test]
+    fn a_second_cut_of_what_is_dead_takes_no_word_away_and_of_what_lived_again_it_does() {
+        let window = Duration::from_micros(100);
+        let first = [
+            (10, Fact::Accepted { status: 204 }),
+            (15, Fact::Listed { live: 2 }),
+            (16, Fact::Listed { live: 0 }),
+            (120, Fact::TriedNew { refused: true }),
+            (121, Fact::TriedOpen { refused: true }),
+        ];
+        let word = |more: &[(u64, Fact)]| {
+            let facts = at(&[&first, more].concat());
+            proof(TargetKind::Grant, &facts, window)
+        };
+        let again = (500, Fact::Accepted { status: 204 });
+        assert_eq!(word(&[]), Proof::Refused);
+        assert_eq!(word(std::slice::from_ref(&again)), Proof::Refused);
+        let tried = (510, Fact::TriedNew { refused: true });
+        assert_eq!(word(&[again.clone(), tried.clone()]), Proof::Refused);
+        let listed = [(505, Fact::Listed { live: 1 }), (506, Fact::Listed { live: 0 })];
+        assert_eq!(
+            word(&[again.clone(), listed[0].clone(), listed[1].clone(), tried.clone()]),
+            Proof::RefusedNewUse,
+            "a session that nobody tried was there"
+        );
+        for life in [
+            Fact::ReadBack { dead: false },
+            Fact::GivenBack { act: 7 },
+            Fact::Noted {
+                label: BEFORE.into(),
+                text: "use: alive".into(),
+            },
+        ] {
+            let dead = (620, Fact::ReadBack { dead: true });
+            let late = (620, Fact::TriedNew { refused: true });
+            let lived = [(400, life.clone()), again.clone(), tried.clone()];
+            assert_ne!(word(&lived), Proof::Refused, "{life:?}");
+            let lived = [&lived[..], &[dead, late]].concat();
+            assert_eq!(word(&lived), Proof::RefusedNewUse, "{life:?}");
+        }
     }
 
     #[test]

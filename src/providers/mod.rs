@@ -31,7 +31,7 @@ use regex::Regex;
 use serde::Serialize;
 
 use crate::model::diagnostic::Diagnostic;
-use crate::model::fact::{Fact, Glance, Observed};
+use crate::model::fact::{BEFORE, Fact, Glance, Observed};
 use crate::model::grant::{Target, TriggerKind};
 use crate::model::secret::Secret;
 use crate::model::yaml::Node;
@@ -65,6 +65,27 @@ pub struct OpenSession(pub(crate) Box<dyn SqlSession>);
 pub struct Opened {
     /// The session, where one can be and was.
     pub session: Option<OpenSession>,
+    /// What was seen on the way.
+    pub facts: Vec<Fact>,
+}
+
+/// Whether a new credential can be made in the place of one that was cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Renewable {
+    /// Yes, with these rights and no more, in words.
+    With(String),
+    /// Not by this adapter: a person makes it.
+    ByHand,
+    /// Not with the rights that were saved, and why.
+    No(String),
+}
+
+/// A new credential.
+pub struct New {
+    /// What the provider knows it by, which is not a secret.
+    pub name: String,
+    /// The secret itself, as the service is to be given it.
+    pub secret: Secret,
     /// What was seen on the way.
     pub facts: Vec<Fact>,
 }
@@ -128,6 +149,11 @@ pub trait Adapter {
     fn shapes(&self) -> &[Regex];
     /// Opens a session with the agent's secret and tries the secret, before the cut.
     fn open<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Opened>;
+    /// Why the responder's own credential hangs on this target, where the provider shows that it does.
+    fn own<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Option<String>> {
+        let _ = (ctx, target);
+        Box::pin(async { None })
+    }
     /// Looks at what the cut destroys and reads what an undo needs.
     fn glance<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Glance>;
     /// Cuts. Safe to repeat.
@@ -143,6 +169,22 @@ pub trait Adapter {
     fn probe<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>>;
     /// Gives the access back from what `glance` saved.
     fn restore<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target, undo: &'a [u8]) -> Later<'a, Vec<Fact>>;
+    /// Whether `renew` can make a new credential with no more rights than what `glance` saved had.
+    fn renewable(&self, target: &Target, saved: &[u8]) -> Renewable {
+        let _ = (target, saved);
+        Renewable::ByHand
+    }
+    /// Makes a new credential for `service`, beside the one that was cut, which stays cut. The facts say why not.
+    fn renew<'a>(
+        &'a self,
+        ctx: Ctx<'a>,
+        target: &'a Target,
+        saved: &'a [u8],
+        service: &'a str,
+    ) -> Later<'a, Result<New, Vec<Fact>>> {
+        let _ = (ctx, target, saved, service);
+        Box::pin(async { Err(vec![not_tried("a person makes it")]) })
+    }
     /// Checks, beforehand and without changing anything, that `cut` would be allowed.
     fn armed<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>>;
 }
@@ -290,9 +332,6 @@ fn with(target: &Target) -> &BTreeMap<String, String> {
     }
 }
 
-/// Label of the fact that says what was seen before the cut.
-const BEFORE: &str = "before";
-
 /// The fact that `what` (`use`, `record`) was seen alive before the cut.
 fn seen_alive(what: &str) -> Fact {
     Fact::Noted {
@@ -305,6 +344,15 @@ fn seen_alive(what: &str) -> Fact {
 fn was_alive(earlier: &[Observed], what: &str) -> bool {
     let wanted = seen_alive(what);
     earlier.iter().any(|o| o.fact == wanted)
+}
+
+/// Names of the new credentials that were made in the place of this one: a service's, no longer the agent's.
+fn renewed(earlier: &[Observed]) -> Vec<&str> {
+    let names = earlier.iter().filter_map(|o| match &o.fact {
+        Fact::Renewed { name, .. } => Some(name.as_str()),
+        _ => None,
+    });
+    names.collect()
 }
 
 /// The fact that something was not looked at, and why.

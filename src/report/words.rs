@@ -230,6 +230,18 @@ pub fn fact(fact: &Fact) -> String {
         Fact::Over { what } => format!("over: {what}"),
         Fact::Saved { .. } => "what an undo needs was put away".into(),
         Fact::GivenBack { act } => format!("given back on purpose by act #{act}"),
+        Fact::Renewed {
+            act,
+            service,
+            name,
+            print,
+        } => {
+            let print = print.as_ref().map(|p| format!(" (fingerprint {p})"));
+            format!(
+                "act #{act} made a new credential for {service}: {name}{}; this one stays cut",
+                print.unwrap_or_else(|| ", by hand".into())
+            )
+        }
         Fact::Silent { after_ms } => format!(
             "no answer after {}; it may have been carried out",
             span(*after_ms)

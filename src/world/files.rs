@@ -44,6 +44,8 @@ pub trait Files {
     fn stat(&self, path: &Path) -> io::Result<Stat>;
     /// Replaces a file whole: temporary file, sync, rename, sync of the folder. Missing folders are made.
     fn replace(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()>;
+    /// Makes an empty file where nothing was; an error of kind `AlreadyExists` where something is, link or not.
+    fn create(&self, path: &Path, mode: u32) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
 }
@@ -138,6 +140,13 @@ impl Files for RealFiles {
         fs::File::open(folder)?.sync_all()
     }
 
+    fn create(&self, path: &Path, mode: u32) -> io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = fs::File::from(rustix::fs::open(path, flags, Mode::from_bits_truncate(mode))?);
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        file.sync_all()
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
     }
@@ -162,6 +171,21 @@ mod tests {
             RealFiles.list(&dir.path().join("a")).unwrap(),
             [PathBuf::from("b")]
         );
+    }
+
+    #[test]
+    fn a_file_is_made_only_where_nothing_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        RealFiles.create(&path, 0o600).unwrap();
+        assert_eq!(RealFiles.stat(&path).unwrap().mode, 0o600);
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), &link).unwrap();
+        for there in [&path, &link] {
+            let kind = RealFiles.create(there, 0o600).unwrap_err().kind();
+            assert_eq!(kind, io::ErrorKind::AlreadyExists);
+        }
+        assert!(!dir.path().join("elsewhere").exists());
     }
 
     #[test]

@@ -486,7 +486,7 @@ fn every_mistake_of_a_plan_is_shown_at_once() {
     3 | boundary: {inside: [read, flying], at: [deploy]}
       |                           ^^^^^^
       |
-    help: the effects are: read protect service-restart traffic deploy config-rollback config-change data-restore data-write bulk-data schema-change credential-change security-config backup-change infra-change one-way unknown
+    help: the effects are: read protect service-restart traffic deploy config-rollback config-change data-restore data-write bulk-data schema-change credential-new credential-change security-config backup-change infra-change one-way unknown
 
     error: `run` takes a list, never a line for a shell
      --> /home/ana/shift/incident/runbook.yaml:6:20
@@ -527,7 +527,7 @@ fn every_mistake_of_a_plan_is_shown_at_once() {
     assert_snapshot!(desk.incident(&["runbook", "show"]), @r#"
     [stderr]
     Error: /home/ana/shift/incident/runbook.yaml has 3 mistakes
-      because /home/ana/shift/incident/runbook.yaml:3:27: `flying` is not an effect (the effects are: read protect service-restart traffic deploy config-rollback config-change data-restore data-write bulk-data schema-change credential-change security-config backup-change infra-change one-way unknown)
+      because /home/ana/shift/incident/runbook.yaml:3:27: `flying` is not an effect (the effects are: read protect service-restart traffic deploy config-rollback config-change data-restore data-write bulk-data schema-change credential-new credential-change security-config backup-change infra-change one-way unknown)
       because /home/ana/shift/incident/runbook.yaml:6:20: `run` takes a list, never a line for a shell (write the arguments as a list: `run: [systemctl, restart, shop]`)
       because /home/ana/shift/incident/runbook.yaml:7:23: a step has no field `efects` (did you mean `effects`?)
       next: incident runbook lint /home/ana/shift/incident/runbook.yaml

@@ -27,4 +27,5 @@ mod signoff;
 mod store;
 mod support;
 mod sweep;
+mod undo;
 mod walk;

@@ -12,7 +12,7 @@ mod aws_triggers;
 #[path = "providers/azure.rs"]
 mod azure;
 #[path = "providers/contract.rs"]
-mod contract;
+pub mod contract;
 #[path = "providers/crowd.rs"]
 mod crowd;
 #[path = "providers/docs.rs"]

@@ -145,7 +145,7 @@ fn an_effect_misspelt() {
     2 | boundary: {inside: [read, trafic], at: [deploi, soup]}
       |                                                 ^^^^
       |
-    help: the effects are: read protect service-restart traffic deploy config-rollback config-change data-restore data-write bulk-data schema-change credential-change security-config backup-change infra-change one-way unknown
+    help: the effects are: read protect service-restart traffic deploy config-rollback config-change data-restore data-write bulk-data schema-change credential-new credential-change security-config backup-change infra-change one-way unknown
     "##);
 }
 

@@ -18,7 +18,9 @@ pub fn show(ui: &Ui, rows: &[PlanRow<'_>], long: bool) {
             ui.tone(Tone::Head, row.step.stage.word());
         }
         let zone = match (&row.verdict, &row.step.act) {
-            (_, Act::Ask(_) | Act::Capture(_) | Act::Sweep(_) | Act::Restore(_)) => "       ".to_owned(),
+            (_, Act::Ask(_) | Act::Capture(_) | Act::Sweep(_) | Act::Restore(_) | Act::Renew(_)) => {
+                "       ".to_owned()
+            }
             (Some(v), _) => styled(verdict::tone(v.zone), &format!("{:<7}", v.zone.word())),
             (None, _) => styled(Tone::Bad, "broken "),
         };

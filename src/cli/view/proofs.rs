@@ -138,6 +138,7 @@ pub fn words(fact: &Fact) -> Option<String> {
         | Fact::Revives { .. }
         | Fact::Starter { .. }
         | Fact::Saved { .. }
+        | Fact::Renewed { .. }
         | Fact::Noted { .. } => {
             return None;
         }

@@ -45,7 +45,7 @@ pub fn act(ui: &Ui, act: &Resolved) {
                 ui.wrapped(4, &format!("worked, if: {}", escape(see)));
             }
         }
-        Act::Restore(_) => {
+        Act::Restore(_) | Act::Renew(_) => {
             for (name, value) in act.targets.iter().filter(|(name, _)| *name != "host") {
                 ui.hanging(Tone::Plain, &format!("  {name:<10} "), &escape(value));
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::At;
 use crate::model::event::{Aim, StopEnded, StopFacts, StopStarted, TargetAnswered};
-use crate::model::fact::{Fact, Observed, Proof, proof};
+use crate::model::fact::{Fact, Observed, Proof, cut_us, proof};
 use crate::model::ids::TargetId;
 
 /// Everything known about the stop stage.
@@ -52,12 +52,7 @@ impl TargetState {
 
     /// The moment from which a probe counts as after the window; `None` where nothing was cut.
     pub fn settles_us(&self) -> Option<u64> {
-        let cut = self
-            .facts
-            .iter()
-            .rev()
-            .find(|o| matches!(o.fact, Fact::Accepted { .. } | Fact::AlreadyDone { .. }))?;
-        Some(cut.at_us.saturating_add(self.aim.window_ms.saturating_mul(1000)))
+        Some(cut_us(&self.facts)?.saturating_add(self.aim.window_ms.saturating_mul(1000)))
     }
 
     /// What stays dangerous although it was cut, and is not over as far as anybody saw: what may live on,

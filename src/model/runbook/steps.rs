@@ -170,6 +170,7 @@ fn title_of(act: &Act) -> String {
         Act::Sweep(Sweep::Revoke) => "revoke what the agent holds".into(),
         Act::Sweep(Sweep::Kill) => "kill the agent's processes".into(),
         Act::Restore(back) => format!("give {} back", back.target.id()),
+        Act::Renew(new) => format!("make a new credential for {}", new.service),
         Act::Sweep(Sweep::Disable) => "disable what starts the agent again".into(),
     }
 }

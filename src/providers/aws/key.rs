@@ -16,7 +16,9 @@ use super::keys::Keys;
 use crate::model::fact::{Fact, Glance, Observed};
 use crate::model::grant::Target;
 use crate::providers::limits::Turn;
-use crate::providers::{About, Adapter, Ctx, Opened, ProvedBy, not_tried, seen_alive, was_alive, with};
+use crate::providers::{
+    About, Adapter, Ctx, New, Opened, ProvedBy, Renewable, not_tried, renewed, seen_alive, was_alive, with,
+};
 use crate::world::Later;
 
 /// The adapter `aws-key`.
@@ -35,6 +37,7 @@ const CARD: Card = Card {
         "iam:GetUser (armed check)",
         "iam:GetRole (armed check, for single sign-on)",
         "iam:SimulatePrincipalPolicy (armed check)",
+        "iam:CreateAccessKey (a new key for a service)",
     ],
     needs: &[],
     may: &[
@@ -51,9 +54,9 @@ const CARD: Card = Card {
 /// What a restore needs.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Saved {
-    user: String,
-    key: String,
+pub(super) struct Saved {
+    pub user: String,
+    pub key: String,
 }
 
 /// The key, its user, and whoever cuts.
@@ -108,7 +111,11 @@ impl<'a> Desk<'a> {
             all => all?,
         };
         let mine = all.iter().find(|k| k.id == self.key).map(|k| k.active);
-        let others = all.into_iter().filter(|k| k.active && k.id != self.key);
+        // A service's new key is not the agent's.
+        let services = renewed(self.ctx.earlier);
+        let other =
+            |k: &super::iam::Listed| k.active && k.id != self.key && !services.contains(&k.id.as_str());
+        let others = all.into_iter().filter(other);
         Ok((mine, others.map(|k| k.id).collect()))
     }
 
@@ -407,6 +414,20 @@ impl Adapter for Key {
             }
             facts
         })
+    }
+
+    fn renewable(&self, _: &Target, saved: &[u8]) -> Renewable {
+        super::renew::renewable(saved)
+    }
+
+    fn renew<'a>(
+        &'a self,
+        ctx: Ctx<'a>,
+        target: &'a Target,
+        saved: &'a [u8],
+        service: &'a str,
+    ) -> Later<'a, Result<New, Vec<Fact>>> {
+        Box::pin(super::renew::renew(ctx, target, saved, service))
     }
 
     fn armed<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>> {

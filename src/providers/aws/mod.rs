@@ -11,6 +11,7 @@ mod holder;
 mod iam;
 mod key;
 mod keys;
+mod renew;
 mod role;
 mod rule;
 mod schedule;

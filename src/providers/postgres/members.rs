@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::roles::{Office, Saved, identifier};
 use crate::model::fact::Fact;
 use crate::providers::desk::{cell, noted, residual};
+use crate::providers::renewed;
 
 /// One membership, as the server records it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,8 +83,10 @@ impl Office<'_> {
         );
         let yes = |word: &str| word == "t" || word == "true";
         let rows = self.desk.ask(&sql).await?;
+        let services = renewed(self.desk.ctx.earlier);
         Ok(rows
             .iter()
+            .filter(|row| !cell(row, 1).is_some_and(|member| services.contains(&member)))
             .filter_map(|row| {
                 Some(Edge {
                     role: cell(row, 0)?.to_owned(),

@@ -7,6 +7,7 @@
 
 pub(super) mod cron;
 mod members;
+mod renew;
 mod roles;
 
 use std::time::Duration;
@@ -16,7 +17,7 @@ use regex::Regex;
 use super::desk::{
     Names, agents_url, ended, error, listed, noted, opened, or_by_hand, tried, tried_open, unknown_keys,
 };
-use super::{About, Adapter, Ctx, Opened, ProvedBy, not_tried, seen_alive, was_alive};
+use super::{About, Adapter, Ctx, New, Opened, ProvedBy, Renewable, not_tried, seen_alive, was_alive};
 use crate::model::fact::{Fact, Glance};
 use crate::model::grant::Target;
 use crate::model::secret::Secret;
@@ -211,6 +212,20 @@ impl Adapter for Postgres {
                 Err(fact) => vec![fact],
             }
         })
+    }
+
+    fn renewable(&self, _: &Target, saved: &[u8]) -> Renewable {
+        renew::renewable(saved)
+    }
+
+    fn renew<'a>(
+        &'a self,
+        ctx: Ctx<'a>,
+        target: &'a Target,
+        saved: &'a [u8],
+        service: &'a str,
+    ) -> Later<'a, Result<New, Vec<Fact>>> {
+        Box::pin(renew::renew(ctx, target, saved, service))
     }
 
     fn armed<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>> {

@@ -11,10 +11,10 @@ use super::some_ended;
 use crate::model::fact::Fact;
 use crate::model::grant::Target;
 use crate::model::secret::Secret;
-use crate::providers::Ctx;
 use crate::providers::desk::{
     Desk, Names, cell, ended, error, failed, first, listed, noted, residual, responders,
 };
+use crate::providers::{Ctx, renewed};
 use crate::world::NetError;
 
 /// How long ended backends are waited for, and how often they are looked for.
@@ -61,6 +61,7 @@ impl<'a> Office<'a> {
         let desk = open(ctx, None).await?;
         let names = Names::of(target, "role", "roles");
         let mut known = remembered(ctx);
+        let services = renewed(ctx.earlier);
         let sql = "SELECT oid, rolname, rolcanlogin, rolconnlimit, rolname IN (current_user, session_user) \
                    FROM pg_catalog.pg_roles ORDER BY oid";
         let mut roles = Vec::new();
@@ -70,6 +71,8 @@ impl<'a> Office<'a> {
             };
             // A pattern never means the responder's own login; its exact name does.
             let own = cell(&row, 4) == Some("t") && !names.exactly(name);
+            // A service's new login is not the agent's, whatever it is called.
+            let own = own || services.contains(&name);
             if (names.has(name) && !own) || known.contains_key(&oid) {
                 roles.push(Role {
                     oid,

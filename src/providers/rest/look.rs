@@ -6,7 +6,7 @@ use super::Rest;
 use super::listing::{Listed, list};
 use super::rule;
 use super::send::{Address, Reply, Sent, missing, send, unexpected};
-use super::table::{Act, Listing, Look};
+use super::table::{Act, Listing, Look, Own};
 use super::template::{self, Vars};
 use crate::model::fact::Fact;
 use crate::providers::{Ctx, not_tried, was_alive};
@@ -125,6 +125,20 @@ impl Rest {
             }
         });
         (seen, facts)
+    }
+
+    /// Why the responder's credential is the target or hangs on it; `None` where nothing shows that.
+    pub(super) async fn is_own(&self, ctx: Ctx<'_>, own: &Own, vars: Vars<'_>) -> Option<String> {
+        let address = Address::of(&self.table, &own.call, vars).ok()?;
+        let settled = |a: &HttpResponse| a.status == 200;
+        let reply = send(ctx, &self.table, &own.call, vars, &address, &settled).await;
+        let Sent::Answer(answer) = reply.sent else {
+            return None;
+        };
+        let body: Value = serde_json::from_slice(&answer.body).ok()?;
+        let said = body.pointer(&own.at)?.as_str().filter(|said| !said.is_empty())?;
+        let wanted = template::header(&own.is, vars).ok()?;
+        (said == wanted.expose()).then(|| "the provider says that your own credential is of it".to_owned())
     }
 
     /// Sends an act.

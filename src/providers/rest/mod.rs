@@ -7,6 +7,7 @@ mod listing;
 mod look;
 mod open_ends;
 mod read;
+mod renew;
 mod rule;
 mod send;
 mod sessions;
@@ -25,12 +26,14 @@ use self::look::Seen;
 pub use self::shipped::SHIPPED;
 use self::table::{Act, As, Table};
 use self::template::Vars;
-use super::{About, Adapter, Ctx, Opened, not_tried, seen_alive, with};
+use super::{About, Adapter, Ctx, New, Opened, Renewable, not_tried, seen_alive, with};
 use crate::model::diagnostic::{Diagnostic, Place};
 use crate::model::fact::{Fact, Glance};
 use crate::model::grant::Target;
+use crate::model::time::parse_rfc3339;
 use crate::model::yaml::{self, Node};
 use crate::world::Later;
+use crate::world::http::HttpResponse;
 
 /// Keys of `with` that every table understands: files for a private authority and a client certificate.
 const EVERYWHERE: [&str; 2] = ["ca", "client-cert"];
@@ -69,6 +72,20 @@ impl Rest {
             }
         }
         given
+    }
+
+    /// Until when the agent's own secret would work again with a restore, where the provider says when it ends.
+    fn revived(&self, answer: &HttpResponse) -> Option<Fact> {
+        let (ends, _) = self.table.ends.as_ref().zip(self.table.revives.as_ref())?;
+        let body: Value = serde_json::from_slice(&answer.body).ok()?;
+        let until_ms = body
+            .pointer(ends)
+            .and_then(Value::as_str)
+            .and_then(parse_rfc3339)?;
+        Some(Fact::Revives {
+            what: "the very secret the agent holds".to_owned(),
+            until_ms: Some(until_ms),
+        })
     }
 
     async fn acts(&self, ctx: Ctx<'_>, acts: &[Act], vars: Vars<'_>) -> Vec<Fact> {
@@ -188,10 +205,19 @@ impl Adapter for Rest {
             }
             if let Some(usage) = self.table.usage.as_ref().filter(|_| ctx.secret.is_some()) {
                 let given = self.given(target);
-                let (seen, _, _) = self.see(ctx, usage, vars(ctx, &given)).await;
+                let (seen, _, answer) = self.see(ctx, usage, vars(ctx, &given)).await;
                 facts.extend((seen == Some(Seen::Alive)).then(|| seen_alive("use")));
+                facts.extend(answer.as_ref().and_then(|a| self.revived(a)));
             }
             Opened { session: None, facts }
+        })
+    }
+
+    fn own<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Option<String>> {
+        Box::pin(async move {
+            let own = self.table.own.as_ref().filter(|_| ctx.auth.is_some())?;
+            let given = self.given(target);
+            self.is_own(ctx, own, vars(ctx, &given)).await
         })
     }
 
@@ -315,6 +341,20 @@ impl Adapter for Rest {
             }
             facts
         })
+    }
+
+    fn renewable(&self, target: &Target, saved: &[u8]) -> Renewable {
+        self.can_renew(&self.given(target), saved)
+    }
+
+    fn renew<'a>(
+        &'a self,
+        ctx: Ctx<'a>,
+        target: &'a Target,
+        saved: &'a [u8],
+        service: &'a str,
+    ) -> Later<'a, Result<New, Vec<Fact>>> {
+        Box::pin(self.make_anew(ctx, self.given(target), saved, service))
     }
 
     fn armed<'a>(&'a self, ctx: Ctx<'a>, target: &'a Target) -> Later<'a, Vec<Fact>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use self::calls::{acts, closes, look, one_or_more, rules, running, sessions};
+use self::calls::{acts, closes, look, one_or_more, own, renew, rules, running, sessions};
 use super::table::{Keep, Login, Need, RateLimit, Table, Unit};
 use crate::model::yaml::{self, Fields, Mistakes, Node};
 use crate::providers::ProvedBy;
@@ -21,7 +21,7 @@ const DEADLINE_MS: u64 = 15_000;
 /// The table as far as it can be read; `None` only with a mistake noted.
 pub(super) fn table(name: Option<&str>, node: &Node, mistakes: &Mistakes) -> Option<Table> {
     let mut fields = Fields::of(node, "a provider table", mistakes)?;
-    let own = match name {
+    let its_name = match name {
         Some(name) => Some(name.to_owned()),
         None => needed(
             &mut fields,
@@ -100,6 +100,10 @@ pub(super) fn table(name: Option<&str>, node: &Node, mistakes: &Mistakes) -> Opt
     }
     let restore = acts(fields.take("restore"), "restore", mistakes);
     let (anew, revives) = (fields.text("anew"), fields.text("revives"));
+    let ends = fields.text("ends");
+    let own = fields.take("own").and_then(|n| own(n, mistakes));
+    let ways = fields.take("renew").map(one_or_more).unwrap_or_default();
+    let renew = ways.iter().filter_map(|n| renew(n, mistakes)).collect();
     let armed = listed(fields.take("armed"), "armed");
     let armed = armed
         .iter()
@@ -109,7 +113,7 @@ pub(super) fn table(name: Option<&str>, node: &Node, mistakes: &Mistakes) -> Opt
     fields.finish();
     Some(Table {
         place: node.place,
-        name: own?,
+        name: its_name?,
         title: title?,
         kinds,
         proved_by,
@@ -138,6 +142,9 @@ pub(super) fn table(name: Option<&str>, node: &Node, mistakes: &Mistakes) -> Opt
         restore,
         anew,
         revives,
+        ends,
+        own,
+        renew,
         armed,
         unarmed,
         checked: RefCell::default(),

@@ -232,6 +232,49 @@ pub(super) struct Keep {
     pub optional: bool,
 }
 
+/// What the provider says of the responder's own credential.
+#[derive(Debug)]
+pub(super) struct Own {
+    /// Asks, as the responder.
+    pub call: Call,
+    /// JSON pointer into the answer.
+    pub at: String,
+    /// Template of what stands there where it is the target.
+    pub is: String,
+}
+
+/// How a new credential is made in the place of one that was cut.
+#[derive(Debug)]
+pub(super) struct Renew {
+    /// The call.
+    pub act: Act,
+    /// JSON pointer to the secret in its answer.
+    pub secret: String,
+    /// JSON pointer to what the provider knows it by.
+    pub name: String,
+    /// What it may do, for people.
+    pub rights: String,
+    /// Kept lists, and JSON pointers to lists in the answer that must hold nothing else.
+    pub no_more: Vec<(String, String)>,
+    /// Kept values with which it cannot be made this way, and why.
+    pub unless: Vec<Unless>,
+    /// Revokes one that may do more after all, `{item}`.
+    pub withdraw: Vec<Act>,
+}
+
+/// A kept value with which no new credential is made.
+#[derive(Debug)]
+pub(super) struct Unless {
+    /// Its name.
+    pub kept: String,
+    /// The word it holds; without this and `lacks`, anything.
+    pub has: Option<String>,
+    /// The word it does not hold.
+    pub lacks: Option<String>,
+    /// Why not, for people.
+    pub why: String,
+}
+
 /// A provider.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -295,6 +338,12 @@ pub(super) struct Table {
     pub anew: Option<String>,
     /// What comes to life again with `restore`, in words.
     pub revives: Option<String>,
+    /// JSON pointer into the answer of `use` to when the secret ends, RFC 3339.
+    pub ends: Option<String>,
+    /// Shows whether the responder's credential hangs on the target.
+    pub own: Option<Own>,
+    /// Ways to make a new credential for a service; the first that fits what was kept is taken.
+    pub renew: Vec<Renew>,
     /// Calls that show, beforehand, that the cut would be allowed: `alive` is yes, `dead` is no.
     pub armed: Vec<Look>,
     /// Why a good answer of `armed`, or none at all, does not show that the cut would be allowed.
@@ -321,12 +370,15 @@ impl Table {
     fn calls(&self) -> impl Iterator<Item = &Call> {
         let ends = self.sessions.iter().map(|s| &s.end);
         let ends = ends.chain(self.running.iter().map(|r| &r.end)).flatten();
-        let acts = self.cut.iter().chain(&self.restore).chain(ends);
+        let anew = self.renew.iter();
+        let anew = anew.flat_map(|r| std::iter::once(&r.act).chain(&r.withdraw));
+        let acts = self.cut.iter().chain(&self.restore).chain(ends).chain(anew);
         let lists = self.sessions.iter().map(|s| &s.list);
         let lists = lists.chain(self.running.iter().map(|r| &r.list));
         let lists = lists.chain(self.closing.iter().map(|c| &c.list));
         let looks = self.lookup.iter().chain(&self.usage).chain(&self.armed);
         let looks = looks.map(Look::call).chain(lists.map(|l| &l.call));
+        let looks = looks.chain(self.own.iter().map(|own| &own.call));
         acts.map(|a| &a.call).chain(looks)
     }
 }
@@ -334,7 +386,7 @@ impl Table {
 /// What only shows when the table is seen as a whole: names nobody gives, logins nobody describes.
 fn check(table: &Table, mistakes: &Mistakes) {
     let given: BTreeSet<&str> = table.needs.keys().map(String::as_str).collect();
-    for taken in ["auth", "secret", "item"] {
+    for taken in ["auth", "secret", "item", "service"] {
         if given.contains(taken) {
             let message = format!("`{taken}` under `needs` already means something here");
             mistakes.add(table.place, message, Some("choose another name".to_owned()));
@@ -361,7 +413,29 @@ fn check(table: &Table, mistakes: &Mistakes) {
         }
     }
     let mut without = BTreeSet::new();
+    if let Some(own) = &table.own {
+        names(&own.is, own.call.place, mistakes, open);
+    }
+    for renew in &table.renew {
+        names(&renew.rights, renew.act.call.place, mistakes, |name| {
+            saved(name) || open(name)
+        });
+        let kept = renew.no_more.iter().map(|(kept, _)| kept);
+        for kept in kept.chain(renew.unless.iter().map(|u| &u.kept)) {
+            if !table.keep.contains_key(kept) {
+                let message = format!("`{kept}` is not among what `keep` saves");
+                mistakes.add(renew.act.call.place, message, None);
+            }
+        }
+        if renew.withdraw.is_empty() && !renew.no_more.is_empty() {
+            let message = "what may do more after all must be revoked: `withdraw` is missing";
+            mistakes.add(renew.act.call.place, message, None);
+        }
+    }
     for call in table.calls() {
+        let anew = table.renew.iter().any(|r| std::ptr::eq(&r.act.call, call));
+        let open = |name: &str| open(name) || (anew && name == "service");
+        let any = |name: &str| any(name) || open(name);
         let in_path = |name: &str| name == "secret" && call.secret_in_path;
         let path = |name: &str| name == "item" || in_path(name) || saved(name) || open(name);
         names(&call.path, call.place, mistakes, path);

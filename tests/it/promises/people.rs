@@ -201,6 +201,9 @@ impl incident::world::Files for Swapped {
     fn stat(&self, path: &Path) -> std::io::Result<incident::world::files::Stat> {
         self.inner.stat(path)
     }
+    fn create(&self, path: &Path, mode: u32) -> std::io::Result<()> {
+        self.inner.create(path, mode)
+    }
     fn replace(&self, path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
         self.inner.replace(path, bytes, mode)
     }

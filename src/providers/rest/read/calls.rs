@@ -6,7 +6,9 @@ use super::{needed, pairs};
 use crate::model::yaml::{self, Fields, Mistakes, Node};
 use crate::providers::limits::Turn;
 use crate::providers::rest::rule::Rule;
-use crate::providers::rest::table::{Act, As, Body, Call, Closing, Listing, Look, Next, Running, Sessions};
+use crate::providers::rest::table::{
+    Act, As, Body, Call, Closing, Listing, Look, Next, Own, Renew, Running, Sessions, Unless,
+};
 
 pub(super) fn acts(node: Option<&Node>, key: &'static str, mistakes: &Mistakes) -> Vec<Act> {
     let items = node.map(|n| yaml::items(n, key, mistakes)).unwrap_or_default();
@@ -64,6 +66,78 @@ pub(super) fn look(node: &Node, what: &'static str, mistakes: &Mistakes) -> Opti
         alive,
         dead,
         gone,
+    })
+}
+
+pub(super) fn own(node: &Node, mistakes: &Mistakes) -> Option<Own> {
+    let mut fields = Fields::of(node, "`own`", mistakes)?;
+    let call = fields
+        .need("call", "write the request")
+        .and_then(|n| call(n, mistakes));
+    let at = needed(&mut fields, "at", "write a JSON pointer into its answer");
+    let is = needed(
+        &mut fields,
+        "is",
+        "write what stands there where it is the target",
+    );
+    fields.finish();
+    Some(Own {
+        call: call?,
+        at: at?,
+        is: is?,
+    })
+}
+
+pub(super) fn renew(node: &Node, mistakes: &Mistakes) -> Option<Renew> {
+    let mut fields = Fields::of(node, "`renew`", mistakes)?;
+    let request = fields
+        .need("call", "write the request")
+        .and_then(|n| call(n, mistakes));
+    let ok = rules(
+        fields.need("ok", "write which answers mean that it was made"),
+        "ok",
+        mistakes,
+    );
+    let secret = needed(&mut fields, "secret", "write a JSON pointer to the new secret");
+    let name = needed(
+        &mut fields,
+        "name",
+        "write a JSON pointer to what the provider knows it by",
+    );
+    let rights = needed(&mut fields, "rights", "say what it may do");
+    let no_more = fields.take("no-more").map(|n| pairs(n, "no-more", mistakes));
+    let unless = fields.take("unless").map(|n| yaml::items(n, "unless", mistakes));
+    let unless = unless.unwrap_or_default().iter().filter_map(|n| {
+        let mut fields = Fields::of(n, "an entry of `unless`", mistakes)?;
+        let kept = needed(&mut fields, "kept", "name a value that `keep` saves");
+        let (has, lacks) = (fields.text("has"), fields.text("lacks"));
+        let why = needed(&mut fields, "why", "say why it cannot be made then");
+        fields.finish();
+        Some(Unless {
+            kept: kept?,
+            has,
+            lacks,
+            why: why?,
+        })
+    });
+    let unless = unless.collect();
+    let withdraw = acts(fields.take("withdraw"), "withdraw", mistakes);
+    fields.finish();
+    Some(Renew {
+        act: Act {
+            call: Call {
+                turn: Turn::Cut,
+                ..request?
+            },
+            ok,
+            already: Vec::new(),
+        },
+        secret: secret?,
+        name: name?,
+        rights: rights?,
+        no_more: no_more.unwrap_or_default(),
+        unless,
+        withdraw,
     })
 }
 
