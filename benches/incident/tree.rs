@@ -56,7 +56,7 @@ impl Keeper for Forgets {
     fn scrub(&self, text: &str) -> String {
         text.to_owned()
     }
-    fn found(&self, _: &str, _: &str, _: Secret) {}
+    fn found(&self, _: &str, _: &incident::world::host::Process, _: &str, _: Secret) {}
 }
 
 /// Inside the jail: the median of five trees, and of their freezing.

@@ -84,6 +84,28 @@ impl<'e> Eye<'e> {
         telling.unwrap_or_else(|| otherwise.to_owned())
     }
 
+    /// What a shape alone knows in a long text, whatever stands around it: a name tells little there.
+    /// `also` are kinds that count besides.
+    pub(super) fn shapes(&self, text: &[u8], also: &[&str]) -> Vec<Seen> {
+        let (_, receipts) = self.redactor.redact(text);
+        let seen = receipts.iter().filter_map(|receipt| {
+            let from = usize::try_from(receipt.offset).ok()?;
+            let end = from.checked_add(usize::try_from(receipt.len).ok()?)?;
+            let value = std::str::from_utf8(text.get(from..end)?).ok()?;
+            let kind = match Eye::is_telling(&receipt.rule) || also.contains(&receipt.rule.as_str()) {
+                true => receipt.rule.clone(),
+                false => self.kind(value, UNKNOWN),
+            };
+            let counts = Eye::is_telling(&kind) || also.contains(&kind.as_str());
+            counts.then(|| Seen {
+                value: Secret::new(value.to_owned()),
+                adapters: (self.adapters)(value),
+                kind,
+            })
+        });
+        seen.collect()
+    }
+
     /// Every secret in a text such as `NAME=value`, a line of a file, a header.
     pub(super) fn see(&self, text: &str) -> Vec<Seen> {
         let mut seen = Vec::new();

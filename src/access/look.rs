@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::eye::Seen;
 use super::{Eye, Finding, Place, Scan, Whose};
 use crate::world::World;
 
@@ -92,7 +93,12 @@ impl<'a> Look<'a> {
 
     /// Every secret in one text: `raw` is what is read, `key` the name it stands under.
     pub fn text(&mut self, whose: Whose, at: &str, key: &str, raw: &str, agent: Option<&str>) {
-        for seen in self.eye.see(raw) {
+        let seen = self.eye.see(raw);
+        self.keep(seen, whose, at, key, agent);
+    }
+
+    fn keep(&mut self, all: Vec<Seen>, whose: Whose, at: &str, key: &str, agent: Option<&str>) {
+        for seen in all {
             let fingerprint = self.eye.fingerprint(seen.value.expose());
             let place = Place {
                 whose,
@@ -215,6 +221,88 @@ impl<'a> Look<'a> {
         }
     }
 
+    /// What shapes alone know in the last `most` bytes of a file, newest first, while there is time. How many
+    /// bytes were looked at; `None` where there is no such file.
+    pub fn tail(
+        &mut self,
+        (top, name): (&Path, &Path),
+        most: u64,
+        also: &[&str],
+        (whose, key, agent): (Whose, &str, Option<&str>),
+    ) -> Option<u64> {
+        /// So much is looked at between two looks at the clock.
+        const PART: usize = 256 << 10;
+        /// A secret that two parts cut is whole in one of them.
+        const OVERLAP: usize = 8 << 10;
+        let path = top.join(name);
+        let at = path.display().to_string();
+        let bytes = match self.end_of(top, name, most) {
+            Ok(bytes) => bytes?,
+            Err(e) => {
+                self.hole(format!("{at} was not looked at: {e}"));
+                return None;
+            }
+        };
+        self.files += 1;
+        let (mut end, mut looked) = (bytes.len(), 0);
+        while end > 0 && !self.spent() {
+            let from = end.saturating_sub(PART);
+            let part = bytes
+                .get(from..(end + OVERLAP).min(bytes.len()))
+                .unwrap_or_default();
+            let part = plain(part);
+            let seen = self.eye.shapes(&part, also);
+            self.keep(seen, whose, &at, key, agent);
+            looked += u64::try_from(end - from).unwrap_or(0);
+            end = from;
+        }
+        Some(looked)
+    }
+
+    fn end_of(&self, top: &Path, name: &Path, most: u64) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+        if !self.real(top, name)? {
+            return Ok(None);
+        }
+        let path = top.join(name);
+        let stat = self.world.files.stat(&path)?;
+        if !stat.is_file {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        let mut bytes = Zeroizing::new(Vec::new());
+        let file = self.world.files.open_from(&path, stat.len.saturating_sub(most))?;
+        file.take(most).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    /// Files below a folder whose names end so, newest first; no link is followed. Second: false where there
+    /// are more.
+    pub fn below(&mut self, top: &Path, folder: &Path, ends: &[&str]) -> (Vec<PathBuf>, bool) {
+        const ENTRIES: usize = 4_000;
+        const DEPTH: usize = 6;
+        let mut open = vec![(folder.to_owned(), 0)];
+        let (mut found, mut entries) = (Vec::new(), 0);
+        while let Some((folder, depth)) = open.pop() {
+            for name in self.list(top, &folder, ENTRIES) {
+                entries += 1;
+                if entries > ENTRIES || self.spent() {
+                    return (newest(found), false);
+                }
+                let name = folder.join(name);
+                let Ok(stat) = self.world.files.stat(&top.join(&name)) else {
+                    continue;
+                };
+                let text = name.to_str().unwrap_or_default();
+                let named_so = ends.iter().any(|end| text.ends_with(end));
+                if stat.is_dir && depth < DEPTH {
+                    open.push((name, depth + 1));
+                } else if stat.is_file && stat.len > 0 && named_so {
+                    found.push((stat.mtime_ms, name));
+                }
+            }
+        }
+        (newest(found), true)
+    }
+
     /// Names in a folder, at most so many; none where there is no such folder.
     pub fn list(&mut self, top: &Path, folder: &Path, most: usize) -> Vec<PathBuf> {
         let path = top.join(folder);
@@ -277,7 +365,7 @@ impl<'a> Look<'a> {
     }
 
     /// True where a limit is reached; says so once.
-    fn spent(&mut self) -> bool {
+    pub fn spent(&mut self) -> bool {
         let passed = self.world.clock.now().mono_us.saturating_sub(self.began_us);
         if Duration::from_micros(passed) >= TIME {
             self.end(format!("it took longer than {} s", TIME.as_secs()));
@@ -295,6 +383,32 @@ impl<'a> Look<'a> {
             self.scan.holes.push(format!("the scan ended early: {why}"));
         }
     }
+}
+
+fn newest(mut found: Vec<(i64, PathBuf)>) -> Vec<PathBuf> {
+    found.sort();
+    found.into_iter().rev().map(|(_, name)| name).collect()
+}
+
+/// Bytes with the line ends, tabs and quotes that JSON spells out, at whatever depth, as such: a token that
+/// begins a line must not be read as part of the word before it.
+fn plain(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(bytes.len()));
+    let mut rest = bytes.iter().copied().peekable();
+    while let Some(byte) = rest.next() {
+        if byte != b'\\' {
+            out.push(byte);
+            continue;
+        }
+        while rest.next_if(|b| *b == b'\\').is_some() {}
+        match rest.next() {
+            Some(b'n' | b'r') => out.push(b'\n'),
+            Some(b't') => out.push(b'\t'),
+            Some(other) => out.push(other),
+            None => {}
+        }
+    }
+    out
 }
 
 /// The name a line gives its value, where it gives it one.
@@ -318,6 +432,12 @@ fn is_absent(e: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_json_spells_out_is_read_as_it_was_written() {
+        let text = br#"{"a":"x\nAKIA \\\\\"q\\\\\" \t1"}"#;
+        assert_eq!(plain(text).as_slice(), b"{\"a\":\"x\nAKIA \"q\" \t1\"}");
+    }
 
     #[test]
     fn a_line_is_known_by_its_name() {

@@ -7,7 +7,7 @@ use super::look::{Format, Look};
 use super::{Agent, Whose};
 
 /// Agent, file below the home, format.
-const OF_USER: [(&str, &str, Format); 17] = [
+const OF_USER: [(&str, &str, Format); 21] = [
     ("claude-code", ".claude.json", Format::Json),
     (
         "claude-desktop",
@@ -29,6 +29,26 @@ const OF_USER: [(&str, &str, Format); 17] = [
     ("kiro", ".aws/amazonq/mcp.json", Format::Json),
     ("goose", ".config/goose/config.yaml", Format::Lines),
     ("amp", ".config/amp/mcp.json", Format::Json),
+    (
+        "claude-desktop",
+        "Library/Application Support/Claude/claude_desktop_config.json",
+        Format::Json,
+    ),
+    (
+        "vscode",
+        "Library/Application Support/Code/User/mcp.json",
+        Format::Json,
+    ),
+    (
+        "vscode",
+        "Library/Application Support/Code/User/settings.json",
+        Format::Json,
+    ),
+    (
+        "cline",
+        ".config/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
+        Format::Json,
+    ),
 ];
 
 /// Files of a project; whoever works in it shares them.

@@ -7,13 +7,16 @@
 
 pub mod add;
 mod agents;
+mod bulk;
 pub mod by_hand;
+mod closed;
 mod dotenv;
 mod environment;
 mod eye;
 mod look;
 mod mcp;
 pub mod readable;
+mod tfstate;
 mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +69,8 @@ pub enum Whose {
     Tool,
     /// The responder uses it.
     Responder,
+    /// It passed through the transcript of an agent, which says nothing about whose it is.
+    Transcript,
 }
 
 impl Whose {
@@ -110,7 +115,12 @@ pub struct Finding {
 impl Finding {
     /// True where it was found only in places that are the agent's alone.
     pub fn is_agents_alone(&self) -> bool {
-        self.places.iter().all(|p| p.whose.is_agents_alone())
+        let mut owned = self
+            .places
+            .iter()
+            .filter(|p| p.whose != Whose::Transcript)
+            .peekable();
+        owned.peek().is_some() && owned.all(|p| p.whose.is_agents_alone())
     }
 
     /// What it is and where, in words: `github …a1b2, GITHUB_TOKEN of claude-code (pid 12)`.
@@ -118,6 +128,7 @@ impl Finding {
         let place = self.places.first();
         let place = place.map(|p| match p.whose {
             Whose::Process => format!(", {} of {}", p.key, p.at),
+            Whose::Transcript => format!(", which {} {}", p.key, p.at),
             _ => format!(", {} in {}", p.key, p.at),
         });
         format!("{}{}", self.looks(), place.unwrap_or_default())
@@ -127,7 +138,11 @@ impl Finding {
     pub fn looks(&self) -> String {
         let by_shape = Eye::is_telling(&self.kind).then_some(self.kind.as_str());
         let adapter = || self.adapters.first().map(String::as_str);
-        let what = by_shape.or_else(adapter).unwrap_or("a secret by its name");
+        let otherwise = match self.kind.as_str() {
+            "jwt" => "a token (JWT)",
+            _ => "a secret by its name",
+        };
+        let what = by_shape.or_else(adapter).unwrap_or(otherwise);
         match self.last4.as_str() {
             "" => what.to_owned(),
             last4 => format!("{what} …{last4}"),
@@ -167,9 +182,22 @@ pub fn scan(world: &World, agents: &[Agent], own: Option<&Path>, eye: &Eye<'_>) 
     for agent in agents {
         agents::look(&mut look, agent);
         mcp::look(&mut look, agent);
+        tfstate::look(&mut look, agent);
+        closed::look(&mut look, agent);
     }
     if let Some(own) = own.filter(|own| !homes.contains(own)) {
         look.only_known(|look| tools::look(look, own, Whose::Responder));
+    }
+    // Last, because they are long: what time is left is theirs.
+    for agent in agents {
+        let tools = match agent.home.as_deref() == own {
+            true => Whose::Responder,
+            false => Whose::Tool,
+        };
+        bulk::databases(&mut look, agent, tools);
+    }
+    for agent in agents {
+        bulk::transcripts(&mut look, agent);
     }
     environment::address(&mut look, agents);
     look.done()

@@ -6,7 +6,7 @@ use super::Whose;
 use super::look::{Format, Look};
 
 /// File below the home, format.
-const STORES: [(&str, Format); 37] = [
+const STORES: [(&str, Format); 40] = [
     (".config/gh/hosts.yml", Format::Lines),
     (".config/glab-cli/config.yml", Format::Lines),
     (".config/hub", Format::Lines),
@@ -47,6 +47,12 @@ const STORES: [(&str, Format); 37] = [
     (".oci/config", Format::Lines),
     (".okta/okta.yaml", Format::Lines),
     (".slack/credentials.json", Format::Json),
+    (
+        "Library/Application Support/com.vercel.cli/auth.json",
+        Format::Json,
+    ),
+    ("Library/Application Support/doctl/config.yaml", Format::Lines),
+    ("Library/Preferences/.wrangler/config/default.toml", Format::Lines),
 ];
 
 /// Folders of which every file is a store.

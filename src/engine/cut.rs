@@ -8,6 +8,7 @@ use super::{Engine, EngineError};
 use crate::access::Eye;
 use crate::access::by_hand::by_hand;
 use crate::model::event::Aim;
+use crate::model::grant::Target;
 use crate::model::ids::TargetId;
 use crate::model::secret::Secret;
 use crate::providers::Adapter;
@@ -43,6 +44,17 @@ pub struct CutReport {
     pub not_cut: Vec<NotCut>,
     /// True where Ctrl-C ended it early.
     pub interrupted: bool,
+}
+
+/// A secret that only its own return can prove dead: it was taken, and its provider's window outlasts this run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Again {
+    /// Its target.
+    pub target: TargetId,
+    /// Wall time after which a refusal counts, ms since the epoch.
+    pub after_ms: i64,
+    /// What a person types then, with the secret at hand.
+    pub line: String,
 }
 
 /// The flags that say what the adapter lacks.
@@ -155,6 +167,29 @@ impl Engine<'_> {
         Ok(left.filter(|left| *left <= WAIT))
     }
 
+    /// Which of these nothing here can look at again, because the secret is forgotten before its window is over.
+    pub fn paste_again(&self, targets: &[TargetId]) -> Result<Vec<Again>, EngineError> {
+        let incident = self.incident()?;
+        let now = self.world.clock.now();
+        let again = targets.iter().filter_map(|id| {
+            let seen = incident.stop.targets.get(id)?;
+            let Target::Grant(grant) = &seen.aim.target else {
+                return None;
+            };
+            let left_us = seen
+                .settles_us()?
+                .checked_sub(now.mono_us)
+                .filter(|left| *left > 0)?;
+            let left_ms = i64::try_from(left_us.div_ceil(1_000)).ok()?;
+            Some(Again {
+                target: id.clone(),
+                after_ms: now.utc_ms.checked_add(left_ms)?,
+                line: grant.paste_line().filter(|_| !seen.proof().is_dead())?,
+            })
+        });
+        Ok(again.collect())
+    }
+
     /// Waits for the windows to pass and tries again while the secrets are at hand; false where Ctrl-C came first.
     pub fn wait_and_try(&self, left: Duration) -> Result<bool, EngineError> {
         const STEP: Duration = Duration::from_millis(100);
@@ -171,7 +206,6 @@ impl Engine<'_> {
 
     /// Targets whose secret is in memory for this run only.
     pub fn held_targets(&self) -> Result<Vec<TargetId>, EngineError> {
-        use crate::model::grant::Target;
         use crate::model::secret::SecretRef;
         let incident = self.incident()?;
         let held = incident.stop.targets.values().filter(

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::scan::millis;
 use super::{Engine, EngineError, Left};
+use crate::access::Agent;
+use crate::local::projects::Work;
 use crate::local::tree;
 use crate::model::event::Aim;
 use crate::model::grant::{Grant, Target, Tree, TriggerKind};
@@ -77,11 +79,12 @@ impl Engine<'_> {
                 _ => None,
             })
             .collect();
-        match tree::find(&*self.world.host, &listed) {
+        match tree::find(self.world, &listed) {
             Err(e) => found.problems.push(e.to_string()),
             Ok(trees) => {
                 self.meet(&trees);
-                for seen in trees {
+                for mut seen in trees {
+                    let supervised = std::mem::take(&mut seen.look.supervised);
                     let words = tree_words(&seen);
                     let id = seen.tree.id.clone();
                     match found.aims.iter().position(|a| *a.target.id() == id) {
@@ -91,6 +94,11 @@ impl Engine<'_> {
                             }
                         }
                         None => found.add(Target::Tree(seen.tree), Duration::ZERO, "scan", words),
+                    }
+                    for trigger in supervised {
+                        let target = Target::Trigger(trigger);
+                        let words = words_of(&target);
+                        found.add(target, Duration::ZERO, "scan", words);
                     }
                 }
             }
@@ -105,9 +113,10 @@ impl Engine<'_> {
         }
     }
 
-    /// Cron lines and systemd units that call a known agent; reading them may take two seconds.
+    /// What on this host calls a known agent; reading it may take two seconds.
     pub(super) fn look_for_triggers(&self, found: &mut Found) {
-        let look = crate::local::find_triggers(self.world);
+        let work: Vec<Work> = self.agents.borrow().iter().filter_map(working).collect();
+        let look = crate::local::find_triggers(self.world, &work);
         let looks = self.world.wait(self.world.timeout(LOOK, look));
         match looks.flatten() {
             None => found
@@ -123,6 +132,15 @@ impl Engine<'_> {
             }
         }
     }
+}
+
+/// Where an agent works.
+fn working(agent: &Agent) -> Option<Work> {
+    Some(Work {
+        agent: agent.name.clone()?,
+        home: agent.home.clone(),
+        cwds: agent.cwds.clone(),
+    })
 }
 
 impl Found {

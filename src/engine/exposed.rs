@@ -86,7 +86,7 @@ impl Engine<'_> {
             _ => None,
         });
         let trees: Vec<Tree> = trees.collect();
-        let running = tree::find(&*self.world.host, &trees).unwrap_or_default();
+        let running = tree::find(self.world, &trees).unwrap_or_default();
         let members = running
             .iter()
             .flat_map(|t| t.look.members.iter().chain(&t.look.spared));

@@ -26,7 +26,7 @@ mod sweep;
 mod turns;
 mod walk;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -52,7 +52,7 @@ use crate::world::{World, WorldKind};
 pub use act::{Acted, DoubtAbout};
 pub use capture::Captured;
 pub use close::{CloseBlock, Unproved};
-pub use cut::{CutReport, Given, NotCut};
+pub use cut::{Again, CutReport, Given, NotCut};
 pub use discover::Found;
 pub use escalate::{Issued, Pending};
 pub use exposed::Exposed;
@@ -203,8 +203,12 @@ pub struct Engine<'w> {
     key: [u8; 32],
     /// What the last look found; the next sweep takes it.
     discovered: RefCell<Option<Found>>,
-    /// The agents that the last look saw here, with what they carry; the next scan takes them.
+    /// The agents that were seen here, with what they carry.
     agents: RefCell<Vec<Agent>>,
+    /// True where they carry what no scan has looked at yet.
+    late: Cell<bool>,
+    /// Fingerprints of what scans have found since the last look.
+    sorted: RefCell<BTreeSet<String>>,
     /// Knows every secret read so far; built anew when there are more.
     redactor: RefCell<(usize, Rc<Redactor>)>,
 }
@@ -455,6 +459,8 @@ impl<'w> Engine<'w> {
             key,
             discovered: RefCell::default(),
             agents: RefCell::default(),
+            late: Cell::default(),
+            sorted: RefCell::default(),
             redactor: RefCell::new((0, redactor)),
         })
     }

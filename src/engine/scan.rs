@@ -16,6 +16,7 @@ use crate::model::grant::{Grant, Shared, Target};
 use crate::model::ids::TargetId;
 use crate::model::secret::{Secret, SecretRef};
 use crate::providers::{Adapter, Ctx};
+use crate::world::host::Process;
 
 /// A secret that could be cut and is not, because others use it too.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,10 +81,32 @@ impl Engine<'_> {
             }
         }
         *self.agents.borrow_mut() = agents;
+        self.sorted.borrow_mut().clear();
     }
 
-    fn meet_one(&self, agents: &mut Vec<Agent>, name: &str, member: &Member) {
-        let process = &member.process;
+    /// Keeps a variable that was seen only when the tree was frozen: its process is younger than the look.
+    pub(super) fn met_late(&self, agent: &str, process: &Process, name: &str, value: &Secret) {
+        let mut agents = self.agents.borrow_mut();
+        let known = |v: &Variable| v.name == name && v.value.expose() == value.expose();
+        let mut same = agents.iter().filter(|a| a.name.as_deref() == Some(agent));
+        if same.any(|a| a.variables.iter().any(known)) {
+            return;
+        }
+        let one = self.slot(&mut agents, agent, process);
+        if one.home.is_none() {
+            one.home = self.home_of(process.uid, (name == "HOME").then(|| value.expose()));
+        }
+        one.cwds.extend(process.cwd.clone());
+        one.variables.push(Variable {
+            name: name.to_owned(),
+            value: Secret::joined(&[value.expose()]),
+            pid: process.id.pid,
+        });
+        self.late.set(true);
+    }
+
+    /// The agent of this name and user.
+    fn slot<'a>(&self, agents: &'a mut Vec<Agent>, name: &str, process: &Process) -> &'a mut Agent {
         let known = |a: &Agent| a.name.as_deref() == Some(name) && a.uid == process.uid;
         let at = agents.iter().position(known).unwrap_or_else(|| {
             agents.push(Agent {
@@ -95,8 +118,13 @@ impl Engine<'_> {
             });
             agents.len() - 1
         });
+        &mut agents[at]
+    }
+
+    fn meet_one(&self, agents: &mut Vec<Agent>, name: &str, member: &Member) {
+        let process = &member.process;
         let environment = self.world.host.environment(process.id);
-        let Some(agent) = agents.get_mut(at) else { return };
+        let agent = self.slot(agents, name, process);
         if agent.home.is_none() {
             let said = environment.iter().find(|(name, _)| name == "HOME");
             agent.home = self.home_of(process.uid, said.map(|(_, home)| home.expose()));
@@ -133,14 +161,15 @@ impl Engine<'_> {
 
     /// Adds what the scan finds: at once, left alone, or by hand. Nothing where no agent was seen here.
     pub(super) fn look_for_secrets(&self, found: &mut Found) -> Result<(), EngineError> {
-        let agents = self.agents.take();
-        if agents.is_empty() {
+        if self.agents.borrow().is_empty() {
             return Ok(());
         }
-        let scan = self.scanned(&agents)?;
+        self.late.set(false);
+        let scan = self.scanned(&self.agents.borrow())?;
         let mut by_place: BTreeMap<Place, Vec<String>> = BTreeMap::new();
         for finding in scan.findings {
-            if self.is_listed(&finding) {
+            let news = self.sorted.borrow_mut().insert(finding.fingerprint.clone());
+            if !news || self.is_listed(&finding) {
                 continue;
             }
             let Some(first) = finding.places.first().cloned() else {
@@ -191,11 +220,9 @@ impl Engine<'_> {
         let Some(first) = finding.places.first().cloned() else {
             return;
         };
-        let shared = finding
-            .places
-            .iter()
-            .find(|p| !p.whose.is_agents_alone())
-            .cloned();
+        let alone = finding.is_agents_alone();
+        let mut places = finding.places.iter();
+        let shared = places.find(|p| !alone && !p.whose.is_agents_alone()).cloned();
         let agent = finding.agent.clone();
         let Some(mut aim) = self.held(adapter, finding.value, &finding.near, agent) else {
             return;
@@ -393,6 +420,7 @@ fn in_use(place: &Place, also: bool) -> String {
         Whose::Responder => "you use it too",
         Whose::Tool => "whoever works in that home uses it too",
         Whose::Project => "production or your colleagues may use it",
+        Whose::Transcript => "it passed through a transcript, so nobody knows who else uses it",
         Whose::OtherAgent | Whose::Process | Whose::Agent => {
             "it belongs to an agent that was not seen to run here"
         }

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 
 use super::shared::SortedOut;
 use super::sweep::{Kept, Sweep};
-use super::{Engine, EngineError, lines};
+use super::{Engine, EngineError, Found, lines};
 use crate::model::event::{Aim, StopEnded, StopStarted};
 use crate::model::fact::Fact;
 use crate::model::grant::Target;
@@ -23,11 +23,43 @@ pub struct StopReport {
     pub interrupted: bool,
 }
 
+impl StopReport {
+    /// This sweep and the one right after it, as one.
+    fn and(&self, next: &StopReport) -> StopReport {
+        StopReport {
+            targets: self.targets + next.targets,
+            first_cut_ms: self.first_cut_ms.or(next.first_cut_ms),
+            ms: self.ms + next.ms,
+            interrupted: next.interrupted,
+        }
+    }
+}
+
 impl<'w> Engine<'w> {
     /// Cuts everything that is listed and found, and proves it. Can be entered again from any stage.
     ///
     /// `full` names grants that production uses too and that are to be cut all the same.
     pub fn stop(&self, full: &[TargetId]) -> Result<StopReport, EngineError> {
+        let report = self.stop_found(full)?;
+        if report.interrupted || !self.late.get() {
+            return Ok(report);
+        }
+        // Processes forked between the look and the freeze carried what no scan had seen.
+        let mut late = Found::default();
+        if let Err(e) = self.look_for_secrets(&mut late) {
+            late.problems.push(e.to_string());
+        }
+        late.take(full);
+        let told = late.told();
+        let more = match late.aims.is_empty() && told.is_empty() {
+            true => None,
+            false => Some(self.sweep(late.aims, told, full)?),
+        };
+        self.leave(&late.left)?;
+        Ok(more.map_or(report.clone(), |more| report.and(&more)))
+    }
+
+    fn stop_found(&self, full: &[TargetId]) -> Result<StopReport, EngineError> {
         let discovered = self.discovered.borrow_mut().take();
         if let Some(mut found) = discovered {
             found.take(full);
@@ -58,12 +90,7 @@ impl<'w> Engine<'w> {
         let trees: Vec<Aim> = found.aims.into_iter().filter(again).collect();
         let second = self.sweep(late.into_iter().chain(trees).collect(), told, full)?;
         self.leave(&found.left)?;
-        Ok(StopReport {
-            targets: first.targets + second.targets,
-            first_cut_ms: first.first_cut_ms.or(second.first_cut_ms),
-            ms: first.ms + second.ms,
-            interrupted: second.interrupted,
-        })
+        Ok(first.and(&second))
     }
 
     /// Cuts these targets. What earlier sweeps aimed at and this one does not is probed again.

@@ -19,7 +19,7 @@ use super::{Engine, EngineError, lines};
 use crate::journal::Hash;
 use crate::local::{Keeper, Local};
 use crate::model::event::{Aim, Event, StopFacts};
-use crate::model::fact::{Fact, Glance, Observed};
+use crate::model::fact::{Fact, Glance, Observed, TargetKind, proof};
 use crate::model::grant::{Shared, Target, TriggerKind};
 use crate::model::ids::TargetId;
 use crate::model::incident::Incident;
@@ -28,6 +28,7 @@ use crate::providers::{Adapter, Ctx};
 use crate::redact::fingerprint;
 use crate::store::Folder;
 use crate::world::World;
+use crate::world::host::Process;
 
 /// A glance never delays the cut longer than this.
 const GLANCE: Duration = Duration::from_millis(500);
@@ -88,7 +89,8 @@ impl Keeper for Kept<'_, '_> {
         self.engine.scrubbed(text)
     }
 
-    fn found(&self, _agent: &str, name: &str, value: Secret) {
+    fn found(&self, agent: &str, of: &Process, name: &str, value: Secret) {
+        self.engine.met_late(agent, of, name, &value);
         const SECRET_WORDS: [&str; 5] = ["TOKEN", "SECRET", "PASSWORD", "API_KEY", "ACCESS_KEY"];
         let named = SECRET_WORDS.iter().any(|w| name.to_ascii_uppercase().contains(w));
         if self.wanted.iter().any(|w| w == name) || (named && value.expose().len() >= 8) {
@@ -251,6 +253,7 @@ impl<'e, 'w> Sweep<'e, 'w> {
                 self.push(id, "kill again", facts);
             }
         }
+        self.wait_for(|| self.turns.triggers.none(), TRIGGERS).await;
         self.push(id, "watch", self.starters_over(id));
     }
 
@@ -471,13 +474,17 @@ impl<'e, 'w> Sweep<'e, 'w> {
 
     /// What could start this tree again and is gone now.
     fn starters_over(&self, id: &TargetId) -> Vec<Fact> {
-        let mut open: BTreeMap<String, (u32, u64)> = BTreeMap::new();
+        let mut open: BTreeMap<String, (u32, u64, Option<TargetId>)> = BTreeMap::new();
         for observed in self.earlier(id) {
             match observed.fact {
                 Fact::Starter {
-                    what, pid, starttime, ..
+                    what,
+                    pid,
+                    starttime,
+                    trigger,
+                    ..
                 } => {
-                    open.insert(what, (pid, starttime));
+                    open.insert(what, (pid, starttime, trigger));
                 }
                 Fact::Over { what } => {
                     open.remove(&what);
@@ -490,9 +497,14 @@ impl<'e, 'w> Sweep<'e, 'w> {
             false => self.world().host.processes(),
         };
         let Ok(all) = all else { return Vec::new() };
-        let lives =
-            |(pid, start): &(u32, u64)| all.iter().any(|p| (p.id.pid, p.id.starttime) == (*pid, *start));
-        let over = open.into_iter().filter(|(_, process)| !lives(process));
+        let lives = |pid: u32, start: u64| all.iter().any(|p| (p.id.pid, p.id.starttime) == (pid, start));
+        let kept = |by: &Option<TargetId>| {
+            let facts = by.as_ref().map(|id| self.earlier(id)).unwrap_or_default();
+            proof(TargetKind::Trigger, &facts, Duration::ZERO).is_dead()
+        };
+        let over = open
+            .into_iter()
+            .filter(|(_, (pid, start, by))| !lives(*pid, *start) || kept(by));
         over.map(|(what, _)| Fact::Over { what }).collect()
     }
 

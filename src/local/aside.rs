@@ -1,5 +1,5 @@
 //! Files that start an agent by being there: a script that must not be executable, a schedule that must not
-//! be found. Each is changed in place and given back with its bytes, its owner and its mode.
+//! be read. Each is changed in place and given back with its bytes, its owner and its mode.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -7,15 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::programs::{error, noted};
-use super::{known, stamp};
 use crate::model::fact::{Fact, Glance};
-use crate::model::grant::{Trigger, TriggerKind};
 use crate::world::World;
 
 /// Largest file that is set aside, in bytes.
 const CAP: u64 = 4 << 20;
-/// Schedules that agents keep below the folder they work in. They survive the session that wrote them.
-const SCHEDULES: [&str; 1] = [".claude/scheduled_tasks.json"];
 
 /// One such file.
 pub struct Aside<'t> {
@@ -156,22 +152,4 @@ impl<'t> Aside<'t> {
     fn failed(&self, e: &std::io::Error) -> Fact {
         error(&format!("{}: {e}", self.path.display()))
     }
-}
-
-/// Schedules of agents in the folders that agents work in now.
-pub fn find(world: &World) -> Vec<Trigger> {
-    let mut found: Vec<Trigger> = Vec::new();
-    for process in world.host.processes().unwrap_or_default() {
-        let agent = known::KNOWN.iter().find(|known| known.is_it(&process).is_some());
-        let (Some(agent), Some(cwd)) = (agent, process.cwd) else {
-            continue;
-        };
-        let schedules = SCHEDULES.iter().map(|name| cwd.join(name));
-        for path in schedules.filter(|path| world.files.stat(path).is_ok_and(|s| s.is_file)) {
-            let path = path.display().to_string();
-            let trigger = stamp("schedule", agent.agent, TriggerKind::File { path });
-            found.extend(trigger.filter(|t| !found.contains(t)));
-        }
-    }
-    found
 }

@@ -17,6 +17,8 @@ const SCRIPT_CAP: u64 = 64 << 10;
 pub struct Tab<'t> {
     place: Place<'t>,
     contains: &'t str,
+    /// True for what shells run when they start, false for a schedule.
+    start_up: bool,
 }
 
 enum Place<'t> {
@@ -30,6 +32,7 @@ impl<'t> Tab<'t> {
         Tab {
             place: Place::User(user),
             contains,
+            start_up: false,
         }
     }
 
@@ -38,6 +41,15 @@ impl<'t> Tab<'t> {
         Tab {
             place: Place::File(Path::new(path)),
             contains,
+            start_up: false,
+        }
+    }
+
+    /// A file that shells run when they start.
+    pub fn start_up(path: &'t str, contains: &'t str) -> Self {
+        Tab {
+            start_up: true,
+            ..Tab::file(path, contains)
         }
     }
 
@@ -66,7 +78,7 @@ impl<'t> Tab<'t> {
             Ok(_) => return [vec![Fact::AlreadyDone { status: 0 }], self.probe(world).await].concat(),
             Err(fact) => return vec![fact],
         };
-        let tag = tag(incident);
+        let tag = self.tag(incident);
         let disabled: String = text
             .split_inclusive('\n')
             .map(|line| {
@@ -104,7 +116,7 @@ impl<'t> Tab<'t> {
             Ok(text) => text.unwrap_or_default(),
             Err(fact) => return vec![fact],
         };
-        let tag = tag(incident);
+        let tag = self.tag(incident);
         let given_back: String = text
             .split_inclusive('\n')
             .map(|line| line.strip_prefix(tag.as_str()).unwrap_or(line))
@@ -134,7 +146,18 @@ impl<'t> Tab<'t> {
 
     /// True for a line that runs something and holds the text. An empty text means no line.
     fn means(&self, line: &str) -> bool {
-        is_entry(line) && !self.contains.is_empty() && line.contains(self.contains)
+        let runs = match self.start_up {
+            true => super::startup::runs(line),
+            false => is_entry(line),
+        };
+        runs && !self.contains.is_empty() && line.contains(self.contains)
+    }
+
+    /// What stands before a line that is switched off. To a shell it is a command that does nothing: a
+    /// body of nothing but comments would break the rest of the file.
+    fn tag(&self, incident: &str) -> String {
+        let no_op = if self.start_up { ": " } else { "" };
+        format!("{no_op}# incident:{incident} disabled: ")
     }
 
     /// `None` where the user has no crontab.
@@ -189,10 +212,6 @@ impl<'t> Tab<'t> {
             vec!["crontab", "-u", user, what]
         }
     }
-}
-
-fn tag(incident: &str) -> String {
-    format!("# incident:{incident} disabled: ")
 }
 
 /// True for a line with a schedule: no comment, no variable, not empty.
@@ -300,7 +319,7 @@ pub(super) fn calls_agent(world: &World, line: &str) -> Option<&'static str> {
     })
 }
 
-fn called_by_script(world: &World, path: &Path) -> Option<&'static str> {
+pub(super) fn called_by_script(world: &World, path: &Path) -> Option<&'static str> {
     let bytes = world.files.read(path, SCRIPT_CAP).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     if !text.starts_with("#!") {

@@ -40,17 +40,26 @@ pub async fn freeze_and_look(
 }
 
 /// Freezes, kills and looks again, until nothing is found or patience ends. Safe to repeat.
-pub async fn kill(world: &World, tree: &Tree, met: &mut BTreeSet<Pid>) -> Vec<Fact> {
+///
+/// What was not there when it was frozen before gives its environment away first.
+pub async fn kill(world: &World, tree: &Tree, met: &mut BTreeSet<Pid>, keeper: &dyn Keeper) -> Vec<Fact> {
     if let Some(nothing) = nothing_sought(tree) {
         return nothing;
     }
     let began = world.clock.now().mono_us;
     let ms = || (world.clock.now().mono_us - began) / 1_000;
+    let before = met.clone();
     let (mut look, mut facts) = match freeze(world, tree, met).await {
         Ok(frozen) => frozen,
         Err(error) => return vec![failed(&error)],
     };
     let frozen_ms = ms();
+    let late = look.members.iter().filter(|m| !before.contains(&m.process.id));
+    facts.extend(
+        Variables::default()
+            .read(world, &tree.agent, late, keeper)
+            .facts(),
+    );
     let mut shot: BTreeSet<Pid> = BTreeSet::new();
     let mut refused: BTreeMap<Pid, String> = BTreeMap::new();
     loop {
@@ -165,6 +174,7 @@ pub fn restarters(world: &World, tree: &Tree, met: &BTreeSet<Pid>) -> (Vec<Pid>,
         line: format!("kill {}, if nothing else needs it", p.id.pid),
         pid: p.id.pid,
         starttime: p.id.starttime,
+        trigger: None,
     }));
     (own.iter().map(|p| p.id).collect(), facts)
 }
@@ -219,27 +229,12 @@ fn look_now(world: &World, tree: &Tree, met: &mut BTreeSet<Pid>) -> Result<Look,
 
 /// What dies with the processes: who they are, what they hold open, which variables they carry.
 fn volatile(world: &World, tree: &Tree, look: &Look, keeper: &dyn Keeper) -> Vec<Fact> {
-    let began = world.clock.now().mono_us;
-    let mut variables: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut open: Vec<(u32, Vec<String>)> = Vec::new();
-    let mut looked = 0;
-    for member in &look.members {
-        let pid = member.process.id;
-        for (name, value) in world.host.environment(pid) {
-            let print = keeper.fingerprint(value.expose());
-            if variables.entry(name.clone()).or_default().insert(print) {
-                keeper.found(&tree.agent, &name, value);
-            }
-        }
-        let files = world.host.open_files(pid);
-        if !files.is_empty() {
-            open.push((pid.pid, files));
-        }
-        looked += 1;
-        if Duration::from_micros(world.clock.now().mono_us - began) >= VOLATILE {
-            break;
-        }
-    }
+    let variables = Variables::default().read(world, &tree.agent, look.members.iter(), keeper);
+    let open = look.members.iter().take(variables.looked).map(|m| {
+        let pid = m.process.id;
+        (pid.pid, world.host.open_files(pid))
+    });
+    let open: Vec<_> = open.filter(|(_, files)| !files.is_empty()).collect();
     // Scrubbed only now, when every value is known that could stand in an argument.
     let mut facts: Vec<Fact> = look
         .members
@@ -250,10 +245,8 @@ fn volatile(world: &World, tree: &Tree, look: &Look, keeper: &dyn Keeper) -> Vec
         open.iter()
             .map(|(pid, files)| noted("open", keeper.scrub(&format!("{pid}: {}", files.join(", "))))),
     );
-    facts.extend(variables.iter().map(|(name, prints)| {
-        let prints: Vec<&str> = prints.iter().map(String::as_str).collect();
-        noted("env", format!("{name} {}", prints.join(" ")))
-    }));
+    let looked = variables.looked;
+    facts.extend(variables.facts());
     if looked < look.members.len() {
         facts.push(noted(
             "cut-short",
@@ -264,6 +257,47 @@ fn volatile(world: &World, tree: &Tree, look: &Look, keeper: &dyn Keeper) -> Vec
         ));
     }
     facts
+}
+
+/// Variables of processes: each name with the fingerprints of its values.
+#[derive(Default)]
+struct Variables {
+    prints: BTreeMap<String, BTreeSet<String>>,
+    /// How many processes were looked at before the time was over.
+    looked: usize,
+}
+
+impl Variables {
+    fn read<'m>(
+        mut self,
+        world: &World,
+        agent: &str,
+        members: impl Iterator<Item = &'m Member>,
+        keeper: &dyn Keeper,
+    ) -> Self {
+        let began = world.clock.now().mono_us;
+        for member in members {
+            for (name, value) in world.host.environment(member.process.id) {
+                let print = keeper.fingerprint(value.expose());
+                if self.prints.entry(name.clone()).or_default().insert(print) {
+                    keeper.found(agent, &member.process, &name, value);
+                }
+            }
+            self.looked += 1;
+            if Duration::from_micros(world.clock.now().mono_us - began) >= VOLATILE {
+                break;
+            }
+        }
+        self
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        let fact = |(name, prints): (&String, &BTreeSet<String>)| {
+            let prints: Vec<&str> = prints.iter().map(String::as_str).collect();
+            noted("env", format!("{name} {}", prints.join(" ")))
+        };
+        self.prints.iter().map(fact).collect()
+    }
 }
 
 fn in_words(member: &Member) -> String {

@@ -1,4 +1,4 @@
-//! The agent on this host: its process tree, cron lines and systemd units.
+//! The agent on this host: its process tree, and what would start it again.
 //!
 //! [`Local`] treats a tree or a trigger as a provider's adapter treats a grant: `glance` (save what the
 //! cut destroys and what an undo needs), `cut`, `probe`, `restore`, each giving facts and never a verdict.
@@ -10,9 +10,13 @@ pub mod cron;
 pub mod freeze;
 pub mod known;
 mod programs;
+pub mod projects;
 pub mod starter;
+mod startup;
+pub mod supervised;
 pub mod systemd;
 pub mod tree;
+mod users;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +28,7 @@ use crate::model::grant::{Target, Tree, Trigger, TriggerKind};
 use crate::model::ids::TargetId;
 use crate::model::secret::Secret;
 use crate::redact::Redactor;
-use crate::world::host::Pid;
+use crate::world::host::{Pid, Process};
 use crate::world::{Later, World};
 
 /// What the engine does with what a frozen tree gives away.
@@ -33,8 +37,8 @@ pub trait Keeper {
     fn fingerprint(&self, value: &str) -> String;
     /// The text without secrets, for the record.
     fn scrub(&self, text: &str) -> String;
-    /// A variable of the agent's processes, each name and value once. Keep it or let it drop.
-    fn found(&self, agent: &str, name: &str, value: Secret);
+    /// A variable of one of the agent's processes, each name and value once. Keep it or let it drop.
+    fn found(&self, agent: &str, of: &Process, name: &str, value: Secret);
 }
 
 /// Everything on this host that is stopped without a provider.
@@ -44,6 +48,8 @@ pub struct Local<'a> {
     incident: &'a str,
     /// Every process ever seen as part of a tree: a child stays ours when its parent is gone.
     met: RefCell<BTreeMap<TargetId, BTreeSet<Pid>>>,
+    /// The trees they are of.
+    trees: RefCell<Vec<Tree>>,
 }
 
 impl<'a> Local<'a> {
@@ -54,6 +60,7 @@ impl<'a> Local<'a> {
             keeper,
             incident,
             met: RefCell::default(),
+            trees: RefCell::default(),
         }
     }
 
@@ -66,6 +73,7 @@ impl<'a> Local<'a> {
                 Switch::At(jobs) => jobs.glance(self.world).await,
                 Switch::Aside(file) => file.glance(self.world).await,
                 Switch::Systemd(unit) => unit.glance(self.world).await,
+                Switch::Supervised(entry) => entry.glance().await,
                 Switch::Elsewhere(fact) => Glance {
                     facts: vec![fact],
                     undo: None,
@@ -83,6 +91,10 @@ impl<'a> Local<'a> {
                 Switch::At(jobs) => jobs.cut(self.world).await,
                 Switch::Aside(file) => file.cut(self.world, self.incident).await,
                 Switch::Systemd(unit) => unit.cut(self.world, self.incident).await,
+                Switch::Supervised(entry) => {
+                    let is_agents = |pid| self.is_agents(pid);
+                    entry.cut(self.world, self.incident, is_agents).await
+                }
                 Switch::Elsewhere(fact) => vec![fact],
             }
         })
@@ -97,6 +109,7 @@ impl<'a> Local<'a> {
                 Switch::At(jobs) => jobs.probe(self.world).await,
                 Switch::Aside(file) => file.probe(self.world).await,
                 Switch::Systemd(unit) => unit.probe(self.world, self.incident).await,
+                Switch::Supervised(entry) => entry.probe(self.world).await,
                 Switch::Elsewhere(fact) => vec![fact],
             }
         })
@@ -113,6 +126,7 @@ impl<'a> Local<'a> {
                 Switch::At(jobs) => jobs.restore(self.world, undo).await,
                 Switch::Aside(file) => file.restore(self.world, self.incident, undo).await,
                 Switch::Systemd(unit) => unit.restore(self.world, self.incident, undo).await,
+                Switch::Supervised(entry) => entry.restore(self.world, self.incident, undo).await,
                 Switch::Elsewhere(fact) => vec![fact],
             }
         })
@@ -146,9 +160,25 @@ impl<'a> Local<'a> {
 
     async fn cut_tree(&self, tree: &Tree) -> Vec<Fact> {
         let mut met = self.met_of(tree);
-        let facts = freeze::kill(self.world, tree, &mut met).await;
+        let facts = freeze::kill(self.world, tree, &mut met, self.keeper).await;
         self.remember(tree, met);
         facts
+    }
+
+    /// True for a process of a tree that was frozen or killed here, or that one of them came back as.
+    fn is_agents(&self, pid: u32) -> bool {
+        let met = self.met.borrow();
+        if met.values().flatten().any(|p| p.pid == pid) {
+            return true;
+        }
+        let Ok(seen) = tree::Snapshot::with_scripts(self.world) else {
+            return false;
+        };
+        self.trees.borrow().iter().any(|tree| {
+            let met = met.get(&tree.id).cloned().unwrap_or_default();
+            let look = seen.look(tree, &met);
+            look.members.iter().any(|m| m.process.id.pid == pid)
+        })
     }
 
     fn met_of(&self, tree: &Tree) -> BTreeSet<Pid> {
@@ -156,18 +186,27 @@ impl<'a> Local<'a> {
     }
 
     fn remember(&self, tree: &Tree, met: BTreeSet<Pid>) {
+        let mut trees = self.trees.borrow_mut();
+        if !trees.contains(tree) {
+            trees.push(tree.clone());
+        }
         self.met.borrow_mut().insert(tree.id.clone(), met);
     }
 }
 
 /// Everything on this host that would start a known agent again, and what could not be looked at.
-pub async fn find_triggers(world: &World) -> (Vec<Trigger>, Vec<String>) {
+///
+/// `work` is where agents were seen to work.
+pub async fn find_triggers(world: &World, work: &[projects::Work]) -> (Vec<Trigger>, Vec<String>) {
     let (mut found, mut unread) = cron::find(world).await;
     let (jobs, more) = at::find(world).await;
     found.extend(jobs);
     unread.extend(more);
-    found.extend(systemd::find(world, None));
-    found.extend(aside::find(world));
+    let (units, more) = systemd::find(world, None);
+    found.extend(units);
+    unread.extend(more);
+    found.extend(projects::find(world, work));
+    found.extend(startup::find(world));
     (found, unread)
 }
 
@@ -210,6 +249,7 @@ enum Switch<'t> {
     At(at::Jobs<'t>),
     Aside(aside::Aside<'t>),
     Systemd(systemd::Unit<'t>),
+    Supervised(supervised::Entry<'t>),
     /// Nothing here can cut it; the fact says who can.
     Elsewhere(Fact),
 }
@@ -233,6 +273,20 @@ impl<'t> Switch<'t> {
                 TriggerKind::Systemd { unit, root, user, of } => {
                     Switch::Systemd(systemd::Unit::new(unit, root.as_deref(), *user, of.as_deref()))
                 }
+                TriggerKind::StartUp { path, contains } => Switch::Cron(cron::Tab::start_up(path, contains)),
+                TriggerKind::Supervised {
+                    by,
+                    entry,
+                    user,
+                    tool,
+                    at,
+                } => Switch::Supervised(supervised::Entry {
+                    by: *by,
+                    entry,
+                    user,
+                    tool,
+                    at: at.as_deref(),
+                }),
                 TriggerKind::Manual { how } => Switch::Elsewhere(Fact::Manual { how: how.clone() }),
                 TriggerKind::Provider { .. } => provider(),
             },

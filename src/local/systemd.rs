@@ -3,20 +3,23 @@
 //! `mask` fails where the unit file itself lies in the admin folder, and a runtime mask does not
 //! override that folder; a drop-in with a condition that is never true works everywhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::cron::calls_agent;
 use super::programs::{Said, ask, error, noted};
-use super::stamp;
+use super::{stamp, users};
 use crate::model::fact::{Fact, Glance};
 use crate::model::grant::{Trigger, TriggerKind};
 use crate::world::World;
 
 /// Largest unit file that is read, in bytes.
 const CAP: u64 = 256 << 10;
+/// Whose a unit is that is in every user's manager.
+const EVERYBODY: &str = "*";
 /// Units that start something or trigger what does.
 const KINDS: [&str; 4] = [".service", ".timer", ".path", ".socket"];
 
@@ -53,7 +56,7 @@ impl<'u> Unit<'u> {
                 };
             }
         };
-        let running = before.1.as_deref().unwrap_or("not asked (offline tree)");
+        let running = before.1.as_deref().unwrap_or("not asked (no manager runs)");
         let facts = vec![noted(
             "unit",
             format!("{} was {}, {running}", self.unit, before.0),
@@ -89,6 +92,13 @@ impl<'u> Unit<'u> {
                 }
             }
             Err(fact) => facts.push(fact),
+        }
+        if self.sleeps(world) {
+            if facts.is_empty() {
+                facts.push(Fact::Accepted { status: 0 });
+            }
+            facts.extend(self.probe(world, incident).await);
+            return facts;
         }
         self.reload(world, &mut facts).await;
         let disable: &[&str] = if self.root.is_some() {
@@ -133,7 +143,7 @@ impl<'u> Unit<'u> {
         let stopped = active
             .as_deref()
             .is_none_or(|a| matches!(a, "inactive" | "failed" | "unknown"));
-        let running = active.as_deref().unwrap_or("not asked (offline tree)");
+        let running = active.as_deref().unwrap_or("not asked (no manager runs)");
         let held = if kept {
             "kept from starting"
         } else {
@@ -163,6 +173,11 @@ impl<'u> Unit<'u> {
             Err(fact) => facts.push(fact),
             Ok(_) => {}
         }
+        if self.sleeps(world) {
+            facts.push(Fact::Accepted { status: 0 });
+            facts.extend(self.probe(world, incident).await);
+            return facts;
+        }
         self.reload(world, &mut facts).await;
         if before.enabled {
             self.tell(world, &["enable"], self.unit, &mut facts).await;
@@ -174,10 +189,26 @@ impl<'u> Unit<'u> {
         facts
     }
 
+    /// True where another user's manager does not run: its units start when that user logs in, and until
+    /// then nobody can be asked. The drop-in alone keeps them from it.
+    fn sleeps(&self, world: &World) -> bool {
+        let (Some(of), None) = (self.of, self.root) else {
+            return self.of == Some(EVERYBODY);
+        };
+        if of == EVERYBODY {
+            return true;
+        }
+        let user = users::all(world).into_iter().find(|u| u.name == of);
+        user.is_some_and(|u| !manager_runs(world, u.uid))
+    }
+
     /// The word of `is-enabled`; `not-found` where there is no such unit.
     async fn state(&self, world: &World) -> Result<String, Fact> {
         if self.unit.contains('/') || !self.unit.contains('.') {
             return Err(error(&format!("`{}` is not the name of a unit", self.unit)));
+        }
+        if self.sleeps(world) {
+            return Ok("static".to_owned());
         }
         let said = self.ask(world, &["is-enabled"], Some(self.unit)).await?;
         match said.out.lines().next_back().map(str::trim) {
@@ -187,9 +218,9 @@ impl<'u> Unit<'u> {
         }
     }
 
-    /// The word of `is-active`; `None` in an offline tree, which runs nothing.
+    /// The word of `is-active`; `None` in an offline tree, and where no manager runs.
     async fn active(&self, world: &World) -> Result<Option<String>, Fact> {
-        if self.root.is_some() {
+        if self.root.is_some() || self.sleeps(world) {
             return Ok(None);
         }
         let said = self.ask(world, &["is-active"], Some(self.unit)).await?;
@@ -208,7 +239,7 @@ impl<'u> Unit<'u> {
     }
 
     async fn reload(&self, world: &World, facts: &mut Vec<Fact>) {
-        if self.root.is_some() {
+        if self.root.is_some() || self.sleeps(world) {
             return;
         }
         match self.ask(world, &["daemon-reload"], None).await {
@@ -251,6 +282,7 @@ fn admin_folder(world: &World, root: Option<&str>, user: bool, of: Option<&str>)
         return Some(root.join("etc/systemd/system"));
     }
     let config = match of {
+        Some(EVERYBODY) => return Some(root.join("etc/systemd/user")),
         Some(of) => {
             let home = home_of(world, root, of)?;
             Some(root.join(home.strip_prefix("/").ok()?).join(".config"))
@@ -262,10 +294,14 @@ fn admin_folder(world: &World, root: Option<&str>, user: bool, of: Option<&str>)
 }
 
 fn home_of(world: &World, root: &Path, user: &str) -> Option<PathBuf> {
-    let passwd = world.files.read(&root.join("etc/passwd"), CAP).ok()?;
-    let passwd = String::from_utf8_lossy(&passwd).into_owned();
-    let line = passwd.lines().find(|line| line.split(':').next() == Some(user))?;
-    line.split(':').nth(5).map(PathBuf::from)
+    let all = users::below(world, root);
+    all.into_iter().find(|u| u.name == user).map(|u| u.home)
+}
+
+/// True where the user manager of this user id listens.
+fn manager_runs(world: &World, uid: u32) -> bool {
+    let socket = format!("/run/user/{uid}/systemd/private");
+    world.files.stat(Path::new(&socket)).is_ok()
 }
 
 /// A manager, and the folders it reads units from.
@@ -275,50 +311,91 @@ struct Manager {
     folders: Vec<PathBuf>,
 }
 
-/// Every manager whose units may start an agent: the system's, the responder's, and those of users who linger.
-fn managers(world: &World, root: Option<&str>) -> Vec<Manager> {
+/// Every manager whose units may start an agent: the system's, the responder's, and that of every user who
+/// lingers, is logged in, or has units of their own. Second: homes that could not be looked into.
+fn managers(world: &World, root: Option<&str>) -> (Vec<Manager>, Vec<String>) {
     let top = Path::new(root.unwrap_or("/"));
     let system =
         ["etc", "run", "usr/local/lib", "usr/lib", "lib"].map(|f| top.join(f).join("systemd/system"));
-    let mut all = vec![Manager {
-        user: false,
-        of: None,
-        folders: system.to_vec(),
-    }];
+    let of_all = [
+        "etc",
+        "run",
+        "usr/local/share",
+        "usr/share",
+        "usr/local/lib",
+        "usr/lib",
+    ]
+    .map(|f| top.join(f).join("systemd/user"));
+    // What is there for everybody can be stopped only where a manager runs it.
+    let of_user = |admin: Option<PathBuf>, home: Option<PathBuf>, runs: bool| -> Vec<PathBuf> {
+        let own = home.map(|home| home.join(".local/share/systemd/user"));
+        let shared = of_all.clone().into_iter().filter(|_| runs);
+        admin.into_iter().chain(own).chain(shared).collect()
+    };
+    let manager = |user, of: Option<&str>, folders: &[PathBuf]| Manager {
+        user,
+        of: of.map(str::to_owned),
+        folders: folders.to_vec(),
+    };
+    let mut all = vec![
+        manager(false, None, &system),
+        manager(true, Some(EVERYBODY), &of_all),
+    ];
     if root.is_none() {
         let runtime = world.host.env("XDG_RUNTIME_DIR").map(PathBuf::from);
         let runtime = runtime.map(|r| r.join("systemd/transient"));
-        all.push(Manager {
-            user: true,
-            of: None,
-            folders: admin_folder(world, None, true, None)
-                .into_iter()
-                .chain(runtime)
-                .collect(),
-        });
+        let (admin, home) = (admin_folder(world, None, true, None), world.host.home());
+        let mut folders = of_user(admin, home, manager_runs(world, world.host.identity().uid));
+        folders.extend(runtime);
+        all.push(manager(true, None, &folders));
     }
     let lingering = world
         .files
         .list(&top.join("var/lib/systemd/linger"))
         .unwrap_or_default();
     let ours = world.host.identity().user;
-    for user in lingering.iter().filter_map(|name| name.to_str()) {
-        if root.is_some() || user != ours {
-            all.push(Manager {
-                user: true,
-                of: Some(user.to_owned()),
-                folders: admin_folder(world, root, true, Some(user)).into_iter().collect(),
-            });
+    let (mut closed, mut seen) = (Vec::new(), BTreeSet::new());
+    for user in users::below(world, top) {
+        let home = top.join(user.home.strip_prefix("/").unwrap_or(&user.home));
+        let own = root.is_none() && (user.name == ours || Some(&user.home) == world.host.home().as_ref());
+        if own || user.home.components().count() < 2 || !seen.insert(home.clone()) {
+            continue;
+        }
+        let admin = admin_folder(world, root, true, Some(&user.name));
+        let listed = admin.iter().map(|admin| world.files.list(admin));
+        let own = match listed.last() {
+            Some(Err(e)) if e.kind() == ErrorKind::PermissionDenied => {
+                closed.push(user.name.clone());
+                false
+            }
+            Some(Ok(names)) => !names.is_empty(),
+            _ => false,
+        };
+        let lingers = lingering
+            .iter()
+            .any(|name| name.as_os_str() == user.name.as_str());
+        let runs = root.is_none() && manager_runs(world, user.uid);
+        if own || lingers || runs {
+            let folders = of_user(admin, Some(home), runs);
+            all.push(manager(true, Some(&user.name), &folders));
         }
     }
-    all
+    let unread = match closed.is_empty() {
+        true => Vec::new(),
+        false => vec![format!(
+            "systemd units of {} were not looked at: their homes are closed to you",
+            closed.join(", ")
+        )],
+    };
+    (all, unread)
 }
 
 /// Units whose `Exec…=` calls a known agent: what triggers them where something does, and they themselves
-/// where nothing does or they are enabled, too.
-pub fn find(world: &World, root: Option<&str>) -> Vec<Trigger> {
+/// where nothing does or they are enabled, too. Second: what could not be looked at.
+pub fn find(world: &World, root: Option<&str>) -> (Vec<Trigger>, Vec<String>) {
     let mut found: Vec<Trigger> = Vec::new();
-    for manager in managers(world, root) {
+    let (managers, unread) = managers(world, root);
+    for manager in managers {
         let units = units(world, &manager.folders);
         let services = units.iter().filter(|(name, _)| name.ends_with(".service"));
         for (service, text) in services {
@@ -354,7 +431,7 @@ pub fn find(world: &World, root: Option<&str>) -> Vec<Trigger> {
             }
         }
     }
-    found
+    (found, unread)
 }
 
 /// Unit files by name; an earlier folder hides a later one.

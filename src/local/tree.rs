@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::known::{self, KNOWN, Known};
-use super::starter::{self, Starter};
+use super::programs::PATH;
+use super::stamp;
+use super::starter::{self, Entry, Starter};
+use super::supervised::tool_of;
 use crate::model::fact::Fact;
-use crate::model::grant::{Tree, TreeRule};
+use crate::model::grant::{Tree, TreeRule, Trigger, TriggerKind};
 use crate::model::ids::TargetId;
 use crate::model::secret::Secret;
 use crate::world::host::{Host, HostError, Identity, Pid, Process};
@@ -35,6 +38,8 @@ pub struct Look {
     pub whole: bool,
     /// What was left alive above the agent and would start it again.
     pub starters: Vec<Fact>,
+    /// The agent's own programs at such supervisors, as far as their tools are here.
+    pub supervised: Vec<Trigger>,
 }
 
 impl Look {
@@ -60,8 +65,8 @@ pub struct FoundTree {
 }
 
 /// Looks for the listed trees and for every known agent nobody listed. Known agents that do not run are left out.
-pub fn find(host: &dyn Host, listed: &[Tree]) -> Result<Vec<FoundTree>, HostError> {
-    let seen = Snapshot::take(host)?;
+pub fn find(world: &World, listed: &[Tree]) -> Result<Vec<FoundTree>, HostError> {
+    let seen = Snapshot::with_scripts(world)?;
     let mut found: Vec<FoundTree> = listed
         .iter()
         .map(|tree| FoundTree {
@@ -112,7 +117,7 @@ struct Seen {
 
 impl<'h> Snapshot<'h> {
     /// Lists the processes now; environments are read when a rule asks for them.
-    pub fn take(host: &'h dyn Host) -> Result<Self, HostError> {
+    fn take(host: &'h dyn Host) -> Result<Self, HostError> {
         let all = host
             .processes()?
             .into_iter()
@@ -172,7 +177,7 @@ impl<'h> Snapshot<'h> {
             }
             order = self.with_descendants(&mut why, ours);
         }
-        let mut starters = Vec::new();
+        let (mut starters, mut supervised) = (Vec::new(), Vec::new());
         for (pid, starter) in self.starters(&why, &order, ours) {
             match starter {
                 Starter::Own(reason) if !above.contains(&pid) => {
@@ -185,12 +190,21 @@ impl<'h> Snapshot<'h> {
                     );
                     starters.extend(self.left_alive(pid, what, line));
                 }
-                Starter::Shared { what, line } => starters.extend(self.left_alive(pid, what, line)),
+                Starter::Shared { what, line, entry } => {
+                    let trigger = entry.and_then(|entry| self.trigger(&tree.agent, pid, entry));
+                    let mut left = self.left_alive(pid, what, line);
+                    if let (Some(Fact::Starter { trigger: by, .. }), Some(found)) = (&mut left, &trigger) {
+                        *by = Some(found.id.clone());
+                    }
+                    starters.extend(left);
+                    supervised.extend(trigger);
+                }
             }
         }
         order = self.with_descendants(&mut why, ours);
         let mut look = Look {
             starters,
+            supervised,
             members: Vec::new(),
             spared: Vec::new(),
             whole: self.identity.sees_all,
@@ -239,13 +253,10 @@ impl<'h> Snapshot<'h> {
             let variable = |name: &str| {
                 let environment = self.environment(root);
                 let (_, value) = environment.iter().find(|(n, _)| n == name)?;
-                Some(
-                    value
-                        .expose()
-                        .chars()
-                        .filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
-                        .collect(),
-                )
+                let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+                let value = value.expose();
+                let is_name = !value.is_empty() && !value.starts_with('-') && value.chars().all(plain);
+                is_name.then(|| value.to_owned())
             };
             let mut at = root.process.ppid;
             for _ in 0..HEIGHT {
@@ -282,7 +293,35 @@ impl<'h> Snapshot<'h> {
             line,
             pid,
             starttime,
+            trigger: None,
         })
+    }
+
+    /// The agent's own program at a supervisor, where the supervisor's tool lies in its own `PATH` or ours.
+    fn trigger(&self, agent: &str, pid: u32, entry: Entry) -> Option<Trigger> {
+        let (seen, files) = (self.all.get(&pid)?, self.files?);
+        let environment = self.environment(seen);
+        let path = environment.iter().find(|(name, _)| name == "PATH");
+        let path = path.map_or("", |(_, value)| value.expose());
+        let mut folders = path
+            .split(':')
+            .chain(PATH.split(':'))
+            .filter(|f| f.starts_with('/'));
+        let tool = folders.find_map(|folder| {
+            let tool = Path::new(folder).join(tool_of(entry.by));
+            let is_program = files
+                .stat(&tool)
+                .is_ok_and(|s| s.is_link || (s.is_file && s.mode & 0o111 != 0));
+            is_program.then(|| tool.display().to_string())
+        })?;
+        let kind = TriggerKind::Supervised {
+            by: entry.by,
+            entry: entry.entry,
+            user: seen.process.user.clone(),
+            tool,
+            at: entry.at,
+        };
+        stamp(entry.by.name(), agent, kind)
     }
 
     /// The parents of members nobody had met: they started the agent again.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::ids::TargetId;
+
 /// Something an adapter observed about one target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -86,6 +88,9 @@ pub enum Fact {
         pid: u32,
         /// Its start time in clock ticks since boot.
         starttime: u64,
+        /// The trigger that is switched off so that it does not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trigger: Option<TargetId>,
     },
     /// What was reported in flight, closing, residual or a starter in these words is so no longer.
     Over {

@@ -49,6 +49,21 @@ pub struct Grant {
     pub reaches: Vec<String>,
 }
 
+impl Grant {
+    /// The line that tries it again: a secret that was pasted, or found and kept in memory, is forgotten when the
+    /// run ends, so only a person can bring it back. `None` where it can be read again.
+    pub fn paste_line(&self) -> Option<String> {
+        matches!(self.secret, Some(SecretRef::Held(_))).then(|| {
+            let with = self.with.iter().map(|(k, v)| format!(" --with {k}={v}"));
+            format!(
+                "incident cut --provider {}{}",
+                self.provider,
+                with.collect::<String>()
+            )
+        })
+    }
+}
+
 /// How the processes of one agent are recognised. An empty rule matches nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,6 +97,35 @@ pub struct Tree {
     pub rule: TreeRule,
 }
 
+/// A program that keeps several others running and starts each again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Supervisor {
+    /// pm2, for Node programs.
+    Pm2,
+    /// supervisord.
+    Supervisord,
+    /// runit: one `runsv` a service.
+    Runit,
+    /// s6: one `s6-supervise` a service.
+    S6,
+    /// daemontools: one `supervise` a service.
+    Daemontools,
+}
+
+impl Supervisor {
+    /// Its name, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Supervisor::Pm2 => "pm2",
+            Supervisor::Supervisord => "supervisord",
+            Supervisor::Runit => "runit",
+            Supervisor::S6 => "s6",
+            Supervisor::Daemontools => "daemontools",
+        }
+    }
+}
+
 /// The kinds of thing that start an agent again which the tool can disable itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -112,10 +156,31 @@ pub enum TriggerKind {
         /// The file.
         path: String,
     },
-    /// A file that an agent reads to know when to run.
+    /// A file that an agent, or what starts one, reads to know what to run.
     File {
         /// The file.
         path: String,
+    },
+    /// Lines of a file that shells run when they start.
+    StartUp {
+        /// The file.
+        path: String,
+        /// Text that the line must contain.
+        contains: String,
+    },
+    /// One program that a supervisor of several keeps running.
+    Supervised {
+        /// Which supervisor.
+        by: Supervisor,
+        /// pm2's process id, supervisord's `GROUP:PROGRAM`, or the folder of the service.
+        entry: String,
+        /// Whose supervisor it is: its tool runs as that user.
+        user: String,
+        /// The supervisor's own tool: an absolute path.
+        tool: String,
+        /// pm2's home or supervisord's configuration; `None` = where the tool looks by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<String>,
     },
     /// A systemd unit (a timer, a path or a service).
     Systemd {
@@ -127,7 +192,7 @@ pub enum TriggerKind {
         /// True for a user manager: the responder's own, or that of `of`.
         #[serde(default)]
         user: bool,
-        /// Whose user manager, where it is another user's.
+        /// Whose user manager, where it is another user's; `*` = that of every user.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         of: Option<String>,
     },
@@ -157,10 +222,17 @@ impl TriggerKind {
             TriggerKind::CronFile { path, contains } => format!("{path}, lines with `{contains}`"),
             TriggerKind::At { user, contains } => format!("at jobs of {user}, lines with `{contains}`"),
             TriggerKind::Script { path } => format!("executable {path}"),
-            TriggerKind::File { path } => format!("schedule {path}"),
+            TriggerKind::File { path } => format!("file {path}"),
+            TriggerKind::StartUp { path, contains } => format!("{path}, lines with `{contains}`"),
+            TriggerKind::Supervised { by, entry, user, .. } => {
+                format!("{} of {user}, entry {entry}", by.name())
+            }
             TriggerKind::Systemd {
                 unit, of: Some(of), ..
-            } => format!("systemd unit {unit} of {of}"),
+            } => {
+                let of = if of == "*" { "every user" } else { of };
+                format!("systemd unit {unit} of {of}")
+            }
             TriggerKind::Systemd { unit, .. } => format!("systemd unit {unit}"),
             TriggerKind::Provider { provider, .. } => format!("at {provider}"),
             TriggerKind::Manual { how } => format!("by hand: {how}"),

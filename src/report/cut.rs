@@ -139,7 +139,8 @@ fn through(target: &Target) -> String {
         Target::Tree(t) => format!("processes of {}", t.agent),
         Target::Trigger(t) => match &t.kind {
             TriggerKind::Cron { user, .. } => format!("crontab of {user}"),
-            TriggerKind::CronFile { path, .. } => path.clone(),
+            TriggerKind::CronFile { path, .. } | TriggerKind::StartUp { path, .. } => path.clone(),
+            TriggerKind::Supervised { by, entry, .. } => format!("{} {entry}", by.name()),
             TriggerKind::At { user, .. } => format!("at jobs of {user}"),
             TriggerKind::Script { path } | TriggerKind::File { path } => path.clone(),
             TriggerKind::Systemd { unit, .. } => unit.clone(),

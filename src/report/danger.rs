@@ -10,7 +10,6 @@ use super::{escape, words};
 use crate::model::fact::{Fact, Observed, Proof};
 use crate::model::grant::{Shared, Target};
 use crate::model::incident::{Incident, TargetState};
-use crate::model::secret::SecretRef;
 use crate::model::time::{Moment, parse_rfc3339, rfc3339};
 
 /// How bad a danger is; worse ones first.
@@ -130,9 +129,13 @@ fn unproved(id: &str, state: &TargetState, now: Moment) -> Option<Danger> {
         .map(|w| format!(": {w}"))
         .unwrap_or_default();
     // A secret that was pasted is forgotten: without it another stop could do no more.
-    let stop = match &state.aim.target {
-        Target::Grant(g) if matches!(g.secret, Some(SecretRef::Held(_))) => "incident cut",
-        _ => "incident stop",
+    let paste = match &state.aim.target {
+        Target::Grant(grant) => grant.paste_line(),
+        _ => None,
+    };
+    let stop = match paste {
+        Some(_) => "incident cut",
+        None => "incident stop",
     };
     let stop = stop.to_owned();
     match state.proof() {
@@ -164,12 +167,14 @@ fn unproved(id: &str, state: &TargetState, now: Moment) -> Option<Danger> {
         Proof::Accepted => match state.settles_us().and_then(|at| wall(at, now)) {
             Some(at) => {
                 let what = "was taken by the provider and cannot be proved before its window is over";
-                danger(
-                    Severity::Accepted,
-                    Some(at),
-                    what.into(),
-                    "incident status".into(),
-                )
+                let (what, next) = match paste {
+                    Some(line) => (
+                        format!("{what}; the secret is forgotten: paste it again after that"),
+                        line,
+                    ),
+                    None => (what.to_owned(), "incident status".to_owned()),
+                };
+                danger(Severity::Accepted, Some(at), what, next)
             }
             None => {
                 let what = format!("was taken by the provider, and nothing more is known{last}");

@@ -437,6 +437,7 @@ fn the_line_of_truth_spends_its_columns_on_the_danger() {
         line: "pm2 stop 3".into(),
         pid: 812,
         starttime: 4711,
+        trigger: None,
     };
     book.write(2_000, ANA, stop_facts("deploy-bot", "look", &[(2_000, starter)]));
     insta::assert_snapshot!(line(&book), @"INC-…-k7qf · stop · 12 min · 2 proved dead · pm2 (pid 812) can start it again");

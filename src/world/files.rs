@@ -1,7 +1,7 @@
 //! Files outside the case folder: read with a limit, replaced whole.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -34,6 +34,12 @@ pub trait Files {
     fn read(&self, path: &Path, cap: u64) -> io::Result<Vec<u8>>;
     /// Opens a regular file for streaming; a symbolic link is refused, not followed.
     fn open(&self, path: &Path) -> io::Result<Box<dyn io::Read>>;
+    /// Opens a regular file for streaming from this byte on; a symbolic link is refused, not followed.
+    fn open_from(&self, path: &Path, from: u64) -> io::Result<Box<dyn io::Read>> {
+        let mut file = self.open(path)?;
+        io::copy(&mut file.by_ref().take(from), &mut io::sink())?;
+        Ok(file)
+    }
     /// Opens the regular file that running this path would run: links are followed, as the kernel does.
     fn open_program(&self, path: &Path) -> io::Result<Box<dyn io::Read>> {
         self.open(path)
@@ -69,6 +75,17 @@ fn open_regular(path: &Path, flags: OFlags) -> io::Result<fs::File> {
     }
 }
 
+/// The same, and a link is refused: a file swapped for one between the look and the open must not take us
+/// elsewhere.
+fn open_itself(path: &Path) -> io::Result<fs::File> {
+    open_regular(path, OFlags::NOFOLLOW).map_err(|e| match e.raw_os_error() {
+        Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
+            io::Error::new(io::ErrorKind::InvalidInput, "a symbolic link, not followed")
+        }
+        _ => e,
+    })
+}
+
 impl Files for RealFiles {
     fn read(&self, path: &Path, cap: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
@@ -82,15 +99,13 @@ impl Files for RealFiles {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn io::Read>> {
-        // A file swapped for a link between the look and the open must not take us elsewhere.
-        open_regular(path, OFlags::NOFOLLOW)
-            .map(|file| Box::new(file) as Box<dyn io::Read>)
-            .map_err(|e| match e.raw_os_error() {
-                Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
-                    io::Error::new(io::ErrorKind::InvalidInput, "a symbolic link, not followed")
-                }
-                _ => e,
-            })
+        Ok(Box::new(open_itself(path)?))
+    }
+
+    fn open_from(&self, path: &Path, from: u64) -> io::Result<Box<dyn io::Read>> {
+        let mut file = open_itself(path)?;
+        file.seek(io::SeekFrom::Start(from))?;
+        Ok(Box::new(file))
     }
 
     fn open_program(&self, path: &Path) -> io::Result<Box<dyn io::Read>> {

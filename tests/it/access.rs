@@ -177,6 +177,194 @@ fn a_pasted_token_is_not_shown() {
     assert!(!lives(&bao, &secret));
 }
 
+/// The part of a table that speaks to a server of OpenBao's kind, with a window nobody waits for.
+const SLOW: &str = "    title: a platform that takes its time
+    base: ADDRESS
+    hosts: [ADDRESS]
+    agent: {header: X-Vault-Token, value: \"{secret}\"}
+    window: 10m
+    manual: revoke it there
+    cut:
+      - call: {method: POST, path: /v1/auth/token/revoke-self, as: agent, repeatable: true}
+        ok: [{status: [204]}]
+    use:
+      call: {method: GET, path: /v1/auth/token/lookup-self, as: agent}
+      alive: [{status: [200], at: /data/id}]
+      gone: [{status: [403]}]
+";
+
+#[test]
+fn where_a_window_outlasts_the_secret_the_line_says_when_to_paste_it_again() {
+    let (Some(bao), desk) = (Bao::start(&network_world()), desk!()) else {
+        return;
+    };
+    let secret = token(&bao);
+    let table = SLOW.replace("ADDRESS", &bao.address);
+    desk.file(
+        "incident/access.yaml",
+        &format!("version: 1\nproviders:\n  slow:\n{table}"),
+    );
+    let out = piped(&desk, &["cut", "--provider", "slow"], &secret);
+    assert_eq!(out.status.code(), Some(4), "{}", said(&out));
+    let text = said(&out).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(!lives(&bao, &secret), "{text}");
+    assert!(
+        text.contains("may take until 20")
+            && text.contains("paste it once more after that: incident cut --provider slow"),
+        "{text}"
+    );
+    assert_eq!(proof(&desk, "slow-"), "accepted");
+    let status = String::from_utf8(desk.run(&["status", "--json"]).stdout).unwrap();
+    assert!(status.contains("incident cut --provider slow"), "{status}");
+    let again = piped(&desk, &["cut", "--provider", "slow", "--json"], &secret);
+    let told = String::from_utf8(again.stdout.clone()).unwrap();
+    let told = told
+        .lines()
+        .filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok());
+    let next: Vec<_> = told
+        .map(|v| v["paste_again"][0]["next"].clone())
+        .filter(|n| !n.is_null())
+        .collect();
+    assert_eq!(next, ["incident cut --provider slow"], "{}", said(&again));
+    nowhere(&desk, &[&secret], &[&out, &again]);
+}
+
+#[test]
+fn what_a_process_carries_that_was_forked_after_the_look_is_cut_too() {
+    let (Some(bao), desk) = (Bao::start(&network_world()), desk!()) else {
+        return;
+    };
+    let late = token(&bao);
+    desk.file(
+        "agent.sh",
+        &format!(
+            "until [ -e ~/go ]; do sleep 0.05; done\nVAULT_ADDR={} LATE_TOKEN={late} sleep 300 &\ntouch ~/gone; wait\n",
+            bao.address
+        ),
+    );
+    let run = format!(
+        "stty cols 80 rows 40; mkdir -p bin; cp /bin/bash bin/claude; $HOME/bin/claude agent.sh & sleep 0.3; {PROGRAM} start; exit $?"
+    );
+    let mut command = desk.jailed("sh");
+    command.args(["-c", &run]);
+    let mut pty = rexpect::session::spawn_command(command, Some(30_000)).unwrap();
+    pty.exp_string("Enter cuts it now").unwrap();
+    assert!(lives(&bao, &late));
+    desk.file("go", "");
+    crate::local::yard::appears(&desk.home().join("gone"));
+    pty.send_line("").unwrap();
+    let text = pty.exp_string("Stop took").unwrap();
+    let status = said(&desk.run(&["status"]));
+    assert!(!lives(&bao, &late), "{text} {status} {}", desk.journal());
+    assert!(!text.contains(&late));
+    assert_eq!(proof(&desk, "vault-self-"), "refused");
+}
+
+/// A token of a known shape that nobody gave out.
+fn made_up(n: u32) -> String {
+    format!("ghp_{}{n:06}", "Zk3".repeat(10))
+}
+
+#[test]
+fn transcripts_databases_and_states_are_read_by_shape_and_keyrings_are_named() {
+    let desk = desk!();
+    let [passed, editor, both] = [made_up(1), made_up(2), made_up(3)];
+    let line = |text: &str| serde_json::json!({"type": "user", "message": {"content": text}}).to_string();
+    desk.file(
+        ".claude/projects/-proj/one/subagents/agent-1.jsonl",
+        &format!(
+            "{}\n{}\n",
+            line(&format!("$ cat .env\nexport A=1\n{passed}\n")),
+            line(&both)
+        ),
+    );
+    desk.file(".codex/sessions/2026/11/22/rollout-1.jsonl", &line(&made_up(4)));
+    desk.file(
+        "proj/terraform.tfstate",
+        "{\"resources\": [{\"instances\": [{\"attributes\": {\"password\": \"hunter2-of-the-db\"}}]}]}",
+    );
+    desk.file(".local/share/keyrings/login.keyring", "closed");
+    let store = ".config/Cursor/User/globalStorage/state.vscdb";
+    desk.file(store, "");
+    let made = std::process::Command::new("python3")
+        .args(["-c", "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('create table ItemTable (key text, value blob)'); db.execute('insert into ItemTable values (?, ?)', ('github.auth', sys.argv[2])); db.commit()"])
+        .arg(desk.home().join(store))
+        .arg(&editor)
+        .status();
+    assert!(made.unwrap().success());
+    let variables = [("GH_TOKEN", both.as_str())];
+    let out = beside_an_agent(&desk, "", &variables, &["access", "scan", "--json"]);
+    let scan: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    let all = scan["findings"].as_array().unwrap();
+    let places: Vec<String> = all
+        .iter()
+        .map(|f| {
+            let place = |p: &serde_json::Value| {
+                let at = p["at"].as_str().unwrap().rsplit('/').next().unwrap();
+                let at = at.split(" (pid").next().unwrap();
+                format!(
+                    "{} {at}: {}",
+                    p["whose"].as_str().unwrap(),
+                    p["key"].as_str().unwrap()
+                )
+            };
+            let all: Vec<String> = f["places"].as_array().unwrap().iter().map(place).collect();
+            format!("{} {}", f["agents_alone"], all.join(" + "))
+        })
+        .collect();
+    for wanted in [
+        "true process claude-code: GH_TOKEN + transcript agent-1.jsonl: passed through the transcript",
+        "false transcript agent-1.jsonl: passed through the transcript",
+        "false other-agent state.vscdb: a record",
+        "false project terraform.tfstate: resources.0.instances.0.attributes.password",
+    ] {
+        assert!(places.iter().any(|p| p == wanted), "{wanted}: {places:#?}");
+    }
+    assert!(
+        !places.iter().any(|p| p.contains("rollout-1")),
+        "codex does not run here"
+    );
+    let holes = scan["not_looked_at"].to_string();
+    assert!(
+        holes.contains("login.keyring is a GNOME keyring") && holes.contains("secret-tool lock"),
+        "{holes}"
+    );
+    for secret in [&passed, &editor, &both, &"hunter2-of-the-db".to_owned()] {
+        assert!(!said(&out).contains(secret.as_str()));
+    }
+}
+
+#[test]
+fn real_transcripts_are_read_to_their_end_in_time() {
+    let desk = desk!();
+    let Some(fixtures) = std::env::var_os("INCIDENT_FIXTURES") else {
+        crate::support::not_built("real transcripts");
+        return;
+    };
+    let from = std::path::Path::new(&fixtures).join("transcripts");
+    desk.file("bin/claude", "");
+    std::fs::copy("/bin/sleep", desk.home().join("bin/claude")).unwrap();
+    let run = "mkdir -p .claude/projects && mount --bind \"$1\" .claude/projects || exit 99; shift; \
+               CLAUDECODE=1 $HOME/bin/claude 300 & \"$@\"; code=$?; kill -9 $!; exit $code";
+    let began = std::time::Instant::now();
+    let out = desk
+        .jailed("sh")
+        .args(["-c", run, "sh"])
+        .arg(&from)
+        .args([PROGRAM, "access", "scan", "--json"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let scan: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
+    eprintln!("{:?}: {scan}", began.elapsed());
+    let holes = scan["not_looked_at"].to_string();
+    assert!(scan["findings"].is_array(), "{}", said(&out));
+    assert!(
+        !holes.contains("were looked at") && !holes.contains("ended early"),
+        "{holes}"
+    );
+}
+
 #[test]
 fn with_nothing_configured_stop_cuts_what_the_agent_alone_holds_and_leaves_what_is_shared() {
     let (Some(bao), desk) = (Bao::start(&network_world()), desk!()) else {

@@ -7,6 +7,10 @@ use std::process::Command;
 
 #[path = "local/inner.rs"]
 mod inner;
+#[path = "local/inner_projects.rs"]
+mod inner_projects;
+#[path = "local/inner_supervisors.rs"]
+mod inner_supervisors;
 #[path = "local/inner_trees.rs"]
 mod inner_trees;
 #[path = "local/inner_triggers.rs"]
@@ -20,7 +24,9 @@ pub fn jailed(name: &str) {
     let script = "mount -t tmpfs none /var/spool/cron && cd /var/spool/cron && mkdir -p crontabs && \
                   chmod 1730 crontabs && chgrp crontab crontabs; mkdir -p atjobs atspool && \
                   chown daemon:daemon atjobs atspool && chmod 1770 atjobs atspool && \
-                  install -m 600 -o daemon -g daemon /dev/null atjobs/.SEQ; cd /; \"$@\"; exit $?";
+                  install -m 600 -o daemon -g daemon /dev/null atjobs/.SEQ; cd /; \
+                  echo \"root:x:0:0::$HOME:/bin/bash\" > $HOME/.passwd && grep ^daemon: /etc/passwd >> $HOME/.passwd; \
+                  mount --bind $HOME/.passwd /etc/passwd || exit 99; \"$@\"; exit $?";
     let namespaces: &[&str] = if rustix::process::geteuid().is_root() {
         &["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     } else {
@@ -52,6 +58,10 @@ pub fn jailed(name: &str) {
         ])
         .arg(format!("HOME={}", home.path().display()))
         .arg(format!("TMPDIR={}", home.path().display()))
+        .args(["INCIDENT_NODE", "CI"].iter().filter_map(|name| {
+            let value = std::env::var(name).ok()?;
+            Some(format!("{name}={value}"))
+        }))
         .args(["sh", "-c", script, "sh"])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "--ignored", "--nocapture", "--test-threads=1"])
@@ -59,6 +69,10 @@ pub fn jailed(name: &str) {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&out.stdout);
+    let told = String::from_utf8_lossy(&out.stderr);
+    told.lines()
+        .filter(|l| l.starts_with("NOT TESTED"))
+        .for_each(|l| eprintln!("{l}"));
     assert!(
         out.status.success() && text.contains("1 passed"),
         "{text}\n{}",
@@ -91,6 +105,22 @@ jailed!(inner_trees:
     the_agent_we_run_under_is_spared_and_said_to_live,
     a_teams_rule_finds_runaways_by_the_marker_of_their_session,
     a_rule_that_names_nothing_finds_nothing_and_says_so,
+);
+jailed!(inner_supervisors:
+    a_program_of_supervisord_is_stopped_and_the_others_run_on,
+    a_service_of_runit_is_stopped_and_the_others_run_on,
+    a_service_of_s6_is_stopped_and_the_others_run_on,
+    a_service_of_daemontools_is_stopped_and_the_others_run_on,
+    a_process_of_pm2_is_stopped_and_the_others_run_on,
+    an_agent_that_gives_itself_out_for_another_program_stops_only_itself,
+    nodemon_goes_with_the_agent,
+);
+jailed!(inner_projects:
+    a_hook_that_starts_an_agent_runs_no_more_and_is_given_back,
+    a_container_that_starts_an_agent_is_set_aside,
+    schedules_below_homes_and_projects_are_found,
+    a_start_up_line_is_switched_off_and_given_back_byte_for_byte,
+    units_of_a_user_who_is_not_logged_in_are_kept_from_starting,
 );
 jailed!(inner_triggers:
     a_users_cron_line_is_switched_off_and_given_back_byte_for_byte,

@@ -5,9 +5,10 @@ use serde_json::json;
 use super::start;
 use crate::cli::ui::Tone;
 use crate::cli::{App, CliError, Exit, deeds};
-use crate::engine::{Engine, Given};
+use crate::engine::{Again, Engine, Given};
 use crate::evidence::escape;
 use crate::model::ids::TargetId;
+use crate::model::time::rfc3339;
 
 /// Arguments of `cut`.
 #[derive(clap::Args)]
@@ -61,7 +62,8 @@ pub fn run(app: &App, args: &CutArgs) -> Result<Exit, CliError> {
         app.ui.hanging(Tone::Plain, "           ", &escape(&left.how));
     }
     let incident = engine.incident()?;
-    by_hand(app, &engine, &report.targets)?;
+    let again = engine.paste_again(&report.targets)?;
+    by_hand(app, &engine, &report.targets, &again)?;
     let words: Vec<_> = report
         .targets
         .iter()
@@ -82,8 +84,14 @@ pub fn run(app: &App, args: &CutArgs) -> Result<Exit, CliError> {
             .not_cut
             .iter()
             .map(|n| json!({"fingerprint": n.fingerprint, "last4": n.last4, "why": n.why, "next": n.how}));
-        app.ui
-            .value(&json!({"cut": cut.collect::<Vec<_>>(), "not_cut": not_cut.collect::<Vec<_>>()}));
+        let again = again
+            .iter()
+            .map(|a| json!({"id": a.target, "after": rfc3339(a.after_ms), "next": a.line}));
+        app.ui.value(&json!({
+            "cut": cut.collect::<Vec<_>>(),
+            "not_cut": not_cut.collect::<Vec<_>>(),
+            "paste_again": again.collect::<Vec<_>>(),
+        }));
     }
     if engine.case_path().is_some() {
         app.ui
@@ -93,7 +101,7 @@ pub fn run(app: &App, args: &CutArgs) -> Result<Exit, CliError> {
 }
 
 /// Where a person does by hand what is not proved; the secret itself is forgotten by then.
-fn by_hand(app: &App, engine: &Engine<'_>, targets: &[TargetId]) -> Result<(), CliError> {
+fn by_hand(app: &App, engine: &Engine<'_>, targets: &[TargetId], again: &[Again]) -> Result<(), CliError> {
     let incident = engine.incident()?;
     let unproved = targets
         .iter()
@@ -103,8 +111,15 @@ fn by_hand(app: &App, engine: &Engine<'_>, targets: &[TargetId]) -> Result<(), C
         if let Some(Ok(adapter)) = engine.registry().of(&target.aim.target) {
             let text = format!("{}: {}", target.aim.target.id(), escape(&adapter.about().manual));
             app.ui.hanging(Tone::Plain, "  by hand  ", &text);
-            app.ui
-                .line("  next: incident cut, and the secret once more; it was forgotten");
+            let next = match again.iter().find(|a| a.target == *target.aim.target.id()) {
+                Some(again) => format!(
+                    "the provider took it, and may take until {} to refuse it everywhere. The secret is forgotten, so nothing here can look again: paste it once more after that: {}",
+                    rfc3339(again.after_ms),
+                    escape(&again.line)
+                ),
+                None => "incident cut, and the secret once more; it was forgotten".to_owned(),
+            };
+            app.ui.hanging(Tone::Plain, "  next: ", &next);
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use incident::model::grant::{Target, Tree, TreeRule};
 use incident::model::ids::TargetId;
 use incident::model::secret::Secret;
 use incident::world::World;
-use incident::world::host::{Signal, Signalled};
+use incident::world::host::{Process, Signal, Signalled};
 
 use super::yard::{self, Keys, agent_script, pause, start_agent};
 
@@ -24,7 +24,7 @@ impl Keeper for Kept {
     fn scrub(&self, text: &str) -> String {
         text.replace("hunter2-value", "[token]")
     }
-    fn found(&self, agent: &str, name: &str, value: Secret) {
+    fn found(&self, agent: &str, _: &Process, name: &str, value: Secret) {
         self.0.borrow_mut().push((format!("{agent} {name}"), value));
     }
 }
@@ -93,7 +93,7 @@ fn an_agents_tree_is_frozen_kept_killed_and_not_found_again() {
     let world = yard::world(&Keys::default());
     yard::pause(100);
     let bystander = std::process::Command::new("sleep").arg("1999").spawn().unwrap();
-    let trees = tree::find(world.host.as_ref(), &[]).unwrap();
+    let trees = tree::find(&world, &[]).unwrap();
     assert_eq!(trees.len(), 1);
     assert_eq!(trees[0].tree.agent, "claude-code");
     assert!(

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use incident::local::{Local, aside, at, cron, systemd};
+use incident::local::projects::{self, Work};
+use incident::local::{Local, at, cron, systemd};
 use incident::model::fact::{Fact, Observed, Proof, TargetKind, proof};
 use incident::model::grant::{Target, Trigger, TriggerKind};
 use incident::model::ids::TargetId;
@@ -139,7 +140,7 @@ fn a_timer_of_an_offline_tree_is_switched_off_and_given_back() {
     let root = format!("--root={}", dir.path().display());
     run(&["systemctl", &root, "enable", "agent.timer"]);
 
-    let found = systemd::find(&world, dir.path().to_str());
+    let (found, _) = systemd::find(&world, dir.path().to_str());
     assert_eq!(found.len(), 1, "{found:?}");
     let target = Target::Trigger(found[0].clone());
     let undo = world.wait(local.glance(&target)).unwrap().undo.unwrap();
@@ -325,9 +326,12 @@ fn a_schedule_of_an_agent_is_set_aside_and_put_back() {
     let schedule = project.path().join(".claude/scheduled_tasks.json");
     std::fs::create_dir(project.path().join(".claude")).unwrap();
     std::fs::write(&schedule, "[{\"cron\": \"7 * * * *\"}]").unwrap();
-    let body = format!("cd {}; touch $0.up; sleep 1001", project.path().display());
-    yard::start_agent(&yard::agent_script(&body));
-    let found = aside::find(&world);
+    let work = Work {
+        agent: "claude-code".into(),
+        home: None,
+        cwds: [project.path().to_path_buf()].into(),
+    };
+    let found = projects::find(&world, &[work]);
     let path = schedule.display().to_string();
     assert_eq!(
         found.iter().map(|t| &t.kind).collect::<Vec<_>>(),
@@ -356,7 +360,10 @@ fn units_of_users_who_linger_and_of_other_names_are_found() {
         std::fs::write(path, text).unwrap();
     };
     let runs = |what: &str| format!("[Service]\nExecStart=/usr/bin/env {what}\n");
-    write("etc/passwd", "bot:x:1001:1001::/home/bot:/bin/sh\n");
+    write(
+        "etc/passwd",
+        "bot:x:1001:1001::/home/bot:/bin/sh\nana:x:1002:1002::/home/ana:/bin/sh\n",
+    );
     write("var/lib/systemd/linger/bot", "");
     write(
         "home/bot/.config/systemd/user/night.service",
@@ -378,7 +385,10 @@ fn units_of_users_who_linger_and_of_other_names_are_found() {
     write("run/systemd/system/run-u7.timer", "[Timer]\nOnActiveSec=9\n");
     write("usr/lib/systemd/system/hidden.service", &runs("claude -p x"));
     write("etc/systemd/system/hidden.service", &runs("true"));
-    let found = systemd::find(&world, dir.path().to_str());
+    write("home/ana/.config/systemd/user/mine.service", &runs("aider --yes"));
+    write("etc/systemd/user/all.service", &runs("claude -p x"));
+    let (found, unread) = systemd::find(&world, dir.path().to_str());
+    assert_eq!(unread, Vec::<String>::new());
     let mut all: Vec<_> = found
         .iter()
         .map(|t| match &t.kind {
@@ -390,6 +400,8 @@ fn units_of_users_who_linger_and_of_other_names_are_found() {
     assert_eq!(
         all,
         [
+            "all.service true Some(\"*\")",
+            "mine.service true Some(\"ana\")",
             "night.timer true Some(\"bot\")",
             "run-u7.timer false None",
             "wake.path false None",

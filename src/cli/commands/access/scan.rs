@@ -78,5 +78,6 @@ fn whose(whose: Whose) -> &'static str {
         Whose::Project => "project",
         Whose::Tool => "tool",
         Whose::Responder => "responder",
+        Whose::Transcript => "transcript",
     }
 }
