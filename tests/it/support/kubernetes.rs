@@ -50,7 +50,8 @@ impl Cluster {
             return None;
         };
         let home = tempfile::tempdir().unwrap();
-        let at = |name: &str| home.path().join(name);
+        let folder = home.path().to_owned();
+        let at = |name: &str| folder.join(name);
         let keyed = Command::new("ssh-keygen")
             .args(["-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-f"])
             .arg(at("account.key"))
@@ -68,20 +69,18 @@ impl Cluster {
         let (client, peer, port) = (free_port(), free_port(), free_port());
         let stored = format!("http://127.0.0.1:{client}");
         let between = format!("http://127.0.0.1:{peer}");
-        let mut children = Vec::new();
-        let mut run = |program: &Path, arguments: &[String]| {
-            let child = server(program)
+        let run = |program: &Path, arguments: &[String]| {
+            server(program)
                 .args(arguments)
                 .env_clear()
-                .env("HOME", home.path())
-                .current_dir(home.path())
+                .env("HOME", &folder)
+                .current_dir(&folder)
                 .spawn()
-                .unwrap();
-            children.push(child);
+                .unwrap()
         };
         let flag = |name: &str, value: &str| format!("--{name}={value}");
         let file = |name: &str, path: PathBuf| flag(name, &path.display().to_string());
-        run(
+        let store = run(
             &etcd,
             &[
                 file("data-dir", at("etcd")),
@@ -93,7 +92,7 @@ impl Cluster {
                 "--unsafe-no-fsync".to_owned(),
             ],
         );
-        run(
+        let answers = run(
             &built.join("kube-apiserver"),
             &[
                 flag("etcd-servers", &stored),
@@ -126,7 +125,19 @@ impl Cluster {
             assert!(began.elapsed() < START, "kube-apiserver has no certificate");
             std::thread::sleep(Duration::from_millis(50));
         }
-        run(
+        let mut cluster = Cluster {
+            address,
+            ca,
+            children: vec![store, answers],
+            users: AtomicUsize::new(0),
+            _home: home,
+        };
+        while cluster.ask(world, "GET", "/readyz", ROOT, "").0 != 200 {
+            assert!(began.elapsed() < START, "kube-apiserver is not ready");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        // They give up where nobody answers them for ten seconds.
+        let controllers = run(
             &built.join("kube-controller-manager"),
             &[
                 file("kubeconfig", at("kubeconfig")),
@@ -140,17 +151,7 @@ impl Cluster {
                 flag("secure-port", "0"),
             ],
         );
-        let cluster = Cluster {
-            address,
-            ca,
-            children,
-            users: AtomicUsize::new(0),
-            _home: home,
-        };
-        while cluster.ask(world, "GET", "/readyz", ROOT, "").0 != 200 {
-            assert!(began.elapsed() < START, "kube-apiserver is not ready");
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        cluster.children.push(controllers);
         Some(cluster)
     }
 
