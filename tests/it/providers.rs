@@ -7,6 +7,8 @@ mod aws;
 mod aws_armed;
 #[path = "providers/aws_sessions.rs"]
 mod aws_sessions;
+#[path = "providers/aws_sweep.rs"]
+mod aws_sweep;
 #[path = "providers/aws_triggers.rs"]
 mod aws_triggers;
 #[path = "providers/azure.rs"]

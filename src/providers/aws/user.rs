@@ -95,8 +95,9 @@ impl<'a> Desk<'a> {
 
     /// True where the deny stands, as a policy or as a boundary.
     async fn is_denied(&self) -> Result<bool, Refusal> {
-        let policy = self.holder().policy(&self.caller, POLICY).await?;
-        Ok(policy == Some(deny_all()) || self.holder().is_bound(&self.caller).await?)
+        let policy = self.holder().policy(&self.caller, POLICY);
+        let (policy, bound) = join(policy, self.holder().is_bound(&self.caller)).await;
+        Ok(policy? == Some(deny_all()) || bound?)
     }
 
     async fn active(&self, what: Held) -> Result<Vec<String>, Refusal> {
@@ -157,11 +158,22 @@ impl<'a> Desk<'a> {
             .iter()
             .map(|id| what.set(&self.caller, Some(self.user), id, false));
         let told = futures_util::future::join_all(told).await;
-        let ended = told.iter().filter(|t| t.is_ok()).count();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let ended = (ended > 0).then(|| Fact::Ended { count: count(ended) });
-        let failed = told.into_iter().filter_map(Result::err).map(Refusal::fact);
-        Ok((count(active.len()), ended.into_iter().chain(failed).collect()))
+        let ended = active.iter().zip(&told).filter(|(_, told)| told.is_ok());
+        let ended: Vec<&str> = ended.map(|(id, _)| id.as_str()).collect();
+        let mut facts = Vec::new();
+        if !ended.is_empty() {
+            // By name, too: whoever undoes it by hand has to know which were active.
+            let (label, text) = ("made inactive".to_owned(), ended.join(", "));
+            facts.extend([
+                Fact::Noted { label, text },
+                Fact::Ended {
+                    count: count(ended.len()),
+                },
+            ]);
+        }
+        facts.extend(told.into_iter().filter_map(Result::err).map(Refusal::fact));
+        Ok((count(active.len()), facts))
     }
 }
 

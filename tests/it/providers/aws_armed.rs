@@ -3,7 +3,7 @@
 use incident::model::fact::{Fact, Proof};
 
 use super::aws::{all, case, pair};
-use super::aws_sessions::narrow;
+use super::aws_sessions::{look, narrow};
 use super::contract::error_text;
 use crate::support::clouds::Aws;
 use crate::support::network_world;
@@ -127,7 +127,7 @@ fn what_is_not_there_is_never_called_dead_for_it() {
     // Seen alive, deleted by somebody else before the cut: the key itself says so.
     let given = [("user", "bot"), ("key", bot.0.as_str())];
     let mut case = narrow(&world, &aws, "aws-key", &given).secret(&pair(&bot));
-    case.before();
+    look(&mut case);
     let delete = format!(
         "b.client('iam').delete_access_key(UserName='bot', AccessKeyId='{}')",
         bot.0

@@ -150,6 +150,11 @@ impl<'w> Case<'w> {
     /// Everything in order, with the second probe after the window.
     pub fn stop(&mut self) -> Proof {
         self.before();
+        self.after()
+    }
+
+    /// What comes after the look before the cut.
+    pub fn after(&mut self) -> Proof {
         self.cut();
         let mut empty = 0;
         for _ in 0..6 {
