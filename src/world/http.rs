@@ -242,12 +242,22 @@ fn named(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
+/// True where the server's certificate is not to be believed. Asking again gives the same one.
+fn is_stranger(error: &(dyn std::error::Error + 'static)) -> bool {
+    let inside = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
+    matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)))
+        || inside.is_some_and(|e| is_stranger(e))
+        || error.source().is_some_and(is_stranger)
+}
+
 /// Tells what was certainly not sent from what may have been carried out.
 fn net_error(error: reqwest::Error) -> NetError {
     let error = error.without_url();
     let text = chain(&error);
     match () {
-        () if error.is_builder() => NetError::Setup(text),
+        () if error.is_builder() || is_stranger(&error) => NetError::Setup(text),
         () if error.is_connect() => NetError::Connect(text),
         () => NetError::Lost(text),
     }

@@ -140,7 +140,8 @@ pub enum NetError {
     /// The server answered with a refusal of the credentials (SQL login, TLS client).
     #[error("refused: {0}")]
     Refused(String),
-    /// The request could not be built (bad address, no trust store).
+    /// The request could not be built, or would have gone to a stranger (bad address, no trust store, a
+    /// certificate not to be believed): nothing was sent, and nothing changes by asking again.
     #[error("{0}")]
     Setup(String),
 }

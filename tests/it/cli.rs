@@ -118,6 +118,12 @@ fn wrong_words_end_2_and_change_nothing() {
       next: `incident list` shows what there is
     [exit 2]
     "#);
+    assert_snapshot!(desk.incident(&["access", "providers", "nope"]), @r#"
+    [stderr]
+    Error: no provider is named `nope`
+      next: did you mean npm?
+    [exit 2]
+    "#);
     assert_snapshot!(desk.incident(&["verify", "nothing-here.tar"]), @r#"
     [stderr]
     Error: cannot read /home/ana/shift/.local/share/incident/nothing-here.tar: No such file or directory (os error 2)

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 
 use incident::world::http::{Http, HttpRequest, HttpResponse};
@@ -251,9 +251,16 @@ fn the_tables_send_what_the_vendors_own_libraries_send() {
         .args(["--input-type=module", "-", &stub.address()])
         .current_dir(&node)
         .stdin(std::fs::File::open(format!("{here}/sdk.mjs")).unwrap());
-    for library in [&mut from_pypi, &mut from_npm] {
-        let out = library.env_remove("HTTP_PROXY").env_remove("http_proxy");
-        let out = out.output().unwrap();
+    let under_way = [from_pypi, from_npm].map(|mut library| {
+        let library = library.env_remove("HTTP_PROXY").env_remove("http_proxy");
+        library
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    });
+    for library in under_way {
+        let out = library.wait_with_output().unwrap();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     }
     let mut golden: BTreeMap<(String, String), Seen> = BTreeMap::new();

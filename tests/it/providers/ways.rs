@@ -73,6 +73,7 @@ fn a_certificate_of_another_name_is_told_nothing() {
         let table = &published.table;
         let said = format!("{facts:?}");
         assert!(said.contains("certificate not valid for name"), "{table}: {said}");
+        assert!(!said.contains("attempts"), "{table}: asked again: {said}");
         let learned = |f: &Fact| match f {
             Fact::Accepted { .. } | Fact::AlreadyDone { .. } | Fact::ReadBack { .. } => true,
             Fact::TriedNew { .. } | Fact::Listed { .. } | Fact::Ended { .. } => true,

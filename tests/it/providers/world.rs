@@ -168,7 +168,7 @@ fn a_private_authority_is_trusted_only_where_it_is_named() {
     let health = format!("{}/v1/sys/health", bao.address);
     let stranger = get(&world, &health, TlsFiles::default()).unwrap_err();
     assert!(
-        matches!(&stranger, NetError::Connect(text) if text.contains("UnknownIssuer")),
+        matches!(&stranger, NetError::Setup(text) if text.contains("UnknownIssuer")),
         "{stranger:?}"
     );
     let named = TlsFiles {
