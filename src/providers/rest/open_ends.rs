@@ -50,9 +50,10 @@ impl Rest {
                     .iter()
                     .filter_map(|item| {
                         let name = item.pointer(&door.name)?.as_str()?;
+                        let from = parse_rfc3339(item.pointer(&door.closes)?.as_str()?)?;
                         Some(Fact::Window {
                             what: format!("{} {name}", door.what),
-                            closes_ms: parse_rfc3339(item.pointer(&door.closes)?.as_str()?)?,
+                            closes_ms: from.checked_add(i64::try_from(door.lasts_ms).ok()?)?,
                             hold: format!("{} {name}", door.hold),
                         })
                     }),

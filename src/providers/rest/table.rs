@@ -197,6 +197,8 @@ pub(super) struct Closing {
     pub name: String,
     /// JSON pointer from an item to its deadline, RFC 3339. An item without one closes nothing.
     pub closes: String,
+    /// What is added to that moment, ms: how long the provider keeps what was deleted then.
+    pub lasts_ms: u64,
     /// What closes; the name follows.
     pub what: String,
     /// What holds it open, or uses it in time; the name follows.

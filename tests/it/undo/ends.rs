@@ -29,6 +29,8 @@ providers:
     closing:
       - {list: {method: GET, path: /deleted, as: responder}, items: /volumes, name: /id, closes: /until,
          what: the time in which the shop brings back, hold: shopctl hold}
+      - {list: {method: GET, path: /trash, as: responder}, items: /volumes, name: /id, closes: /deleted, lasts: 30d,
+         what: the time in which the shop brings back, hold: shopctl hold}
 ";
 
 #[test]
@@ -42,11 +44,12 @@ fn what_runs_on_and_what_closes_stands_in_every_view_until_it_is_over() {
             ("/jobs", true) => say(200, r#"{"jobs": []}"#),
             ("/deleted", false) => say(
                 200,
-                r#"{"volumes": [{"id": "vol-late", "until": "2098-03-01T00:00:00Z"}, {"id": "vol-soon", "until": "2097-03-01T00:00:00Z"}]}"#,
+                r#"{"volumes": [{"id": "vol-soon", "until": "2097-03-01T00:00:00Z"}]}"#,
             ),
-            ("/deleted", true) => say(
+            ("/deleted", true) => say(200, r#"{"volumes": []}"#),
+            ("/trash", _) => say(
                 200,
-                r#"{"volumes": [{"id": "vol-late", "until": "2098-03-01T00:00:00Z"}]}"#,
+                r#"{"volumes": [{"id": "vol-late", "deleted": "2098-01-30T00:00:00Z"}]}"#,
             ),
             ("/key", _) => say(204, ""),
             _ => say(401, ""),

@@ -192,6 +192,7 @@ pub(super) fn closes(node: &Node, mistakes: &Mistakes) -> Option<Closing> {
         "closes",
         "write a JSON pointer to the deadline, as in `closes: /undo_until`",
     );
+    let lasts_ms = fields.span("lasts").unwrap_or(0);
     let what = needed(&mut fields, "what", "say what closes; the item's name follows");
     let hold = needed(
         &mut fields,
@@ -203,6 +204,7 @@ pub(super) fn closes(node: &Node, mistakes: &Mistakes) -> Option<Closing> {
         list: list?,
         name: name?,
         closes: closes?,
+        lasts_ms,
         what: what?,
         hold: hold?,
     })
