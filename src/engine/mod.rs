@@ -7,6 +7,7 @@
 mod act;
 mod capture;
 mod close;
+mod compare;
 mod cut;
 mod discover;
 mod escalate;
@@ -52,6 +53,7 @@ use crate::world::{World, WorldKind};
 pub use act::{Acted, DoubtAbout};
 pub use capture::Captured;
 pub use close::{CloseBlock, Unproved};
+pub use compare::{Changed, Compared, compare};
 pub use cut::{Again, CutReport, Given, NotCut};
 pub use discover::Found;
 pub use escalate::{Issued, Pending};

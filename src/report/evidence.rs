@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Entry;
 use crate::model::event::{Event, ItemStatus};
-use crate::model::incident::{CaptureState, Incident};
+use crate::model::incident::{CaptureState, Change, Incident};
 
 /// One capture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,6 +31,25 @@ pub struct Capture {
     pub bytes: u64,
     /// Secrets taken out.
     pub redactions: u64,
+    /// Against the baseline, for a look that repeats one of it.
+    pub against: Option<Against>,
+}
+
+/// How a look differs from the one of the baseline that it repeats.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Against {
+    /// The capture of the baseline.
+    pub capture: u64,
+    /// Things of the same bytes.
+    pub same: usize,
+    /// Names of things of other bytes.
+    pub differs: Vec<String>,
+    /// Names of things that were kept before and not after.
+    pub gone: Vec<String>,
+    /// Names of things that were not kept before.
+    pub new: Vec<String>,
+    /// Acts begun in between.
+    pub acts: Vec<u64>,
 }
 
 /// Something that was to be looked at and is not whole.
@@ -85,9 +104,27 @@ pub(super) fn captures(incident: &Incident) -> Vec<Capture> {
             holes,
             bytes: c.items.iter().map(|i| i.bytes).sum(),
             redactions: c.items.iter().map(|i| u64::from(i.redactions)).sum(),
+            against: (c.purpose == "after").then(|| against(incident, *seq)).flatten(),
         }
     };
     incident.captures.iter().map(one).collect()
+}
+
+fn against(incident: &Incident, after: u64) -> Option<Against> {
+    let before = incident.baseline_of(after)?;
+    let changes = incident.changes(before, after);
+    let names = |wanted: Change| {
+        let names = changes.iter().filter(|(_, change)| *change == wanted);
+        names.map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>()
+    };
+    Some(Against {
+        capture: before,
+        same: names(Change::Same).len(),
+        differs: names(Change::Differs),
+        gone: names(Change::Gone),
+        new: names(Change::New),
+        acts: incident.acts.range(before..after).map(|(seq, _)| *seq).collect(),
+    })
 }
 
 /// Every hole: what is not whole, and a capture that never ended.

@@ -66,6 +66,10 @@ fn a_small_incident_from_end_to_end() {
     | #11 host | baseline | 2026-11-22T03:14:04.000Z | ana@example.com | 1 | 1 | 240 | 2 | 11-host |
     | #29 host | after | 2026-11-22T03:15:19.000Z | ana@example.com | 1 | 0 | 120 | 1 | 29-host |
 
+    What is the same as in the baseline was so before anybody repaired: the agent's doing, or older. What differs came after it: by the acts named, by work outside the tool, or by itself.
+
+    - #29 host against #11: 1 the same; no longer there: sockets.txt; acts between: #16, #24
+
     ### Holes
 
     - #11 host, sockets.txt: forbidden; only root may look
@@ -187,7 +191,7 @@ fn the_keys_of_the_json_form_are_stable() {
     /acts/1: act act_sha256 allowed_by effects lane outcome stage step title ts undoes who why words zone
     /acts/1/allowed_by/0: algorithm approves filed fingerprint person record request touched verified
     /requests/0: answers need proven request requester rule state steps ts withdrawn zone
-    /captures/0: bytes capture exhibit holes name purpose redactions step ts who whole
+    /captures/0: against bytes capture exhibit holes name purpose redactions step ts who whole
     /holes/0: capture name status what why
     ");
 }

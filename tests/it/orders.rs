@@ -360,6 +360,11 @@ fn the_agent_is_stopped_and_the_orders_are_back() {
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(jail.agents(), "");
 
+    let said = jail.incident("compare", 0);
+    for told in ["against", "act #", "the same", "What differs came"] {
+        assert!(said.contains(told), "{told} is not in\n{said}");
+    }
+
     // A bundle that plain tools prove, and a report.
     let bundle = shop.root.join("bundle.tar");
     jail.incident(&format!("bundle -o {} --key ../keys/ana", bundle.display()), 0);

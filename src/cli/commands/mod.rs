@@ -5,6 +5,7 @@ mod acts;
 mod boundary;
 mod bundle;
 mod capture;
+mod compare;
 mod cut;
 mod drill;
 mod escalate;
@@ -48,6 +49,8 @@ pub enum Command {
     List,
     /// Everything that happened, a row each
     Timeline,
+    /// What changed between the baseline and the state after the repair
+    Compare(compare::CompareArgs),
     /// Ten lines for the chat
     Brief,
     /// What the next shift must know
@@ -142,6 +145,7 @@ impl Command {
             Command::Watch(args) => watch::run(app, &args),
             Command::List => list::run(app),
             Command::Timeline => tell::timeline(app),
+            Command::Compare(args) => compare::run(app, &args),
             Command::Brief => tell::brief(app),
             Command::Handoff => tell::handoff(app),
             Command::Report(args) => tell::report(app, &args),

@@ -1,5 +1,7 @@
 //! Captures, the baseline, probes, recovery.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{At, Incident};
 use crate::model::act::CaptureSpec;
 use crate::model::event::{
@@ -42,6 +44,19 @@ impl CaptureState {
             ) && i.bytes > 0
         })
     }
+}
+
+/// How a thing stands after, against how it stood before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// Other bytes.
+    Differs,
+    /// It was kept before and not after.
+    Gone,
+    /// It was not kept before.
+    New,
+    /// The same bytes.
+    Same,
 }
 
 /// The newest answer of one probe.
@@ -167,6 +182,38 @@ impl Incident {
         }
         self.recovered_us = Some(e.mono_us);
         Ok(())
+    }
+
+    /// The capture of the baseline that this later one repeats: the newest of the same look before it.
+    pub fn baseline_of(&self, after: u64) -> Option<u64> {
+        let spec = self.captures.get(&after)?.spec.as_ref()?;
+        let (sealed, _) = self.baseline.as_ref()?;
+        let before = self.captures.range(..after.min(*sealed)).rev();
+        let mut same = before.filter(|(_, c)| c.spec.as_ref() == Some(spec) && c.exhibit.is_some());
+        same.next().map(|(seq, _)| *seq)
+    }
+
+    /// Each thing kept in one of two captures, by name, and how it changed between them.
+    pub fn changes(&self, before: u64, after: u64) -> Vec<(&str, Change)> {
+        let kept = |seq: &u64| {
+            let items = self.captures.get(seq).map_or(&[][..], |c| &c.items);
+            let kept = items
+                .iter()
+                .filter(|i| !i.sha256.is_empty() && i.name != ITEMS_LIST);
+            kept.map(|i| (i.name.as_str(), i.sha256.as_str()))
+                .collect::<BTreeMap<_, _>>()
+        };
+        let (before, after) = (kept(&before), kept(&after));
+        let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
+        let change = |name: &str| match (before.get(name), after.get(name)) {
+            (Some(a), Some(b)) if a == b => Change::Same,
+            (Some(_), Some(_)) => Change::Differs,
+            (Some(_), None) => Change::Gone,
+            _ => Change::New,
+        };
+        let mut all: Vec<(&str, Change)> = names.into_iter().map(|n| (n, change(n))).collect();
+        all.sort_by_key(|(name, change)| (*change, *name));
+        all
     }
 
     /// Things that were to be looked at and are not whole: capture name, thing, what became of it.

@@ -1,0 +1,125 @@
+//! `compare`: what changed between the baseline and the state after the repair.
+
+use serde_json::json;
+
+use crate::cli::record::Record;
+use crate::cli::ui::Tone;
+use crate::cli::{App, CliError, Exit};
+use crate::engine::{Changed, Compared, EngineError, compare};
+use crate::evidence::escape;
+use crate::model::incident::Change;
+use crate::report::words::count;
+
+/// Arguments of `compare`.
+#[derive(clap::Args)]
+pub struct CompareArgs {
+    /// Two captures by the number of their record; without them, every look taken after the repair against the baseline
+    #[arg(num_args = 2, value_names = ["BEFORE", "AFTER"])]
+    captures: Vec<u64>,
+    /// Show lines that came and went
+    #[arg(long)]
+    lines: bool,
+}
+
+/// Compares, and says what it means.
+pub fn run(app: &App, args: &CompareArgs) -> Result<Exit, CliError> {
+    let id = app.which_any()?;
+    let record = Record::read(app, &id)?;
+    let case = app.store.open_case(&id).map_err(EngineError::from)?;
+    let pair = match args.captures.as_slice() {
+        [before, after] => Some((*before, *after)),
+        _ => None,
+    };
+    let all = compare(&record.incident, &case, pair)?;
+    if app.ui.json {
+        let rows = all.iter().map(as_json);
+        app.ui.value(&json!({ "compared": rows.collect::<Vec<_>>() }));
+        return Ok(Exit::Done);
+    }
+    if all.is_empty() {
+        let words = "nothing was captured after the baseline that repeats one of its looks";
+        return Err(CliError::new(Exit::Failed, words.to_owned())
+            .hint("`incident prove` takes every look of the baseline again; or name two captures: incident compare 6 41"));
+    }
+    for compared in &all {
+        show(app, compared, args.lines);
+    }
+    app.ui.wrapped(
+        0,
+        "What is the same was so before anybody repaired: the agent's doing, or older. What differs came after \
+         the first of the two: by the acts named, by work outside the tool, or by itself.",
+    );
+    Ok(Exit::Done)
+}
+
+fn show(app: &App, compared: &Compared, lines: bool) {
+    let Compared {
+        before, after, name, ..
+    } = compared;
+    app.ui.tone(
+        Tone::Head,
+        &format!("{}: #{before} against #{after}", escape(name)),
+    );
+    for (seq, title, who) in &compared.acts {
+        app.ui.hanging(
+            Tone::Plain,
+            &format!("  act #{seq}  "),
+            &format!("{}, by {}", escape(title), escape(who)),
+        );
+    }
+    for changed in &compared.changed {
+        let how = match (&changed.unread, changed.change) {
+            (Some(why), _) => format!("other bytes; lines are not compared: {why}"),
+            (None, Change::Gone) => format!("no longer there, {}", count(size(changed.removed.1), "line")),
+            (None, Change::New) => format!("new, {}", count(size(changed.added.1), "line")),
+            (None, _) => format!(
+                "{} more, {} fewer",
+                count(size(changed.added.1), "line"),
+                changed.removed.1
+            ),
+        };
+        app.ui.hanging(
+            Tone::Warn,
+            &format!("  {:<24} ", escape(&changed.name)),
+            &escape(&how),
+        );
+        if lines {
+            told(app, '-', &changed.removed);
+            told(app, '+', &changed.added);
+        }
+    }
+    app.ui.line(&format!("  {} the same", compared.same));
+}
+
+fn told(app: &App, sign: char, (lines, all): &(Vec<String>, u64)) {
+    for line in lines {
+        app.ui.line(&format!("    {sign} {}", escape(line)));
+    }
+    let more = all.saturating_sub(lines.len() as u64);
+    if more > 0 {
+        app.ui.line(&format!("    {sign} … {more} more"));
+    }
+}
+
+fn size(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+fn as_json(compared: &Compared) -> serde_json::Value {
+    let changed = compared.changed.iter().map(|c: &Changed| {
+        let change = match c.change {
+            Change::Differs => "differs",
+            Change::Gone => "gone",
+            Change::New => "new",
+            Change::Same => "same",
+        };
+        json!({
+            "name": c.name, "change": change, "added": c.added.1, "removed": c.removed.1,
+            "added_lines": c.added.0, "removed_lines": c.removed.0, "not_compared": c.unread,
+        })
+    });
+    json!({
+        "before": compared.before, "after": compared.after, "name": compared.name, "same": compared.same,
+        "acts": compared.acts.iter().map(|(seq, _, _)| seq).collect::<Vec<_>>(), "changed": changed.collect::<Vec<_>>(),
+    })
+}
