@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::{nowhere, proof, said};
@@ -132,8 +133,12 @@ fn at_the_desk(desk: &Desk, args: &[&str]) -> Output {
     command.args(args).stdin(Stdio::null()).output().unwrap()
 }
 
+/// One copy at a time: copies of several tests would lie in the same folder.
+static COPIES: Mutex<()> = Mutex::new(());
+
 #[test]
 fn this_program_is_copied_there_run_and_removed() {
+    let _alone = COPIES.lock();
     let Some(desk) = Desk::new() else { return };
     let Some(there) = Box::boot(&desk, None, true) else {
         return;
@@ -172,6 +177,7 @@ fn liar() -> String {
 
 #[test]
 fn a_program_of_that_name_there_is_not_asked_where_ours_can_be() {
+    let _alone = COPIES.lock();
     let Some(desk) = Desk::new() else { return };
     let Some(there) = Box::boot(&desk, Some(&liar()), true) else {
         return;
