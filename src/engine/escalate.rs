@@ -14,13 +14,11 @@ use crate::model::event::{
 use crate::model::ids::StepId;
 use crate::model::incident::{Incident, RequestState};
 use crate::model::runbook::Need;
-use crate::model::secret::Secret;
 use crate::signoff::{
     self, AcceptContext, Accepted, Answer, Bound, Decision, Request, SignedAct, Statement, Target, Touch,
 };
 use crate::sshsig::{Roster, VerifiedKey};
 use crate::store::Folder;
-use crate::world::spawn::{Command, End};
 
 /// A request that was written and waits for answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -426,64 +424,6 @@ impl Engine<'_> {
             state: state_now,
             now: self.bound(incident, &now),
         }))
-    }
-
-    /// Signs bytes with the responder's own `ssh-keygen`: agent, passphrase and touch come for free.
-    pub fn ssh_sign(&self, key: &str, namespace: &str, message: &[u8]) -> Result<Vec<u8>, EngineError> {
-        let program = self
-            .world
-            .spawn
-            .find("ssh-keygen")
-            .ok_or_else(|| EngineError::Escalation("ssh-keygen is not installed here".into()))?;
-        let text = String::from_utf8_lossy(message).into_owned();
-        let mut env = Vec::new();
-        for name in [
-            "HOME",
-            "PATH",
-            "SSH_AUTH_SOCK",
-            "DISPLAY",
-            "SSH_ASKPASS",
-            "SSH_ASKPASS_REQUIRE",
-            "SSH_SK_PROVIDER",
-        ] {
-            env.extend(
-                self.world
-                    .host
-                    .env(name)
-                    .map(|v| (name.to_owned(), Secret::new(v))),
-            );
-        }
-        let command = Command {
-            argv: vec![
-                program.display().to_string(),
-                "-Y".into(),
-                "sign".into(),
-                "-f".into(),
-                key.to_owned(),
-                "-n".into(),
-                namespace.to_owned(),
-            ],
-            cwd: None,
-            env,
-            stdin: Some(Secret::new(text)),
-            deadline: std::time::Duration::from_secs(120),
-            no_progress: None,
-            cap: 64 << 10,
-        };
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let ran = self
-            .world
-            .wait(self.world.spawn.run(command, &mut out, &mut err, &mut |_| {}));
-        match ran.map(|r| r.end) {
-            Some(End::Exit(0)) => Ok(out),
-            _ => {
-                let err = String::from_utf8_lossy(&err);
-                let last = err.lines().last().unwrap_or("no answer").to_owned();
-                Err(EngineError::Escalation(format!(
-                    "ssh-keygen did not sign with {key}: {last}"
-                )))
-            }
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! engine itself remembers only what it was handed.
 
 mod act;
+mod anchor;
 mod capture;
 mod close;
 mod compare;
@@ -22,6 +23,7 @@ mod resolve;
 mod restore;
 mod scan;
 mod shared;
+mod sign;
 mod stop;
 mod sweep;
 mod turns;
@@ -51,6 +53,7 @@ use crate::store::{Pin, Store, StoreError};
 use crate::world::{World, WorldKind};
 
 pub use act::{Acted, DoubtAbout};
+pub use anchor::{Anchored, HandedOver};
 pub use capture::Captured;
 pub use close::{CloseBlock, Unproved};
 pub use compare::{Changed, Compared, compare};
@@ -63,6 +66,7 @@ pub use preview::Armed;
 pub use recorder::{Listener, Recorder, Told, decode, fold_case};
 pub use remote::{Remote, RemoteStop};
 pub use scan::Left;
+pub use sign::ssh_sign;
 pub use stop::StopReport;
 pub use walk::Next;
 
@@ -144,6 +148,9 @@ pub enum EngineError {
     /// A request cannot be made or used.
     #[error("{0}")]
     Escalation(String),
+    /// A receipt cannot be filed.
+    #[error("{0}")]
+    Anchor(String),
     /// What remains unproved, so the incident stays open.
     #[error("the incident cannot be closed yet")]
     CannotClose(Vec<CloseBlock>),

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::exhibit::LedgerFold;
 use super::seal::Tree;
 use crate::journal::{Chain, ChainError, Hash, LINE_CAP, Line};
+use crate::model::event::{AnchorFiled, Event};
 
 /// The journal so far, over all files read.
 #[derive(Debug, Default)]
@@ -25,6 +26,8 @@ pub struct Journal {
     pub wanted: BTreeSet<u64>,
     /// The remembered records.
     pub marks: BTreeMap<u64, Mark>,
+    /// What was filed of heads that are held elsewhere.
+    pub anchors: Vec<AnchorFiled>,
     /// Bytes of good lines in each file read.
     pub good: Vec<u64>,
 }
@@ -81,6 +84,12 @@ impl Journal {
                     if self.wanted.contains(&record.seq) {
                         let (hash, ts) = (record.hash, record.ts.to_string());
                         self.marks.insert(record.seq, Mark { hash, ts });
+                    }
+                    if record.kind == "anchor.filed"
+                        && let Ok(Event::AnchorFiled(e)) =
+                            Event::decode_text(&record.kind, record.v, &record.what)
+                    {
+                        self.anchors.push(e);
                     }
                     self.fold.add(&record);
                 }

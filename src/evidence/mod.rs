@@ -12,12 +12,17 @@
 //! chain      the journal, read as a stream            seal       what the signature vouches for
 //! write      the members made into a file             plan       a case made into a list of members
 //! signoffs   witnesses of the journal                 read       a hostile bundle made into a list of members
-//! report     what was found, as data                  verify     unchanged? vouched for? complete?
+//! anchors    heads held elsewhere, files beside it    stamp, der RFC 3161: request, answer, signature
+//! disclose   a part that proves it is of the whole    report     what was found, as data
+//! verify     unchanged? vouched for? complete?
 //! ```
 //!
 //! Absent from this room: signing (the caller does), collecting, clocks, the terminal.
 
+mod anchors;
 mod chain;
+mod der;
+mod disclose;
 mod exhibit;
 mod hashing;
 mod manifest;
@@ -28,17 +33,20 @@ mod report;
 mod rows;
 mod seal;
 mod signoffs;
+mod stamp;
 mod ustar;
 mod verify;
 mod write;
 
+pub use disclose::{DiscloseError, Disclosed, disclose, signer_name, to_countersign};
 pub use exhibit::{Hole, Ledger, LeftOut};
 pub use hashing::{At, Digested, Job, hash_many};
 pub use plan::{BundleMeta, Plan, PlanError, plan};
-pub use seal::{Seal, seal_namespace, signoff_namespace};
+pub use seal::{Seal, handover_namespace, seal_namespace, signoff_namespace};
+pub use stamp::{REPLY_CAP, Stamp, StampError, StampRequest};
 pub use verify::{
-    Anchored, Fault, JournalReport, Kind, Signer, SignoffCheck, VerifyError, VerifyOptions, VerifyReport,
-    Vouched, verify,
+    Anchored, Countersigned, Fault, JournalReport, Kind, Receipt, Signer, SignoffCheck, VerifyError,
+    VerifyOptions, VerifyReport, Vouched, verify,
 };
 pub use write::{WriteError, write, write_file};
 

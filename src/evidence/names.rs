@@ -4,6 +4,8 @@
 pub const TAGMANIFEST: &str = "tagmanifest-sha256.txt";
 /// The signature of [`TAGMANIFEST`].
 pub const SIGNATURE: &str = "tagmanifest-sha256.txt.sig";
+/// Says, in front of a part of a bundle, what of the whole is in it.
+pub const DISCLOSURE: &str = "DISCLOSURE.txt";
 /// The list of evidence files.
 pub const MANIFEST: &str = "manifest-sha256.txt";
 /// The chain.

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 use super::hashing::{At, Job, open_regular};
 use super::manifest::{self, Entry};
+use super::seal::Seal;
 use super::verify::Fault;
 use super::write::SIGNATURE_CAP;
-use super::{escape, names, ustar};
+use super::{disclose, escape, names, ustar};
 use crate::journal::Hash;
 use crate::model::ids::IncidentId;
 
@@ -127,12 +128,46 @@ pub struct Opened {
     pub tags: Vec<Entry>,
     /// Evidence files, in order.
     pub payload: Vec<Entry>,
+    /// In a part of a bundle: names of the files that are not there. `None` = it is whole.
+    pub withheld: Option<Vec<String>>,
 }
 
 impl Opened {
     /// The tag file of this name.
     pub fn tag(&self, name: &str) -> Option<&Entry> {
         self.tags.iter().find(|e| *e.name == *name)
+    }
+
+    /// Makes a part of it: `text` must be what follows from the lists and from what is shown.
+    fn keep_shown(&mut self, text: &[u8], shown: &BTreeSet<&str>) -> Result<(), Fault> {
+        let signed = self.signature.is_some();
+        let incident = match &self.top {
+            Some(top) => Some(top.clone()),
+            // Of a folder the seal says it; the seal is checked against the lists later.
+            None => self.sealed_incident(),
+        };
+        let follows = incident.map(|id| disclose::ledger(&id, signed, &self.tags, &self.payload, shown));
+        if follows.is_none_or(|follows| follows.as_bytes() != text) {
+            let why = "it does not say what is here and what is withheld";
+            return Err(Fault::new(names::DISCLOSURE, why));
+        }
+        let mut withheld = Vec::new();
+        for list in [&mut self.tags, &mut self.payload] {
+            list.retain(|entry| {
+                let here = shown.contains(&*entry.name);
+                if !here {
+                    withheld.push(entry.name.to_string());
+                }
+                here
+            });
+        }
+        self.withheld = Some(withheld);
+        Ok(())
+    }
+
+    fn sealed_incident(&self) -> Option<IncidentId> {
+        let seal = self.container.read(self.tag(names::SEAL)?, TAG_CAP).ok()?;
+        Some(Seal::parse(&seal).ok()?.incident)
     }
 }
 
@@ -148,9 +183,18 @@ pub fn open_tar(path: &Path) -> Result<Opened, Fault> {
         top: None,
         count: 0,
     };
-    walk.find_top()?;
+    let part = walk.find_top()?;
 
     let mut lists = Lists::default();
+    let disclosure = match part {
+        false => None,
+        true => {
+            let member = walk.member(names::DISCLOSURE, &lists)?;
+            Some(walk.bytes(&member, MANIFEST_CAP)?)
+        }
+    };
+    let shown = disclosure.as_deref().map(shown).transpose()?;
+    let is_here = |name: &str| shown.as_ref().is_none_or(|shown| shown.contains(name));
     let list = walk.member(names::TAGMANIFEST, &lists)?;
     let tagmanifest = walk.bytes(&list, TAG_CAP)?;
     let signature = match walk.is_next(names::SIGNATURE) {
@@ -164,6 +208,9 @@ pub fn open_tar(path: &Path) -> Result<Opened, Fault> {
     require(&lists.tags)?;
     for n in 0..lists.tags.len() {
         let name = lists.tags[n].name.clone();
+        if !is_here(&name) {
+            continue;
+        }
         let found = walk.member(&name, &lists)?;
         if *name == *names::MANIFEST {
             lists.payload = read_manifest(&lists.tags[n], &walk.bytes(&found, MANIFEST_CAP)?)?;
@@ -174,20 +221,28 @@ pub fn open_tar(path: &Path) -> Result<Opened, Fault> {
     }
     for n in 0..lists.payload.len() {
         let name = lists.payload[n].name.clone();
+        if !is_here(&name) {
+            continue;
+        }
         let found = walk.member(&name, &lists)?;
         lists.payload[n].len = found.len;
         lists.payload[n].offset = found.offset;
         lists.done += 1;
     }
     walk.end(&lists)?;
-    Ok(Opened {
+    let mut opened = Opened {
         container: Container::Tar(walk.file),
         top: walk.top,
         tagmanifest,
         signature,
         tags: lists.tags,
         payload: lists.payload,
-    })
+        withheld: None,
+    };
+    if let (Some(text), Some(shown)) = (&disclosure, &shown) {
+        opened.keep_shown(text, shown)?;
+    }
+    Ok(opened)
 }
 
 /// Opens an unpacked bundle; the files in it must be exactly the listed ones.
@@ -198,7 +253,7 @@ pub fn open_folder(root: &Path) -> Result<Opened, Fault> {
         Ok(_) => Some(container.bytes(&Entry::named(names::SIGNATURE), SIGNATURE_CAP)?),
         Err(_) => None,
     };
-    let mut tags = read_list(names::TAGMANIFEST, &tagmanifest, names::check_tag)?;
+    let tags = read_list(names::TAGMANIFEST, &tagmanifest, names::check_tag)?;
     require(&tags)?;
     let text = container.bytes(&Entry::named(names::MANIFEST), MANIFEST_CAP)?;
     let mut payload = Vec::new();
@@ -206,23 +261,41 @@ pub fn open_folder(root: &Path) -> Result<Opened, Fault> {
         payload = read_manifest(listed, &text)?;
     }
 
-    let mut listed: BTreeSet<&str> = tags.iter().chain(&payload).map(|e| &*e.name).collect();
-    listed.insert(names::TAGMANIFEST);
-    listed.insert(names::SIGNATURE);
-    only_listed(root, "", &listed)?;
-    for entry in tags.iter_mut().chain(&mut payload) {
-        let meta = fs::symlink_metadata(root.join(&*entry.name))
-            .map_err(|_| Fault::new(&entry.name, "listed, but not there"))?;
-        entry.len = meta.len();
-    }
-    Ok(Opened {
+    let mut opened = Opened {
         container,
         top: None,
         tagmanifest,
         signature,
         tags,
         payload,
-    })
+        withheld: None,
+    };
+    let part = fs::symlink_metadata(root.join(names::DISCLOSURE)).is_ok();
+    if part {
+        let text = opened
+            .container
+            .bytes(&Entry::named(names::DISCLOSURE), MANIFEST_CAP)?;
+        opened.keep_shown(&text, &shown(&text)?)?;
+    }
+    let here = opened.tags.iter().chain(&opened.payload);
+    let mut listed: BTreeSet<&str> = here.map(|e| &*e.name).collect();
+    listed.insert(names::TAGMANIFEST);
+    listed.insert(names::SIGNATURE);
+    if part {
+        listed.insert(names::DISCLOSURE);
+    }
+    only_listed(root, "", &listed)?;
+    for entry in opened.tags.iter_mut().chain(&mut opened.payload) {
+        let meta = fs::symlink_metadata(root.join(&*entry.name))
+            .map_err(|_| Fault::new(&entry.name, "listed, but not there"))?;
+        entry.len = meta.len();
+    }
+    Ok(opened)
+}
+
+/// What a part of a bundle says is in it.
+fn shown(text: &[u8]) -> Result<BTreeSet<&str>, Fault> {
+    disclose::shown(text).map_err(|why| Fault::new(names::DISCLOSURE, why))
 }
 
 /// Refuses files that no list names, and everything that is neither a file nor a folder.
@@ -334,12 +407,18 @@ impl Walk {
         Ok(block)
     }
 
-    /// The top folder is an incident's id, by the name of the first member.
-    fn find_top(&mut self) -> Result<(), Fault> {
+    /// The top folder is an incident's id, by the name of the first member. True for a part of a bundle.
+    fn find_top(&mut self) -> Result<bool, Fault> {
         let block = self.block()?;
         let name = ustar::name(&block);
+        let part = name.ends_with(names::DISCLOSURE);
+        let first = if part {
+            names::DISCLOSURE
+        } else {
+            names::TAGMANIFEST
+        };
         let top = name
-            .strip_suffix(names::TAGMANIFEST)
+            .strip_suffix(first)
             .and_then(|top| top.strip_suffix('/'))
             .and_then(|top| IncidentId::new(top).ok());
         let Some(top) = top else {
@@ -353,7 +432,7 @@ impl Walk {
             return Err(self.fault(why));
         };
         self.top = Some(top);
-        Ok(())
+        Ok(part)
     }
 
     fn full(&self, name: &str) -> String {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::escape;
 use super::exhibit::{Hole, Ledger};
 use crate::journal::Hash;
+use crate::model::event::AnchorKind;
 
 /// What was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -17,6 +18,8 @@ pub enum Kind {
     UnpackedBundle,
     /// The folder of a case, still being written or never bundled.
     Case,
+    /// A part of a bundle: some of its files, the rest withheld by whoever made it.
+    Part,
 }
 
 /// One thing that is not as it was recorded. Its texts are safe to print.
@@ -75,6 +78,82 @@ pub struct SignoffCheck {
     pub head_seq: u64,
 }
 
+/// A signature over the seal that lies beside the bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Countersigned {
+    /// Its file name.
+    pub file: String,
+    /// True where whoever verifies named it; others were found beside the bundle.
+    pub named: bool,
+    /// Who signed.
+    pub signer: Option<Signer>,
+    /// Why it is no signature over this seal.
+    pub wrong: Option<String>,
+    /// True where a signer pinned from outside made it.
+    pub counts: bool,
+}
+
+impl Countersigned {
+    /// In a sentence.
+    pub fn words(&self) -> String {
+        let file = &self.file;
+        match (&self.signer, &self.wrong) {
+            (Some(signer), _) if self.counts => format!("{file} is signed by {}", name(signer)),
+            (Some(signer), _) if signer.principal.is_some() => {
+                format!("{file} is signed by {}, on its own word", name(signer))
+            }
+            (Some(signer), _) => format!(
+                "{file} is signed by {}, who does not count: {}",
+                signer.fingerprint,
+                signer.nobody.as_deref().unwrap_or("nobody is named")
+            ),
+            (None, why) => format!("{file} does not count: {}", why.as_deref().unwrap_or("unknown")),
+        }
+    }
+}
+
+/// Something elsewhere that holds a head of the record, or its seal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    /// What kind of thing.
+    pub anchor: AnchorKind,
+    /// The record it holds, with all before it.
+    pub seq: u64,
+    /// Short code of that record's hash.
+    pub code: String,
+    /// When, as it says itself.
+    pub time: Option<String>,
+    /// Where to ask.
+    pub words: String,
+    /// The receipt.
+    pub file: String,
+    /// The file whose bytes it is about.
+    pub about: String,
+    /// Why it proves nothing here; `None` = it is proven.
+    pub unproved: Option<String>,
+}
+
+impl Receipt {
+    /// In a sentence.
+    pub fn words(&self) -> String {
+        let (seq, code, file) = (self.seq, &self.code, &self.file);
+        let time = self.time.as_deref().unwrap_or("an unknown time");
+        match (self.anchor, &self.unproved) {
+            (AnchorKind::TimeStamp, None) => {
+                format!("record {seq} ({code}) is time-stamped: {time}, by {file}")
+            }
+            (AnchorKind::TimeStamp, Some(why)) => format!(
+                "record {seq} ({code}) has a time stamp that says {time} and is not proved: {why}; in the folder: \
+                 openssl ts -verify -data {} -in {file} -CAfile CA.pem",
+                self.about
+            ),
+            (AnchorKind::Witness, _) => {
+                format!("record {seq} was shown to others, ask for {code}: {}", self.words)
+            }
+        }
+    }
+}
+
 /// The newest record that somebody outside the bundle's own word stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Anchored {
@@ -106,7 +185,9 @@ pub struct VerifyReport {
     pub kind: Kind,
     /// Which incident it says it is.
     pub incident: Option<String>,
-    /// Evidence files and their bytes.
+    /// Files of any kind that the seal lists and that are here.
+    pub members: u64,
+    /// Evidence files among them.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -114,8 +195,14 @@ pub struct VerifyReport {
     pub faults: Vec<Fault>,
     /// Who vouches for the whole.
     pub vouched: Vouched,
+    /// Signatures over the seal that lie beside the bundle.
+    pub countersigned: Vec<Countersigned>,
     /// Sign-offs whose signature is good.
     pub signoffs: Vec<SignoffCheck>,
+    /// What holds heads of the record elsewhere.
+    pub receipts: Vec<Receipt>,
+    /// In a part of a bundle, the files that are not in it. `None` = not a part.
+    pub withheld: Option<Vec<String>>,
     /// The journal.
     pub journal: Option<JournalReport>,
     /// What was collected and what was not.
@@ -135,13 +222,30 @@ impl VerifyReport {
     /// True where signers pinned from outside vouch for the whole, as it is now, and for every sign-off.
     pub fn vouched_for(&self) -> bool {
         self.unchanged()
-            && matches!(self.vouched, Vouched::Pinned(_))
+            && self.vouchers().next().is_some()
             && self.signoffs.iter().all(|s| s.signer.principal.is_some())
+            && self.countersigned.iter().all(|c| !c.named || c.counts)
+    }
+
+    /// The pinned signers who signed the whole, each once.
+    fn vouchers(&self) -> impl Iterator<Item = &Signer> {
+        let seal = match &self.vouched {
+            Vouched::Pinned(signer) => Some(signer),
+            _ => None,
+        };
+        let others = self.countersigned.iter().filter(|c| c.counts);
+        let mut all: Vec<&Signer> = Vec::new();
+        for signer in seal.into_iter().chain(others.filter_map(|c| c.signer.as_ref())) {
+            if all.iter().all(|s| s.principal != signer.principal) {
+                all.push(signer);
+            }
+        }
+        all.into_iter()
     }
 
     /// True where the ledger was read, and nothing that was asked for is missing.
     pub fn complete(&self) -> bool {
-        self.ledger.is_some() && self.holes.is_empty()
+        self.ledger.is_some() && self.holes.is_empty() && self.withheld.is_none()
     }
 
     /// 10 changed, 11 not vouched for, 12 incomplete, 0 none of these; the first that applies.
@@ -162,11 +266,18 @@ impl VerifyReport {
         }];
         words.push(match &self.vouched {
             _ if !self.unchanged() => "vouched for: not as it is now".to_owned(),
-            Vouched::Pinned(signer) if self.vouched_for() => format!("vouched for: yes, by {}", name(signer)),
-            Vouched::Pinned(_) => {
+            _ if self.vouched_for() => {
+                let all: Vec<String> = self.vouchers().map(name).collect();
+                format!("vouched for: yes, by {}", all.join(" and "))
+            }
+            _ if self.countersigned.iter().any(|c| c.named && !c.counts) => {
+                "vouched for: unknown: a signature that was named does not count".to_owned()
+            }
+            _ if self.vouchers().next().is_some() => {
                 "vouched for: unknown: a sign-off is by a key that the pinned signers do not accept"
                     .to_owned()
             }
+            Vouched::Pinned(_) => "vouched for: unknown".to_owned(),
             Vouched::SelfAsserted(signer) => format!(
                 "vouched for: unknown: signed by {}, on its own word; pin signers from outside",
                 name(signer)
@@ -180,6 +291,11 @@ impl VerifyReport {
             Vouched::NotAsked => "vouched for: unknown: nobody asked".to_owned(),
         });
         words.push(match self.holes.len() {
+            _ if self.withheld.is_some() => {
+                let withheld = self.withheld.as_ref().map_or(0, Vec::len);
+                let of = withheld as u64 + self.members;
+                format!("complete: no: a part of a sealed bundle; {withheld} of its {of} files are withheld")
+            }
             _ if self.ledger.is_none() => "complete: unknown: there is no ledger that can be read".to_owned(),
             0 => "complete: yes".to_owned(),
             1 => format!("complete: no: {}: {}", self.holes[0].what, self.holes[0].why),

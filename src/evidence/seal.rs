@@ -21,6 +21,14 @@ pub fn signoff_namespace(incident: &IncidentId) -> &'static str {
     }
 }
 
+/// Namespace of the receipt that somebody signs who takes the record over.
+pub fn handover_namespace(incident: &IncidentId) -> &'static str {
+    match incident.is_drill() {
+        true => "handover-drill@incident-v1",
+        false => "handover@incident-v1",
+    }
+}
+
 /// `SEAL.txt`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seal {

@@ -8,7 +8,7 @@ use super::chain::Journal;
 use super::escape;
 use super::manifest::Entry;
 use super::read::{Container, TAG_CAP};
-use super::report::{Anchored, Signer, SignoffCheck, Vouched};
+use super::report::SignoffCheck;
 use super::seal::signoff_namespace;
 use super::verify::Check;
 use super::write::SIGNATURE_CAP;
@@ -122,40 +122,6 @@ impl Check {
                     head_seq: newest,
                 }),
             }
-        }
-    }
-
-    /// What the newest proven signature covers: the seal everything, a sign-off the head it names.
-    pub(super) fn anchor(&mut self, journal: &Journal) {
-        if self.pinned.is_none() || !self.report.faults.is_empty() {
-            return;
-        }
-        let by = |signer: &Signer| {
-            let who = signer.principal.as_deref();
-            who.unwrap_or(&signer.fingerprint).to_owned()
-        };
-        let seal = match &self.report.vouched {
-            Vouched::Pinned(signer) if journal.chain.next > 0 => Some(Anchored {
-                seq: journal.chain.next - 1,
-                by: format!("the seal of {}", by(signer)),
-            }),
-            _ => None,
-        };
-        let signoff = self
-            .report
-            .signoffs
-            .iter()
-            .filter(|s| s.signer.principal.is_some())
-            .max_by_key(|s| s.head_seq)
-            .map(|s| Anchored {
-                seq: s.head_seq,
-                by: format!("the sign-off of {}", by(&s.signer)),
-            });
-        let anchored = seal.or(signoff);
-        if let Some(journal) = self.report.journal.as_mut() {
-            let covered = anchored.as_ref().map_or(0, |a| a.seq + 1);
-            journal.unanchored = journal.records.saturating_sub(covered);
-            journal.anchored = anchored;
         }
     }
 }

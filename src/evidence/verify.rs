@@ -1,16 +1,19 @@
 //! Proves a bundle or a case: every hash, every link, every signature, and nothing beside them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::anchors::HeadFile;
 use super::chain::Journal;
 use super::exhibit::{ExhibitFile, Hole, Ledger};
 use super::hashing::{Hashing, Job, hash_many};
 use super::manifest::Entry;
 use super::read::{self, Container, Opened, TAG_CAP};
-pub use super::report::{Anchored, Fault, JournalReport, Kind, Signer, SignoffCheck, VerifyReport, Vouched};
+pub use super::report::{
+    Anchored, Countersigned, Fault, JournalReport, Kind, Receipt, Signer, SignoffCheck, VerifyReport, Vouched,
+};
 use super::rows::Rows;
 use super::seal::{Seal, seal_namespace};
 use super::signoffs::Claims;
@@ -19,7 +22,7 @@ use crate::journal::Hash;
 use crate::model::diagnostic::Diagnostic;
 use crate::model::ids::IncidentId;
 use crate::model::time::parse_rfc3339;
-use crate::sshsig::{self, Roster, Signature};
+use crate::sshsig::{self, Revoked, RevokedError, Roster, Signature};
 
 /// `VERIFY.txt`: the same checks with plain tools.
 pub const SCRIPT: &str = include_str!("VERIFY.txt");
@@ -37,6 +40,12 @@ const FAULTS_CAP: usize = 100;
 pub struct VerifyOptions<'a> {
     /// An `allowed_signers` file from outside. Without it nobody is vouched for.
     pub pinned_signers: Option<&'a [u8]>,
+    /// Keys that never count: an OpenSSH revocation list, or a public key a line.
+    pub revoked: Option<&'a [u8]>,
+    /// Certificates of time-stamp authorities from outside (PEM): their own, not those above them.
+    pub authority: Option<&'a [u8]>,
+    /// Signatures over the seal that must count, beside those found next to the bundle.
+    pub signatures: &'a [PathBuf],
 }
 
 /// There is nothing to verify at that path. What is there and broken is a report, not an error.
@@ -56,6 +65,12 @@ pub enum VerifyError {
     /// The pinned signers cannot be read; each mistake with its line.
     #[error("the pinned signers have {} mistakes", .0.len())]
     Signers(Vec<Diagnostic>),
+    /// The list of revoked keys cannot be read.
+    #[error("the list of revoked keys cannot be used: {0}")]
+    Revoked(#[from] RevokedError),
+    /// Signatures were named for something that has no seal.
+    #[error("{path} has no seal, so no signature can be over it", path = .0.display())]
+    NoSeal(PathBuf),
 }
 
 /// Verifies a bundle, an unpacked bundle or the folder of a case. Only reads, never extracts.
@@ -72,31 +87,52 @@ pub fn verify(input: &Path, options: &VerifyOptions<'_>) -> Result<VerifyReport,
         () => return Err(VerifyError::NotOurs(input.to_owned())),
     };
     let pinned = options.pinned_signers.map(Roster::parse).transpose();
+    if kind == Kind::Case && !options.signatures.is_empty() {
+        return Err(VerifyError::NoSeal(input.to_owned()));
+    }
     let mut check = Check {
         pinned: pinned.map_err(VerifyError::Signers)?,
+        revoked: options
+            .revoked
+            .map(Revoked::parse)
+            .transpose()?
+            .unwrap_or_default(),
+        authority: options.authority.map(<[u8]>::to_vec),
         own: Roster::default(),
         report: VerifyReport {
             kind,
             incident: None,
+            members: 0,
             files: 0,
             bytes: 0,
             faults: Vec::new(),
             vouched: Vouched::NotAsked,
+            countersigned: Vec::new(),
             signoffs: Vec::new(),
+            receipts: Vec::new(),
+            withheld: None,
             journal: None,
             ledger: None,
             holes: Vec::new(),
             notes: Vec::new(),
         },
     };
+    let sealed = |check: &mut Check, bundle: Opened| check.sealed(input, options, &bundle);
     let done = match kind {
-        Kind::Bundle => read::open_tar(input).and_then(|bundle| check.bundle(&bundle)),
-        Kind::UnpackedBundle => read::open_folder(input).and_then(|bundle| check.bundle(&bundle)),
         Kind::Case => check.case(input),
+        Kind::UnpackedBundle => read::open_folder(input).and_then(|b| sealed(&mut check, b)),
+        _ => read::open_tar(input).and_then(|b| sealed(&mut check, b)),
     };
     check.report.faults.extend(done.err());
     check.report.faults.truncate(FAULTS_CAP);
     Ok(check.report)
+}
+
+/// The records that sign-offs and receipts name.
+fn wanted(claims: &BTreeMap<String, Claims>, heads: &[HeadFile]) -> BTreeSet<u64> {
+    let signed = claims.values().flat_map(|claims| &claims.heads);
+    let signed = signed.map(|(_, seq, _)| *seq);
+    signed.chain(heads.iter().map(|file| file.head.seq)).collect()
 }
 
 pub(super) struct Check {
@@ -104,6 +140,9 @@ pub(super) struct Check {
     pub(super) pinned: Option<Roster>,
     /// The roster that lies in the bundle or case: good for names, not for trust.
     own: Roster,
+    revoked: Revoked,
+    /// Certificates of time-stamp authorities, from outside.
+    pub(super) authority: Option<Vec<u8>>,
     pub(super) report: VerifyReport,
 }
 
@@ -112,8 +151,8 @@ impl Check {
         self.report.faults.push(Fault::new(place, why));
     }
 
-    /// Checks a bundle. An `Err` is a fault after which nothing more can be said.
-    fn bundle(&mut self, bundle: &Opened) -> Result<(), Fault> {
+    /// Checks what has a seal. An `Err` is a fault after which nothing more can be said.
+    fn sealed(&mut self, input: &Path, options: &VerifyOptions<'_>, bundle: &Opened) -> Result<(), Fault> {
         let read = |name: &str| match bundle.tag(name) {
             Some(entry) => bundle.container.read(entry, TAG_CAP),
             None => Err(Fault::new(name, "not there")),
@@ -130,12 +169,30 @@ impl Check {
             self.own_roster(&read(names::ROSTER)?);
         }
         self.seal_signature(bundle, &seal)?;
+        self.beside(input, options.signatures, &bundle.tagmanifest, &seal);
         self.hashes(bundle);
-        self.bag(&seal, &read)?;
+        if let Some(withheld) = &bundle.withheld {
+            // The journal and what follows from it are proven as bytes; what they say is in the whole.
+            self.report.kind = Kind::Part;
+            self.report.withheld = Some(withheld.clone());
+            return Ok(());
+        }
+        self.bundle(bundle, &seal, &read)
+    }
 
+    /// Checks what the files of a whole bundle say.
+    fn bundle(
+        &mut self,
+        bundle: &Opened,
+        seal: &Seal,
+        read: &dyn Fn(&str) -> Result<Vec<u8>, Fault>,
+    ) -> Result<(), Fault> {
+        self.bag(seal, read)?;
         let signed = self.signed(&bundle.container, &bundle.tags);
         let claims = self.claims(&signed);
-        let (journal, whole) = self.journal(&bundle.container, &bundle.tags, &claims)?;
+        let heads = self.heads(&bundle.container, &bundle.tags);
+        let wanted = wanted(&claims, &heads);
+        let (journal, whole) = self.journal(&bundle.container, &bundle.tags, wanted)?;
         if whole {
             for (what, said, found) in [
                 ("head", seal.head.to_string(), journal.chain.head.to_string()),
@@ -155,6 +212,7 @@ impl Check {
             }
         }
         self.signoffs(signed, &claims, &journal, &seal.incident);
+        self.receipts(&bundle.container, &bundle.tags, heads, &journal, &seal.incident);
         self.anchor(&journal);
 
         let (mut ledger, stored) = journal.fold.end();
@@ -228,7 +286,7 @@ impl Check {
                     let found = hash_many(&[container.job(journal)], 1).pop().and_then(Result::ok);
                     journal.sha256 = found.map_or(Hash::ZERO, |found| found.sha256);
                 }
-                self.journal(&container, &journals, &BTreeMap::new())?;
+                self.journal(&container, &journals, BTreeSet::new())?;
                 return Ok(());
             }
             Err(why) => return Err(Fault::new("the case folder", why.to_string())),
@@ -239,8 +297,10 @@ impl Check {
         }
         let signed = self.signed(&container, &tags);
         let claims = self.claims(&signed);
-        let (journal, _) = self.journal(&container, &tags, &claims)?;
+        let heads = self.heads(&container, &tags);
+        let (journal, _) = self.journal(&container, &tags, wanted(&claims, &heads))?;
         self.signoffs(signed, &claims, &journal, &incident);
+        self.receipts(&container, &tags, heads, &journal, &incident);
         self.anchor(&journal);
         let (_, stored) = journal.fold.end();
         self.exhibits(stored, &plan.payload);
@@ -273,6 +333,13 @@ impl Check {
         }
         let key = sshsig::verify(&signature, message, namespace).map_err(|e| e.to_string())?;
         let roster = self.pinned.as_ref().unwrap_or(&self.own);
+        if self.revoked.has(&key.fingerprint) {
+            return Ok(Signer {
+                principal: None,
+                nobody: Some("its key is revoked".to_owned()),
+                fingerprint: key.fingerprint,
+            });
+        }
         let who = roster.who(&key.fingerprint, namespace, at_ms);
         Ok(Signer {
             principal: who.as_ref().ok().map(|who| escape(who)),
@@ -298,7 +365,8 @@ impl Check {
             )
             .map_err(|why| Fault::new(names::SIGNATURE, why))?;
         self.report.vouched = match (&self.pinned, &signer.principal) {
-            (None, _) => Vouched::SelfAsserted(signer),
+            (None, _) if !self.revoked.has(&signer.fingerprint) => Vouched::SelfAsserted(signer),
+            (None, _) => Vouched::Unknown(signer),
             (Some(_), Some(_)) => Vouched::Pinned(signer),
             (Some(_), None) => Vouched::Unknown(signer),
         };
@@ -316,6 +384,7 @@ impl Check {
                 Err(why) => self.fault(&entry.name, why.to_string()),
             }
         }
+        self.report.members = entries.len() as u64;
         self.report.files = bundle.payload.len() as u64;
         self.report.bytes = bundle.payload.iter().map(|e| e.len).sum();
     }
@@ -341,11 +410,10 @@ impl Check {
         &mut self,
         container: &Container,
         tags: &[Entry],
-        claims: &BTreeMap<String, Claims>,
+        wanted: BTreeSet<u64>,
     ) -> Result<(Journal, bool), Fault> {
-        let heads = claims.values().flat_map(|claims| &claims.heads);
         let mut journal = Journal {
-            wanted: heads.map(|(_, seq, _)| *seq).collect(),
+            wanted,
             ..Journal::default()
         };
         let mut whole = true;

@@ -11,6 +11,7 @@ use super::manifest::Entry;
 use super::plan::{Body, Plan};
 use super::{names, ustar};
 use crate::journal::Hash;
+use crate::model::ids::IncidentId;
 
 /// Largest signature, in bytes.
 pub const SIGNATURE_CAP: u64 = 16 * 1024;
@@ -48,12 +49,7 @@ pub enum WriteError {
 
 /// Writes the bundle into `out` in one pass, in memory that does not grow with it.
 pub fn write(plan: &Plan, signature: Option<&[u8]>, out: &mut impl Write) -> Result<(), WriteError> {
-    let mut tar = Tar {
-        out,
-        buffer: vec![0; 2 * CHUNK].into_boxed_slice(),
-        used: 0,
-        top: plan.seal.incident.as_str(),
-    };
+    let mut tar = Tar::new(out, &plan.seal.incident);
     tar.whole(names::TAGMANIFEST, &plan.tagmanifest)?;
     if let Some(signature) = signature {
         if signature.len() as u64 > SIGNATURE_CAP {
@@ -80,19 +76,25 @@ pub fn write(plan: &Plan, signature: Option<&[u8]>, out: &mut impl Write) -> Res
             false => tar.file(&plan.case_dir, entry)?,
         }
     }
-    tar.put(&[0; 2 * ustar::BLOCK as usize])?;
-    tar.flush()?;
-    Ok(())
+    tar.end()
 }
 
 /// Writes the bundle to `path`: temporary file beside it, sync, rename without replacing, sync of the folder.
 pub fn write_file(plan: &Plan, signature: Option<&[u8]>, path: &Path) -> Result<(), WriteError> {
+    place(path, |file| write(plan, signature, file))
+}
+
+/// Puts a new file at `path`, whole or not at all.
+pub(super) fn place(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> Result<(), WriteError>,
+) -> Result<(), WriteError> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    write(plan, signature, file.as_file_mut())?;
+    fill(file.as_file_mut())?;
     file.as_file().sync_all()?;
     file.persist_noclobber(path).map_err(|e| match e.error.kind() {
         io::ErrorKind::AlreadyExists => WriteError::Exists(path.display().to_string()),
@@ -103,14 +105,29 @@ pub fn write_file(plan: &Plan, signature: Option<&[u8]>, path: &Path) -> Result<
 }
 
 /// A tar in the making. File contents are read straight into the buffer that is written out.
-struct Tar<'a, W> {
+pub(super) struct Tar<'a, W> {
     out: &'a mut W,
     buffer: Box<[u8]>,
     used: usize,
     top: &'a str,
 }
 
-impl<W: Write> Tar<'_, W> {
+impl<'a, W: Write> Tar<'a, W> {
+    pub fn new(out: &'a mut W, top: &'a IncidentId) -> Self {
+        Tar {
+            out,
+            buffer: vec![0; 2 * CHUNK].into_boxed_slice(),
+            used: 0,
+            top: top.as_str(),
+        }
+    }
+
+    /// Ends the archive.
+    pub fn end(&mut self) -> Result<(), WriteError> {
+        self.put(&[0; 2 * ustar::BLOCK as usize])?;
+        Ok(self.flush()?)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.out.write_all(&self.buffer[..self.used])?;
         self.used = 0;
@@ -145,7 +162,8 @@ impl<W: Write> Tar<'_, W> {
         self.put(&ZEROS[..n])
     }
 
-    fn whole(&mut self, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
+    /// A member with these bytes.
+    pub fn whole(&mut self, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
         let len = bytes.len() as u64;
         self.header(name, len)?;
         self.put(bytes)?;
@@ -168,8 +186,14 @@ impl<W: Write> Tar<'_, W> {
 
     fn file(&mut self, case_dir: &Path, entry: &Entry) -> Result<(), WriteError> {
         let path = || entry.name.to_string();
-        let mut file = open_regular(&case_dir.join(&*entry.name))
+        let file = open_regular(&case_dir.join(&*entry.name))
             .map_err(|why| WriteError::Read { path: path(), why })?;
+        self.copy(entry, file)
+    }
+
+    /// A member copied from elsewhere; its hash must be the planned one.
+    pub fn copy(&mut self, entry: &Entry, mut file: impl Read) -> Result<(), WriteError> {
+        let path = || entry.name.to_string();
         self.header(&entry.name, entry.len)?;
         let mut hasher = Sha256::new();
         let mut left = entry.len;

@@ -8,7 +8,10 @@
 //!
 //! Absent from this room: files, locks, clocks, and what the records mean (`model::incident`).
 
+mod head;
 mod scan;
+
+pub use head::Head;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -453,6 +453,87 @@ events! {
         /// How many records were taken over.
         records: u64,
     }
+    /// A time stamp is asked for; the request lies in `anchors/`.
+    AnchorRequested = "anchor.requested" v 1 {
+        /// The newest record at that time.
+        head_seq: u64,
+        /// Hash of its line.
+        head_sha256: String,
+        /// The nonce of the request, 32 hexadecimal digits.
+        nonce: String,
+        /// The request, below `anchors/`; the head line it is about lies beside it.
+        file: String,
+        /// SHA-256 of the request.
+        sha256: String,
+    }
+    /// A head of this record is held elsewhere.
+    AnchorFiled = "anchor.filed" v 1 {
+        /// By what.
+        anchor: AnchorKind,
+        /// The record that is held.
+        head_seq: u64,
+        /// Hash of its line.
+        head_sha256: String,
+        /// When it was, as the holder tells, RFC 3339.
+        time: Option<String>,
+        /// Where to ask, in the words of whoever filed it.
+        words: String,
+        /// The `anchor.requested` it answers.
+        request: Option<u64>,
+        /// The receipt or the head line, below `anchors/`.
+        file: String,
+        /// SHA-256 of that file.
+        sha256: String,
+    }
+    /// Who looks from here on, where and with what program.
+    CustodyBegan = "custody.began" v 1 {
+        /// Host name.
+        host: String,
+        /// Boot id: `mono_us` counts from it.
+        boot: String,
+        /// User on that host.
+        user: String,
+        /// Program version.
+        tool: String,
+        /// SHA-256 of the program, empty where it could not be read.
+        program_sha256: String,
+        /// Monotonic microseconds.
+        mono_us: u64,
+    }
+    /// This host's clock beside another.
+    ClockOffset = "clock.offset" v 1 {
+        /// Which other clock.
+        source: String,
+        /// How far this host is ahead of it, in milliseconds.
+        offset_ms: i64,
+        /// How far that may be wrong either way, in milliseconds.
+        uncertainty_ms: u64,
+        /// Monotonic microseconds.
+        mono_us: u64,
+    }
+    /// The record went into other hands.
+    CustodyHanded = "custody.handed" v 1 {
+        /// Whose.
+        to: String,
+        /// The newest record they were shown.
+        head_seq: u64,
+        /// Hash of its line.
+        head_sha256: String,
+        /// The key they signed the receipt with; `None` = only the word of whoever recorded it.
+        key: Option<SignerKey>,
+        /// The receipt, below `anchors/`; its signature lies beside it.
+        file: Option<String>,
+    }
+}
+
+/// What holds a head elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnchorKind {
+    /// An RFC 3161 time stamp.
+    TimeStamp,
+    /// People who saw it: a chat, a ticket, a sheet of paper.
+    Witness,
 }
 
 /// A target with what its provider needs to be believed.

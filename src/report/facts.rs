@@ -78,6 +78,9 @@ pub struct Report {
     pub probes: Vec<Probe>,
     /// When everything was proved recovered, RFC 3339; `None` = not proved.
     pub recovered: Option<String>,
+    /// Who held the record, by which clock, and where its heads are held.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub custody: Vec<Row>,
     /// What happened, in order.
     pub timeline: Vec<Row>,
     /// The record this report was made from.
@@ -225,6 +228,7 @@ impl Report {
             notes: incident.notes.iter().map(Words::of).collect(),
             probes: probes(incident),
             recovered: recovered.map(|(_, ts)| ts.to_owned()),
+            custody: custody(entries),
             timeline: timeline(entries),
             record: Head::of(entries),
         }
@@ -379,4 +383,16 @@ fn probes(incident: &Incident) -> Vec<Probe> {
         text: p.text.clone(),
     };
     incident.probes.iter().map(one).collect()
+}
+
+/// Who held the record, by which clock, and where its heads are held, a row each.
+fn custody(entries: &[Entry]) -> Vec<Row> {
+    let speaks = |entry: &&Entry| {
+        matches!(
+            entry.event,
+            Event::CustodyBegan(_) | Event::ClockOffset(_) | Event::CustodyHanded(_) | Event::AnchorFiled(_)
+        )
+    };
+    let held: Vec<Entry> = entries.iter().filter(speaks).cloned().collect();
+    timeline(&held)
 }

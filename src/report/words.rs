@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use crate::model::effect::Effects;
-use crate::model::event::{Event, ItemStatus, Outcome, StopFacts};
+use crate::model::event::{AnchorFiled, AnchorKind, ClockOffset, Event, ItemStatus, Outcome, StopFacts};
 use crate::model::fact::{Fact, Observed};
 use crate::model::runbook::Need;
 use crate::model::time::{rfc3339, span};
@@ -172,7 +172,51 @@ pub fn words_of(event: &Event) -> Option<String> {
         Event::SpoolAbsorbed(e) => {
             format!("took over {} records that were kept in {}", e.records, e.place)
         }
+        Event::AnchorRequested(e) => format!("asked for a time stamp of record #{}", e.head_seq),
+        Event::AnchorFiled(e) => anchored(e),
+        Event::CustodyBegan(e) => {
+            let program = match e.program_sha256.as_str() {
+                "" => "a program that could not be read".to_owned(),
+                hash => format!("program {hash}"),
+            };
+            let (user, host, tool) = (&e.user, &e.host, &e.tool);
+            format!("looks as {user} on {host} with incident {tool} ({program})")
+        }
+        Event::ClockOffset(e) => clock(e),
+        Event::CustodyHanded(e) => match &e.key {
+            Some(key) => format!(
+                "handed the record over to {} at #{}, who signed for it with {}",
+                e.to, e.head_seq, key.fingerprint
+            ),
+            None => format!(
+                "handed the record over to {} at #{}, who signed nothing",
+                e.to, e.head_seq
+            ),
+        },
     })
+}
+
+/// Who holds a head elsewhere, as told.
+pub fn anchored(e: &AnchorFiled) -> String {
+    let head = e.head_seq;
+    match (e.anchor, &e.time) {
+        (AnchorKind::TimeStamp, Some(time)) => {
+            format!("record #{head} was time-stamped at {time}, as the stamp says")
+        }
+        (AnchorKind::TimeStamp, None) => format!("record #{head} was time-stamped"),
+        (AnchorKind::Witness, _) => format!("record #{head} was shown to others{}", reason(&e.words)),
+    }
+}
+
+/// How this host's clock stands beside another.
+pub fn clock(e: &ClockOffset) -> String {
+    let by = span(e.offset_ms.unsigned_abs());
+    let (source, give) = (&e.source, span(e.uncertainty_ms));
+    match e.offset_ms {
+        0 => format!("this clock agrees with {source}, give or take {give}"),
+        1.. => format!("this clock is {by} ahead of {source}, give or take {give}"),
+        _ => format!("this clock is {by} behind {source}, give or take {give}"),
+    }
 }
 
 fn reason(why: &str) -> String {

@@ -7,8 +7,10 @@
 //! Absent from this room: signing (that is `ssh-keygen -Y sign`, with its agents, touches and PINs),
 //! files, clocks.
 
+mod revoked;
 mod roster;
 mod verify;
 
+pub use revoked::{Revoked, RevokedError};
 pub use roster::{Entry, NotCounted, Roster};
 pub use verify::{SigError, Signature, VerifiedKey, verify};

@@ -154,7 +154,7 @@ fn decode(blob: &[u8]) -> Result<SshSig, SigError> {
 }
 
 /// One length-prefixed field, taken off the front.
-fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (len, after) = rest.split_first_chunk::<4>()?;
     let (field, after) = after.split_at_checked(u32::from_be_bytes(*len) as usize)?;
     *rest = after;

@@ -22,6 +22,12 @@ use tempfile::TempDir;
 
 #[path = "evidence/damage.rs"]
 mod damage;
+#[path = "evidence/hands.rs"]
+mod hands;
+#[path = "evidence/others.rs"]
+mod others;
+#[path = "evidence/stamps.rs"]
+mod stamps;
 
 const ID: &str = "INC-20261122-0314-k7qf";
 const TS: &str = "2026-11-22T03:14:07.120Z";
@@ -224,7 +230,11 @@ fn verified(bundle: &[u8], pinned: bool) -> VerifyReport {
 fn verified_at(path: &Path, pinned: bool) -> VerifyReport {
     let roster = roster();
     let pinned_signers = pinned.then_some(&roster[..]);
-    verify(path, &VerifyOptions { pinned_signers }).unwrap()
+    let options = VerifyOptions {
+        pinned_signers,
+        ..VerifyOptions::default()
+    };
+    verify(path, &options).unwrap()
 }
 
 /// Unpacks with GNU tar and gives the top folder.

@@ -22,9 +22,9 @@ pub struct BundleArgs {
     /// Where it goes; never replaces anything
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
-    /// Key to sign it with: your private key, or its public half for an agent
+    /// Key to sign it with: your private key, or its public half for an agent; again for others who sign
     #[arg(long, value_name = "FILE")]
-    key: Option<String>,
+    key: Vec<String>,
     /// Hand on evidence that has changed since it was stored; whoever verifies is told which
     #[arg(long)]
     changed: bool,
@@ -79,7 +79,11 @@ pub fn run(app: &App, args: &BundleArgs) -> Result<Exit, CliError> {
     app.tell(&engine);
     let id = engine.incident()?.id().clone();
     let case = app.store.open_case(&id).map_err(EngineError::from)?;
-    let seal = seal(app, &engine, &case, args.key.is_some())?;
+    let (first, others) = match args.key.split_first() {
+        Some((first, others)) => (Some(first), others),
+        None => (None, [].as_slice()),
+    };
+    let seal = seal(app, &engine, &case, first.is_some())?;
     let plan = evidence::plan(
         case.path(),
         &BundleMeta {
@@ -90,20 +94,32 @@ pub fn run(app: &App, args: &BundleArgs) -> Result<Exit, CliError> {
             hash_anew: args.changed,
         },
     )?;
-    let signature = match &args.key {
+    let signature = match first {
         Some(key) => Some(signature(&engine, &case, &seal, &plan, key)?),
         None => kept(&case, &seal),
     };
     evidence::write_file(&plan, signature.as_deref(), &path)?;
+    let mut beside = Vec::new();
+    for key in others {
+        let signed = super::countersign::beside(app, &path, &id, plan.to_sign(), key);
+        beside.push(signed.map_err(|e| e.stands("the bundle is written"))?);
+    }
     if app.ui.json {
         let (files, bytes) = plan.payload();
         app.ui.value(&json!({ "bundle": {
             "path": path, "incident": id, "records": plan.seal.records, "head": plan.seal.head.to_string(),
-            "files": files, "bytes": bytes, "signed": signature.is_some(), "withheld": plan.ledger.withheld,
+            "files": files, "bytes": bytes, "signed": signature.is_some(),
+            "beside": beside, "withheld": plan.ledger.withheld,
             "left_out": plan.ledger.foreign, "holes": plan.ledger.holes(),
         }}));
     } else {
         show(&app.ui, &plan, signature.is_some(), &args.output);
+        for file in &beside {
+            app.ui.line(&format!(
+                "  beside it: {}, a signature of its own",
+                file.display()
+            ));
+        }
     }
     Ok(app.finish(&engine, Exit::Done))
 }

@@ -2,10 +2,12 @@
 
 mod access;
 mod acts;
+mod anchor;
 mod boundary;
 mod bundle;
 mod capture;
 mod compare;
+mod countersign;
 mod cut;
 mod drill;
 mod escalate;
@@ -53,8 +55,8 @@ pub enum Command {
     Compare(compare::CompareArgs),
     /// Ten lines for the chat
     Brief,
-    /// What the next shift must know
-    Handoff,
+    /// What the next shift must know, and whose hands the record is in
+    Handoff(tell::HandoffArgs),
     /// Everything before it runs: each step, exactly what and where, and the rule that says so
     Plan(plan::PlanArgs),
     /// Run a step of the runbook
@@ -99,6 +101,12 @@ pub enum Command {
     Bundle(bundle::BundleArgs),
     /// Prove a bundle or a case: unchanged? vouched for? complete?
     Verify(verify::VerifyArgs),
+    /// Put your signature beside a bundle that somebody sealed
+    Countersign(countersign::CountersignArgs),
+    /// A part of a bundle that proves it belongs to the whole
+    Disclose(countersign::DiscloseArgs),
+    /// The head of the record, and what holds it elsewhere: chat, ticket, time stamp
+    Anchor(anchor::AnchorArgs),
     /// Go on after a damaged record, in a new journal that names the damaged one
     Repair,
     /// What agents can reach, and whether each cut would work
@@ -147,10 +155,13 @@ impl Command {
             Command::Timeline => tell::timeline(app),
             Command::Compare(args) => compare::run(app, &args),
             Command::Brief => tell::brief(app),
-            Command::Handoff => tell::handoff(app),
+            Command::Handoff(args) => tell::handoff(app, &args),
             Command::Report(args) => tell::report(app, &args),
             Command::Bundle(args) => bundle::run(app, &args),
             Command::Verify(args) => verify::run(app, &args),
+            Command::Countersign(args) => countersign::countersign(app, &args),
+            Command::Disclose(args) => countersign::disclose(app, &args),
+            Command::Anchor(args) => anchor::run(app, &args),
             Command::Repair => repair::run(app),
             Command::Access(args) => access::run(app, &args),
             Command::Init(args) => init::run(app, &args),

@@ -23,6 +23,21 @@ pub struct ReportArgs {
     output: Option<PathBuf>,
 }
 
+/// Arguments of `handoff`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Alone it writes what the next shift must know. With --to it records that the record went into their \
+hands; with --key they sign for the head they were shown, and the pinned roster must say that the key is theirs."
+)]
+pub struct HandoffArgs {
+    /// Who takes over, as in allowed_signers
+    #[arg(long, value_name = "PRINCIPAL")]
+    to: Option<String>,
+    /// Their private key, or its public half for an agent: they sign the receipt
+    #[arg(long, value_name = "FILE", requires = "to")]
+    key: Option<String>,
+}
+
 /// Forms of the postmortem.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Form {
@@ -77,7 +92,10 @@ pub fn brief(app: &App) -> Result<Exit, CliError> {
 }
 
 /// What the next shift must know.
-pub fn handoff(app: &App) -> Result<Exit, CliError> {
+pub fn handoff(app: &App, args: &HandoffArgs) -> Result<Exit, CliError> {
+    if let Some(to) = &args.to {
+        return hand_over(app, to, args.key.as_deref());
+    }
     let record = Record::read(app, &app.which_any()?)?;
     let now = record.seen_at(app.world.clock.now());
     let text = report::handoff(&record.entries, &record.incident, &due(app, &record)?, now)?;
@@ -88,6 +106,28 @@ pub fn handoff(app: &App) -> Result<Exit, CliError> {
         false => app.ui.raw(text.as_bytes()),
     }
     Ok(Exit::Done)
+}
+
+/// Records into whose hands it goes.
+fn hand_over(app: &App, to: &str, key: Option<&str>) -> Result<Exit, CliError> {
+    let engine = app.desk().resume(&app.which_any()?)?;
+    app.tell(&engine);
+    let handed = engine.hand_over(to, key)?;
+    if !app.ui.json {
+        let (to, seq, code) = (escape(&handed.to), handed.head.seq, handed.head.code());
+        match &handed.key {
+            Some(key) => app.ui.tone(
+                Tone::Good,
+                &format!("{to} signed for the record up to {seq} ({code}) with {key}."),
+            ),
+            None => app.ui.tone(
+                Tone::Warn,
+                &format!("On record: {to} takes over at record {seq} ({code}). They signed nothing; this is your word."),
+            ),
+        }
+        app.ui.line("  next: incident handoff, for what they must know");
+    }
+    Ok(app.finish(&engine, Exit::Done))
 }
 
 /// What is due next in an open incident; in a closed one or a drill there is nothing to do any more.

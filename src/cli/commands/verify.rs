@@ -20,9 +20,18 @@ pub struct VerifyArgs {
     /// An allowed_signers file that you got from somewhere else than the bundle
     #[arg(long, value_name = "FILE")]
     signers: Option<PathBuf>,
+    /// Keys that never count: an OpenSSH revocation list (KRL), or a public key a line
+    #[arg(long, value_name = "FILE")]
+    revoked: Option<PathBuf>,
+    /// A signature over the seal that must count; those beside the bundle (BUNDLE.*.sig) are found by themselves
+    #[arg(long, value_name = "FILE")]
+    signature: Vec<PathBuf>,
+    /// The time-stamp authority's own certificate (PEM), got from elsewhere: proves time stamps
+    #[arg(long, value_name = "FILE")]
+    authority: Option<PathBuf>,
 }
 
-/// Largest signers file that is read, in bytes.
+/// Largest file with signers, revoked keys or certificates that is read, in bytes.
 const SIGNERS_CAP: u64 = 1 << 20;
 /// Faults and holes shown on screen; `--json` has all that were kept.
 const SHOWN: usize = 10;
@@ -33,23 +42,29 @@ pub fn run(app: &App, args: &VerifyArgs) -> Result<Exit, CliError> {
         Some(path) => here(app, path),
         None => app.store.root().join(app.which_any()?.as_str()),
     };
-    let signers = match &args.signers {
-        None => None,
-        Some(file) => {
-            let file = app.world.host.cwd().join(file);
-            let read = app.world.files.read(&file, SIGNERS_CAP);
-            Some(
-                read.map_err(|e| CliError::new(Exit::Usage, format!("cannot read {}: {e}", file.display())))?,
-            )
-        }
+    let read = |file: &Option<PathBuf>| -> Result<Option<Vec<u8>>, CliError> {
+        let Some(file) = file else { return Ok(None) };
+        let file = app.world.host.cwd().join(file);
+        let read = app.world.files.read(&file, SIGNERS_CAP);
+        let unreadable = |e| CliError::new(Exit::Usage, format!("cannot read {}: {e}", file.display()));
+        read.map(Some).map_err(unreadable)
     };
+    let (signers, revoked, authority) = (read(&args.signers)?, read(&args.revoked)?, read(&args.authority)?);
+    let cwd = app.world.host.cwd();
+    let signatures: Vec<PathBuf> = args.signature.iter().map(|file| cwd.join(file)).collect();
     let options = VerifyOptions {
         pinned_signers: signers.as_deref(),
+        revoked: revoked.as_deref(),
+        authority: authority.as_deref(),
+        signatures: &signatures,
     };
     let report = evidence::verify(&path, &options).map_err(|e| match e {
         VerifyError::Signers(found) => {
             let named = args.signers.as_ref().map(|f| f.display().to_string());
             CliError::mistakes(&named.unwrap_or_default(), &found)
+        }
+        other @ (VerifyError::Revoked(_) | VerifyError::NoSeal(_)) => {
+            CliError::new(Exit::Usage, other.to_string())
         }
         other => CliError::new(Exit::Usage, other.to_string()).hint(
             "Name a bundle, its unpacked folder, or a case folder; `incident list` shows what is kept here",
@@ -97,6 +112,7 @@ fn show(ui: &Ui, report: &VerifyReport) {
         Kind::Bundle => "bundle",
         Kind::UnpackedBundle => "unpacked bundle",
         Kind::Case => "case folder",
+        Kind::Part => "part of a bundle",
     };
     let files = usize::try_from(report.files).unwrap_or(usize::MAX);
     ui.tone(
@@ -135,6 +151,12 @@ fn show(ui: &Ui, report: &VerifyReport) {
                 signoff.file, signoff.head_seq
             )),
         );
+    }
+    for signed in &report.countersigned {
+        ui.wrapped(4, &escape(&signed.words()));
+    }
+    for receipt in &report.receipts {
+        ui.wrapped(4, &escape(&receipt.words()));
     }
     let faults = report.faults.iter().map(|f| format!("{}: {}", f.place, f.why));
     more(ui, "also changed", faults.skip(1).collect());

@@ -354,6 +354,49 @@ fn story() -> Vec<Event> {
         }
         .into(),
         note("filed"),
+        AnchorRequested {
+            head_seq: 1,
+            head_sha256: "h".into(),
+            nonce: "n".into(),
+            file: "00000002.tsq".into(),
+            sha256: "0".into(),
+        }
+        .into(),
+        AnchorFiled {
+            anchor: AnchorKind::Witness,
+            head_seq: 1,
+            head_sha256: "h".into(),
+            time: None,
+            words: "pasted in #incident at 03:40".into(),
+            request: None,
+            file: "00000002.head.txt".into(),
+            sha256: "0".into(),
+        }
+        .into(),
+        CustodyBegan {
+            host: "bastion".into(),
+            boot: "b".into(),
+            user: "ana".into(),
+            tool: "0.1.0".into(),
+            program_sha256: "0".into(),
+            mono_us: 1,
+        }
+        .into(),
+        ClockOffset {
+            source: "chrony".into(),
+            offset_ms: -3,
+            uncertainty_ms: 20,
+            mono_us: 1,
+        }
+        .into(),
+        CustodyHanded {
+            to: BEN.into(),
+            head_seq: 1,
+            head_sha256: "h".into(),
+            key: None,
+            file: None,
+        }
+        .into(),
     ]
 }
 

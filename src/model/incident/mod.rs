@@ -4,6 +4,7 @@
 //! ignored. Families of events are folded in files of their own: stop, acts, evidence, escalation.
 
 mod acts;
+mod custody;
 mod escalation;
 mod evidence;
 mod stop;
@@ -19,6 +20,7 @@ use super::event::{Event, EventError, Opened};
 use super::ids::{IncidentId, StepId, TargetId};
 
 pub use acts::{ActState, PlanState, StepState};
+pub use custody::{Custody, Recorded};
 pub use escalation::{RequestState, SignoffState};
 pub use evidence::{CaptureState, Change, ITEMS_LIST, ProbeState};
 pub use stop::{StopState, TargetState};
@@ -117,6 +119,8 @@ pub struct Incident {
     pub closed_unproved: Vec<String>,
     /// Everybody who acted or answered: they do not count for a quorum.
     pub actors: BTreeSet<String>,
+    /// Who held the record, by which clock, and where its heads are held.
+    pub custody: Custody,
     /// How many records.
     pub records: u64,
 }
@@ -146,6 +150,7 @@ impl Incident {
             closed_ts: None,
             closed_unproved: Vec::new(),
             actors: BTreeSet::from([who.to_owned()]),
+            custody: Custody::default(),
             records: 1,
             opened,
         };
@@ -227,6 +232,11 @@ impl Incident {
                 self.closed_ts = Some(at.ts.to_owned());
                 self.closed_unproved = e.unproved;
             }
+            Event::AnchorRequested(e) => self.custody.requested(at, e)?,
+            Event::AnchorFiled(e) => self.custody.anchored(at, e)?,
+            Event::CustodyBegan(e) => self.custody.began.push(Recorded::new(at, e)),
+            Event::ClockOffset(e) => self.custody.clocks.push(Recorded::new(at, e)),
+            Event::CustodyHanded(e) => self.custody.handed(at, e)?,
             Event::BundleSealed(_)
             | Event::JournalRecovered(_)
             | Event::JournalContinued(_)
@@ -273,11 +283,17 @@ impl Incident {
     }
 }
 
-/// A closed incident still takes bundles, words, and what was done elsewhere, which is never refused.
+/// A closed incident still takes bundles, anchors, other hands, words, and what was done elsewhere, which is
+/// never refused.
 fn allowed_after_close(event: &Event) -> bool {
     matches!(
         event,
         Event::BundleSealed(_)
+            | Event::AnchorRequested(_)
+            | Event::AnchorFiled(_)
+            | Event::CustodyBegan(_)
+            | Event::ClockOffset(_)
+            | Event::CustodyHanded(_)
             | Event::NoteAdded(_)
             | Event::DidElsewhere(_)
             | Event::JournalRecovered(_)

@@ -155,6 +155,7 @@ fn promise_09_what_was_not_collected_stands_in_the_signed_ledger() {
         &bundle,
         &VerifyOptions {
             pinned_signers: Some(roster.as_bytes()),
+            ..VerifyOptions::default()
         },
     )
     .unwrap();
