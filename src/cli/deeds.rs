@@ -1,5 +1,7 @@
 //! What a command and the walk both do: call the engine, show what came of it, say how it stands.
 
+use std::collections::BTreeMap;
+
 use std::path::Path;
 
 use super::error::CliError;
@@ -137,30 +139,35 @@ pub fn enter(ui: &Ui, engine: &Engine<'_>, stage: Stage) -> Result<(), CliError>
     Ok(())
 }
 
-/// What a capture came to, holes first.
+/// What a capture came to: how much of each word, and every hole with its reason.
 pub fn captured(ui: &Ui, captured: &Captured) {
-    let whole = captured
-        .items
-        .iter()
-        .filter(|i| i.status == ItemStatus::Collected)
-        .count();
     let bytes: u64 = captured.items.iter().map(|i| i.bytes).sum();
     let redacted: u32 = captured.items.iter().map(|i| i.redactions).sum();
-    ui.line(&format!(
-        "captured {}: {whole} of {} whole, {bytes} bytes, {redacted} secrets taken out",
-        captured.exhibit,
-        captured.items.len()
-    ));
-    for item in captured
-        .items
+    let mut words: BTreeMap<ItemStatus, usize> = BTreeMap::new();
+    // What has one reason stands in one line: thirty agents that were never here are one piece of news.
+    let mut holes: BTreeMap<(ItemStatus, &str), Vec<String>> = BTreeMap::new();
+    for item in &captured.items {
+        *words.entry(item.status).or_default() += 1;
+        if item.status != ItemStatus::Collected {
+            let why = item.why.as_deref().unwrap_or("the record does not say why");
+            holes
+                .entry((item.status, why))
+                .or_default()
+                .push(escape(&item.name));
+        }
+    }
+    let words: Vec<String> = words
         .iter()
-        .filter(|i| i.status != ItemStatus::Collected)
-    {
-        let why = item.why.as_deref().unwrap_or("");
-        ui.tone(
-            Tone::Warn,
-            &format!("  {} {}: {}", item.status.word(), escape(&item.name), escape(why)),
-        );
+        .map(|(status, n)| format!("{n} {}", status.word()))
+        .collect();
+    ui.line(&format!(
+        "captured {}: {}; {bytes} bytes, {redacted} secrets taken out",
+        captured.exhibit,
+        words.join(", "),
+    ));
+    for ((status, why), names) in holes {
+        let text = format!("{}, {}: {}", status.word(), escape(why), names.join(", "));
+        ui.hanging(Tone::Warn, "  ", &text);
     }
 }
 

@@ -32,6 +32,16 @@ impl Values {
         while let Some((before, after)) = rest.split_once("{{") {
             let (name, after) = after.split_once("}}")?;
             out.push_str(before);
+            // A template of another program, such as docker's `{{json .}}`, goes through as it is.
+            if !name
+                .trim()
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '_')
+            {
+                out.push_str(&format!("{{{{{name}}}}}"));
+                rest = after;
+                continue;
+            }
             out.push_str(self.texts.get(name.trim()).filter(|v| !v.is_empty())?);
             rest = after;
         }

@@ -397,7 +397,7 @@ impl Engine<'_> {
             };
             let (out_file, out_receipts) = out.finish().map_err(no)?;
             let (err_file, err_receipts) = err.finish().map_err(no)?;
-            let files = vec![out_file.finish()?, err_file.finish()?];
+            let mut files = vec![out_file.finish()?, err_file.finish()?];
             let mut items = Vec::new();
             for (file, (source, receipts)) in files.iter().zip([
                 ("standard output", out_receipts.len()),
@@ -409,6 +409,14 @@ impl Engine<'_> {
                     item.why = Some("longer than 64 MiB; the beginning is kept".into());
                 }
                 items.push(item);
+            }
+            let receipts = vec![
+                ("stdout".to_owned(), out_receipts),
+                ("stderr".to_owned(), err_receipts),
+            ];
+            if let Some(list) = super::capture::receipts_in(&staging, &receipts)? {
+                items.push(super::capture::kept_whole(&list, super::capture::RECEIPTS_ARE, 0));
+                files.push(list);
             }
             staging.commit(files)?;
             Ok(Output {

@@ -13,9 +13,9 @@ use crate::model::event::{
     BaselineSealed, CaptureEnded, CaptureItem, CaptureStarted, Event, ExhibitFiled, FileAttached, ItemStatus,
 };
 use crate::model::ids::StepId;
-use crate::model::incident::ITEMS_LIST;
+use crate::model::incident::{ITEMS_LIST, RECEIPTS_LIST};
 use crate::model::secret::SecretRef;
-use crate::redact::Redactor;
+use crate::redact::{Receipt, Redactor};
 use crate::store::{ExhibitFile, Staging, Stored};
 
 /// One capture that was taken.
@@ -198,13 +198,17 @@ impl Engine<'_> {
             files: RefCell::default(),
         };
         let looked = look(&bench);
-        let kept = bench.finish()?;
+        let (kept, receipts) = bench.finish()?;
         let mut items: Vec<CaptureItem> = looked.into_iter().map(|taken| self.item(taken, &kept)).collect();
         let mut stored: Vec<Stored> = kept.into_values().map(|(s, _)| s).collect();
         // What became of each thing stands beside the things themselves, for readers of the bundle.
         let list = staging.put(ITEMS_LIST, &serde_json::to_vec_pretty(&items).unwrap_or_default())?;
         items.push(kept_whole(&list, "what became of each thing", 0));
         stored.push(list);
+        if let Some(list) = receipts_in(&staging, &receipts)? {
+            items.push(kept_whole(&list, RECEIPTS_ARE, 0));
+            stored.push(list);
+        }
         staging.commit(stored)?;
         let exhibit = format!("{capture:04}-{name}");
         let ms = self.world.clock.now().mono_us.saturating_sub(started.mono_us) / 1000;
@@ -293,19 +297,17 @@ impl Engine<'_> {
         let mut out = redactor.stream(staging.create(&name)?);
         io::copy(&mut source, &mut out).map_err(no)?;
         let (file, receipts) = out.finish().map_err(no)?;
-        let stored = staging.commit(vec![file.finish()?])?;
-        let items: Vec<CaptureItem> = stored
+        let mut stored = vec![file.finish()?];
+        let from = path.display().to_string();
+        let mut items: Vec<CaptureItem> = stored
             .iter()
-            .map(|s| CaptureItem {
-                name: name.clone(),
-                source: path.display().to_string(),
-                status: ItemStatus::Collected,
-                why: None,
-                bytes: s.len,
-                sha256: s.sha256.to_string(),
-                redactions: u32::try_from(receipts.len()).unwrap_or(u32::MAX),
-            })
+            .map(|s| kept_whole(s, &from, receipts.len()))
             .collect();
+        if let Some(list) = receipts_in(&staging, &vec![(name, receipts)])? {
+            items.push(kept_whole(&list, RECEIPTS_ARE, 0));
+            stored.push(list);
+        }
+        staging.commit(stored)?;
         let exhibit = format!("{seq:04}-attached");
         let event = FileAttached {
             exhibit: exhibit.clone(),
@@ -360,11 +362,7 @@ impl Engine<'_> {
 /// A file that was kept whole.
 pub(super) fn kept_whole(stored: &Stored, source: &str, redactions: usize) -> CaptureItem {
     CaptureItem {
-        name: stored
-            .path
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned())
-            .unwrap_or_default(),
+        name: file_name(stored),
         source: source.to_owned(),
         status: ItemStatus::Collected,
         why: None,
@@ -433,8 +431,9 @@ impl Write for Pen<'_> {
 
 impl Bench<'_, '_> {
     /// Makes every file durable and says what it is, with how many secrets were taken out.
-    fn finish(&self) -> Result<BTreeMap<String, (Stored, u32)>, EngineError> {
+    fn finish(&self) -> Result<(BTreeMap<String, (Stored, u32)>, Receipts), EngineError> {
         let mut kept = BTreeMap::new();
+        let mut all = Receipts::new();
         for (name, slot) in std::mem::take(&mut *self.files.borrow_mut()) {
             let Some(stream) = slot.borrow_mut().stream.take() else {
                 continue;
@@ -444,17 +443,50 @@ impl Bench<'_, '_> {
                 why: e.to_string(),
             })?;
             let count = u32::try_from(receipts.len()).unwrap_or(u32::MAX);
-            kept.insert(name, (file.finish()?, count));
+            let file = file.finish()?;
+            all.push((file_name(&file), receipts));
+            kept.insert(name, (file, count));
         }
-        Ok(kept)
+        Ok((kept, all))
     }
+}
+
+/// What was taken out of each file of an exhibit.
+pub(super) type Receipts = Vec<(String, Vec<Receipt>)>;
+
+/// What the list of receipts is, in the ledger.
+pub(super) const RECEIPTS_ARE: &str = "where secrets were taken out, by which rule, how long they were";
+
+/// Keeps the receipts beside the files they speak of; `None` where nothing was taken out.
+pub(super) fn receipts_in(staging: &Staging<'_>, receipts: &Receipts) -> Result<Option<Stored>, EngineError> {
+    let rows = receipts.iter().flat_map(|(file, receipts)| {
+        receipts.iter().map(move |receipt| {
+            let mut row = serde_json::to_value(receipt).unwrap_or_default();
+            row["file"] = serde_json::Value::String(file.clone());
+            row
+        })
+    });
+    let rows: Vec<serde_json::Value> = rows.collect();
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    // One a line: a large capture may hold thousands.
+    let lines: Vec<String> = rows.iter().map(ToString::to_string).collect();
+    let text = format!("[\n{}\n]\n", lines.join(",\n"));
+    Ok(Some(staging.put(RECEIPTS_LIST, text.as_bytes())?))
+}
+
+fn file_name(stored: &Stored) -> String {
+    let name = stored.path.file_name();
+    name.map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// The name under which a case takes a file: as it is where it can be, else numbered and flat.
 fn exhibit_name(name: &str, number: usize) -> String {
     const TAIL: usize = 90;
     let flat = super::act::file_name(name);
-    if flat == name && flat.len() <= TAIL && !flat.starts_with('.') {
+    let ours = flat == ITEMS_LIST || flat == RECEIPTS_LIST;
+    if flat == name && flat.len() <= TAIL && !flat.starts_with('.') && !ours {
         return flat;
     }
     let tail = flat.get(flat.len().saturating_sub(TAIL)..).unwrap_or("file");

@@ -1,11 +1,12 @@
 //! Takes secrets out of text on its way into the record, and says what it took.
 //!
-//! Three nets: shapes of tokens (`shapes`), values under names such as `password` (`named`), and
-//! values this run has read itself, in the usual encodings (`known`). What is taken is replaced by
+//! Four nets: shapes of tokens (`shapes`), values under names such as `password` (`named`), values with the
+//! variety of a token under names that do not say what else they are, and values this run has read
+//! itself, in the usual encodings (`known`). What is taken is replaced by
 //! `[REDACTED rule length fingerprint]`; the keyed fingerprint lets two places be seen to hold the
 //! same secret, without letting anybody without the case key guess it.
 //!
-//! A net has holes: a secret of unknown shape under no telling name stays. Absent from this room:
+//! A net has holes: a secret of unknown shape that stands under no name, is short, or reads like words stays. Absent from this room:
 //! files, clocks, the case key's origin.
 
 mod known;
@@ -125,8 +126,9 @@ impl Redactor {
                 rule: "unreadable",
             }));
         };
-        let mut found: Vec<Found> = shapes
-            .find(text, from)
+        let mut hits = shapes.find(text, from);
+        hits.extend(shapes.varied(text, from));
+        let mut found: Vec<Found> = hits
             .into_iter()
             .map(|hit| Found {
                 from: hit.from,
@@ -159,7 +161,7 @@ impl std::fmt::Debug for Redactor {
     }
 }
 
-/// Joins what overlaps; a known value gives its name to the whole.
+/// Joins what overlaps; a known value gives its name to the whole, and a shape goes before mere variety.
 fn merged(mut found: Vec<Found>) -> Vec<Found> {
     found.sort_by_key(|f| (f.span.start, std::cmp::Reverse(f.span.end)));
     let mut joined: Vec<Found> = Vec::with_capacity(found.len());
@@ -168,7 +170,7 @@ fn merged(mut found: Vec<Found>) -> Vec<Found> {
             Some(last) if next.span.start < last.span.end => {
                 last.span.end = last.span.end.max(next.span.end);
                 last.from = last.from.min(next.from);
-                if next.rule == "known" {
+                if next.rule == "known" || (last.rule == "entropy" && next.rule != "entropy") {
                     last.rule = next.rule;
                     last.fingerprint = next.fingerprint;
                 }

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 /// Words of a name as a pattern, with the separator behind. Case does not matter.
-pub const PATTERN: &str = r#"(?i:pass(?:word|wd|phrase|code)?|pwd|secret|token|key|creds?|credentials?|auth)[A-Za-z0-9_.-]{0,32}(?:\\?["'\]]){0,2}[ \t]{0,8}(?:=>|:=|==|[:=])[ \t]{0,16}"#;
+pub const PATTERN: &str = r#"(?i:pass(?:word|wd|phrase|code)?|pwd|secret|token|key|creds?|credentials?|auth)[A-Za-z0-9_.-]{0,32}(?:\\?["'\]]){0,2}(?:(?:\x1b|\\+(?:u001[bB]|x1[bB]|e|033))\[[0-9;]{0,12}m){0,2}[ \t]{0,8}(?:=>|:=|==|[:=])[ \t]{0,16}(?:(?:\x1b|\\+(?:u001[bB]|x1[bB]|e|033))\[[0-9;]{0,12}m){0,2}"#;
 
 /// Longest name that is read, in bytes.
 const NAME_CAP: usize = 96;
@@ -19,6 +19,7 @@ const VALUE_CAP: usize = 32 << 10;
 pub fn secret(text: &[u8], hit: Range<usize>) -> Option<Range<usize>> {
     let before = text.get(..hit.start)?.iter().rev().take(NAME_CAP);
     let start = hit.start - before.take_while(|b| is_name(**b)).count();
+    let start = start + escape_letter(text, start);
     let name = text.get(start..hit.end)?;
     let name: String = name
         .iter()
@@ -44,6 +45,86 @@ pub fn secret(text: &[u8], hit: Range<usize>) -> Option<Range<usize>> {
     counts.then_some(value)
 }
 
+/// A long word behind a separator.
+pub const VARIED: &str = r#"[:=][ \t]{0,4}\\?["']?[A-Za-z0-9_-]{32,128}"#;
+
+/// Words of a name under which long signs of every kind stand that give nothing away.
+const OPEN: [&str; 36] = [
+    "public",
+    "pubkey",
+    "id",
+    "ids",
+    "uid",
+    "uuid",
+    "guid",
+    "arn",
+    "version",
+    "revision",
+    "etag",
+    "hash",
+    "digest",
+    "sum",
+    "checksum",
+    "sha",
+    "sha1",
+    "sha256",
+    "sha512",
+    "md5",
+    "fingerprint",
+    "integrity",
+    "cursor",
+    "page",
+    "next",
+    "continue",
+    "marker",
+    "trace",
+    "span",
+    "request",
+    "commit",
+    "ref",
+    "image",
+    "path",
+    "name",
+    "url",
+];
+
+/// A value that looks as tokens do, under a name that does not say what else it is.
+///
+/// `hit` is what [`VARIED`] found. Only small and capital letters with digits in between
+/// count: what is hexadecimal, a UUID or words is a name of something.
+pub fn varied(text: &[u8], hit: Range<usize>) -> Option<Range<usize>> {
+    let found = text.get(hit.clone())?;
+    let mark = found
+        .iter()
+        .take_while(|b| !(b.is_ascii_alphanumeric() || b"_-".contains(b)))
+        .count();
+    let value = hit.start + mark..hit.end;
+    let bytes = text.get(value.clone())?;
+    // Part of something longer: base64, a path, a list of digests.
+    if text
+        .get(value.end)
+        .is_some_and(|b| b"+/=.:@%".contains(b) || b.is_ascii_alphanumeric())
+    {
+        return None;
+    }
+    let count = |test: fn(&u8) -> bool| bytes.iter().filter(|b| test(b)).count();
+    let kinds = [u8::is_ascii_lowercase, u8::is_ascii_uppercase, u8::is_ascii_digit];
+    let mixed = kinds.iter().all(|kind| count(*kind) >= 3);
+    if !mixed || bits_per_byte(bytes) < 4.2 || bytes.starts_with(b"AAAA") {
+        return None;
+    }
+    let before = text.get(..hit.start)?.iter().rev().take(NAME_CAP);
+    let quoted = before.skip_while(|b| b"\\\"' \t]".contains(b));
+    let mut name: Vec<u8> = quoted.clone().take_while(|b| is_name(**b)).copied().collect();
+    // `\nDEPLOY=…` inside JSON: the letter belongs to the escape.
+    if quoted.clone().nth(name.len()) == Some(&b'\\') && name.last().is_some_and(|b| b"nrtbfv".contains(b)) {
+        name.pop();
+    }
+    let name: String = name.iter().rev().map(|b| char::from(*b)).collect();
+    let open = words(&name).iter().any(|word| OPEN.contains(&word.as_str()));
+    (!name.is_empty() && !open).then_some(value)
+}
+
 /// True for a command line's `--password hunter2`: name and value with only a gap between them.
 pub fn flag(name: &str, value: &[u8]) -> bool {
     match kind(name) {
@@ -51,6 +132,12 @@ pub fn flag(name: &str, value: &[u8]) -> bool {
         Some(Kind::Token) => !is_placeholder(value) && looks_secret(value),
         None => false,
     }
+}
+
+/// 1 where the name begins with the letter of an escape such as `\n`, which is no part of it.
+fn escape_letter(text: &[u8], start: usize) -> usize {
+    let escaped = start.checked_sub(1).and_then(|at| text.get(at)) == Some(&b'\\');
+    usize::from(escaped && text.get(start).is_some_and(|b| b"nrtbfv".contains(b)))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -303,7 +390,7 @@ pub fn is_placeholder(value: &[u8]) -> bool {
         || text.starts_with("[REDACTED")
         || text.contains("-----BEGIN")
         || (text.starts_with('<') && (text.ends_with('>') || !text.contains('>')))
-        || text.chars().all(|c| "*.•xX#".contains(c))
+        || text.chars().all(|c| "*.…•xX#".contains(c))
         || word.contains(&lower.trim_end_matches([',', ';']))
 }
 

@@ -143,6 +143,8 @@ const SHAPES: &[(&str, &str, Check)] = &[
     ),
     ("linear", r"\blin_(?:api|oauth)_[A-Za-z0-9]{30,}", Check::Sure),
     ("tailscale", r"\btskey-[a-z]+-[A-Za-z0-9-]{15,}", Check::Sure),
+    // Redis tells users with the bare hash of their passwords.
+    ("redis", r"[ ,]#([0-9a-f]{64})\b", Check::Sure),
     ("age", r"\bAGE-SECRET-KEY-1[0-9A-Z]{50,}", Check::Sure),
     ("telegram", r"\b[0-9]{8,10}:AA[A-Za-z0-9_-]{32,}", Check::Sure),
     (
@@ -182,7 +184,7 @@ const SHAPES: &[(&str, &str, Check)] = &[
     ),
     (
         "flag",
-        r#"[\s"'](-{1,2}[A-Za-z-]{0,24}(?i:pass|passwd|password|passphrase|token|secret|key|auth))(?:["'],?)?[ \t,]{1,4}["']?([^\s"'-][^\s"']*)"#,
+        r#"[\s"'](-{1,2}[A-Za-z-]{0,24}(?i:pass|passwd|password|passphrase|token|secret|key|auth))(?:\\*["'],?)?[ \t,]{1,4}\\*["']?([^\s"'\\-](?:[^\s"'\\]|\\+[^\s"'\\])*)"#,
         Check::Flag,
     ),
     (
@@ -258,6 +260,7 @@ pub struct Shapes {
     which: RegexSet,
     each: Vec<Shape>,
     base64: GeneralPurpose,
+    varied: Regex,
 }
 
 impl Shapes {
@@ -275,11 +278,13 @@ impl Shapes {
             let base64 = ("base64", pieces.as_str(), Check::Base64);
             SHAPES.iter().copied().chain([base64])
         };
-        let any: Vec<String> = table().map(|(_, pattern, _)| format!("(?:{pattern})")).collect();
+        let any: Vec<String> = table()
+            .map(|(_, pattern, _)| format!("(?:{})", after_escapes(pattern)))
+            .collect();
         let each: Vec<Shape> = table()
             .map(|(name, pattern, check)| Shape {
                 name,
-                pattern: format!(r"\A(?:{pattern})\z"),
+                pattern: format!(r"\A(?:{})\z", after_escapes(pattern)),
                 regex: OnceLock::new(),
                 check,
             })
@@ -293,6 +298,7 @@ impl Shapes {
                 .build()
                 .map_err(|why| RedactError(why.to_string()))?,
             each,
+            varied: compile(named::VARIED)?,
             base64: GeneralPurpose::new(
                 &alphabet::STANDARD,
                 GeneralPurposeConfig::new()
@@ -322,6 +328,22 @@ impl Shapes {
         hits
     }
 
+    /// Values of no known shape that look as tokens do, beginning at or after `at`.
+    ///
+    /// A pass of its own: a rejected match is passed over whole, and must take no other shape with it.
+    pub fn varied(&self, text: &[u8], mut at: usize) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        while let Some(m) = self.varied.find_at(text, at) {
+            at = m.end();
+            hits.extend(named::varied(text, m.range()).map(|span| Hit {
+                from: m.start(),
+                span,
+                rule: "entropy",
+            }));
+        }
+        hits
+    }
+
     /// Which shape it is, and which part of it is the secret.
     fn judged(
         &self,
@@ -338,7 +360,8 @@ impl Shapes {
                 return Some((shape, hit));
             };
             let group = |n| groups.get(n).map(|g| hit.start + g.start()..hit.start + g.end());
-            let whole = group(1).unwrap_or(hit.clone());
+            let behind = hit.start + escape_len(found).min(found.len());
+            let whole = group(1).unwrap_or(behind..hit.end);
             let bytes = text.get(whole.clone())?;
             let has = |test: fn(&u8) -> bool| bytes.iter().any(test);
             let span = match shape.check {
@@ -397,6 +420,28 @@ impl Shapes {
             let secret = !self.find(&inner, 0).is_empty();
             secret.then_some(start..end)
         })
+    }
+}
+
+/// An escaped line end or blank, as JSON and shells write them: its letter is no part of the word behind it.
+const ESCAPE: &str = r"\\+(?:[nrtbfv0]|u00[01][0-9a-fA-F]|x[01][0-9a-fA-F])";
+
+/// The pattern, also where a word begins right behind an escape: `\nghp_…`.
+fn after_escapes(pattern: &str) -> String {
+    match pattern.strip_prefix(r"\b") {
+        Some(rest) => format!(r"(?:\b|{ESCAPE}){rest}"),
+        None => pattern.to_owned(),
+    }
+}
+
+/// Bytes of an escape at the beginning of what was found.
+fn escape_len(found: &[u8]) -> usize {
+    let slashes = found.iter().take_while(|b| **b == b'\\').count();
+    match found.get(slashes) {
+        _ if slashes == 0 => 0,
+        Some(b'u') => slashes + 5,
+        Some(b'x') => slashes + 3,
+        _ => slashes + 1,
     }
 }
 

@@ -146,7 +146,20 @@ pub(super) fn holes(incident: &Incident) -> Vec<Hole> {
             ));
         }
         let broken = capture.items.iter().filter(|i| i.status != ItemStatus::Collected);
-        all.extend(broken.map(|i| hole(&i.name, i.status.word(), i.why.as_deref().unwrap_or_default())));
+        // What has one reason is one hole: thirty agents that were never here are one piece of news.
+        let mut reasons: Vec<((ItemStatus, &str), Vec<&str>)> = Vec::new();
+        for item in broken {
+            let reason = (item.status, item.why.as_deref().unwrap_or_default());
+            match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, names)) => names.push(&item.name),
+                None => reasons.push((reason, vec![&item.name])),
+            }
+        }
+        all.extend(
+            reasons
+                .iter()
+                .map(|((status, why), names)| hole(&names.join(", "), status.word(), why)),
+        );
     }
     all
 }

@@ -198,7 +198,7 @@ fn single_commands_walk_as_far_as_the_walk_does() {
      unknown  access nobody listed  nothing can prove that there is none
     — assess — look, change nothing; a repair now would destroy the picture of what happened
     Paste into the chat: INC-20261122-0314-k7qf record 3 head 0123-4567
-    captured 0004-log: 3 of 3 whole, 509 bytes, 0 secrets taken out
+    captured 0004-log: 3 collected; 509 bytes, 0 secrets taken out
 
     INC-…-k7qf · assess · 0 s · no target seen · unlisted access unknown
     A question waits: What is broken?
@@ -229,7 +229,7 @@ fn single_commands_walk_as_far_as_the_walk_does() {
     "#);
     assert_snapshot!(desk.incident(&["capture", "--file", "shop.log"]), @r#"
     [stdout]
-    captured 0007-file: 3 of 3 whole, 557 bytes, 0 secrets taken out
+    captured 0007-file: 3 collected; 557 bytes, 0 secrets taken out
     [exit 0]
     "#);
     assert_snapshot!(desk.incident(&["seal", "--unknown", "which customers"]), @r#"

@@ -19,6 +19,7 @@ jailed!(
     the_first_look_changes_nothing_on_this_host,
 );
 
+mod planted;
 mod servers;
 mod shelf;
 

@@ -101,8 +101,15 @@ fn tokens() -> Vec<String> {
 /// A secret in its surroundings: what stands around it, with `@` for the secret, and the secret.
 fn in_context() -> Vec<(&'static str, String)> {
     let word = || "hunter2".to_owned();
+    let word0 = || "correct-horse-9".to_owned();
     let odd = || "p;4(ss&w<rd".to_owned();
     vec![
+        ("user bot on sanitize-payload #@ ~jobs:* +@all", made(HEX, 64, 60)),
+        ("RAILWAY_API=@", mixed(36, 50)),
+        ("  deploy_hook: @", mixed(40, 51)),
+        ("{\"credential\":\"x\",\"upstream\":\"@\"}", mixed(48, 52)),
+        ("\u{1b}[1mpassword\u{1b}[0m: \u{1b}[33m@\u{1b}[0m", word0()),
+        ("DB_PASSWORD\u{1b}[0m=\u{1b}[32m@", word0()),
         (
             "DATABASE_URL=postgres://orders:@@db1.internal:5432/orders?sslmode=require",
             a(12),
@@ -170,11 +177,23 @@ fn in_context() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// Letters of both kinds and digits: no shape anybody knows.
+fn mixed(len: usize, seed: u64) -> String {
+    format!("q7Rk{}", made(ALNUM, len - 4, seed))
+}
+
 /// Everything planted: the text, and the secret in it.
-fn planted() -> Vec<(String, String)> {
+pub fn planted() -> Vec<(String, String)> {
     let shapes = tokens().into_iter().flat_map(|token| {
-        ["@", "found @ in the log", "{\"v\": \"@\"}", "x='@';"]
-            .map(|around| (around.replace('@', &token), token.clone()))
+        [
+            "@",
+            "found @ in the log",
+            "{\"v\": \"@\"}",
+            "x='@';",
+            "{\"v\": \"a\\n@\\nb\"}",
+            "b'\\\\t@\\x00'",
+        ]
+        .map(|around| (around.replace('@', &token), token.clone()))
     });
     // `@@` is a secret with a real at sign behind it.
     let contexts = in_context().into_iter().map(|(around, secret)| {
@@ -187,7 +206,7 @@ fn planted() -> Vec<(String, String)> {
 }
 
 /// True where a telling part of the secret is still there.
-fn leaks(clean: &[u8], secret: &str) -> bool {
+pub fn leaks(clean: &[u8], secret: &str) -> bool {
     let clean = String::from_utf8_lossy(clean);
     let tail = secret.len().saturating_sub(12);
     clean.contains(secret) || (secret.len() >= 24 && clean.contains(secret.get(tail..).unwrap_or(secret)))
@@ -394,6 +413,16 @@ fn what_only_looks_like_a_secret_stays() {
         "Cookie: none".into(),
         "Authorization: <redacted>".into(),
         "the bearer of this letter is the administrator".into(),
+        format!("\"VersionId\": \"{}\"", mixed(32, 40)),
+        format!("x-request-id: {}", mixed(44, 41)),
+        format!("\"NextMarker\": \"{}\"", mixed(64, 42)),
+        format!("\"eventID\": \"{uuid}\", \"lineage\": \"{uuid}\""),
+        format!("image: registry.example/shop@sha256:{}", made(HEX, 64, 43)),
+        format!("\"uid\": \"{}\"", mixed(40, 44)),
+        format!("path: /srv/{}/data", mixed(40, 45)),
+        format!("module: {}.handlers.orders", mixed(40, 46)),
+        "error: this_is_a_rather_long_identifier_of_a_test_function_2026".into(),
+        "kind: CustomResourceDefinitionConversionWebhookConfiguration".into(),
     ];
     assert!(texts.len() >= 40);
     let r = redactor(&[]);

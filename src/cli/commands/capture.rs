@@ -15,10 +15,11 @@ use crate::model::secret::SecretRef;
 
 /// Arguments of `capture`.
 #[derive(clap::Args)]
-#[group(id = "what", required = true, multiple = false)]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("what").args(["step", "list", "host", "file", "git"]).required(true))]
 pub struct CaptureArgs {
     /// A step of the runbook, or a collector and what it is given
-    #[arg(group = "what", value_name = "STEP|COLLECTOR")]
+    #[arg(value_name = "STEP|COLLECTOR")]
     step: Option<StepId>,
     /// For a collector: NAME=VALUE, or NAME=env:VARIABLE and NAME=file:PATH for what is secret
     #[arg(requires = "step", value_name = "NAME=VALUE")]
@@ -30,16 +31,16 @@ pub struct CaptureArgs {
     #[arg(long)]
     plan: bool,
     /// Name the collectors and what they are given
-    #[arg(long, group = "what")]
+    #[arg(long)]
     list: bool,
     /// This host
-    #[arg(long, group = "what")]
+    #[arg(long)]
     host: bool,
     /// A file or a folder
-    #[arg(long, group = "what", value_name = "PATH")]
+    #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
     /// A git repository
-    #[arg(long, group = "what", value_name = "PATH")]
+    #[arg(long, value_name = "PATH")]
     git: Option<PathBuf>,
 }
 
@@ -66,7 +67,14 @@ pub fn run(app: &App, args: &CaptureArgs) -> Result<Exit, CliError> {
             }
             engine.capture_step(step, purpose)?
         }
-        _ => engine.capture(&spec(app, args)?, None, purpose)?,
+        _ => {
+            let spec = spec(app, args)?;
+            // What is missing is a question to whoever typed it, not a hole in the record.
+            engine
+                .capture_plan(&spec)
+                .map_err(|e| CliError::new(Exit::Usage, e.to_string()))?;
+            engine.capture(&spec, None, purpose)?
+        }
     };
     deeds::captured(&app.ui, &captured);
     Ok(app.finish(&engine, Exit::Done))

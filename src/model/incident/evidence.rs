@@ -12,6 +12,13 @@ use crate::model::ids::StepId;
 
 /// Name of the file in an exhibit that says what became of each thing.
 pub const ITEMS_LIST: &str = "items.json";
+/// Name of the file in an exhibit that says where a secret was taken out, and how long it was.
+pub const RECEIPTS_LIST: &str = "redactions.json";
+
+/// True for a file that the program wrote about an exhibit, and that was not looked at.
+fn is_list(name: &str) -> bool {
+    name == ITEMS_LIST || name == RECEIPTS_LIST
+}
 
 /// One capture.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +44,7 @@ pub struct CaptureState {
 impl CaptureState {
     /// True where it ended with at least one thing whole or in part. The list of things is no thing.
     pub fn has_something(&self) -> bool {
-        self.items.iter().filter(|i| i.name != ITEMS_LIST).any(|i| {
+        self.items.iter().filter(|i| !is_list(&i.name)).any(|i| {
             matches!(
                 i.status,
                 ItemStatus::Collected | ItemStatus::Truncated | ItemStatus::TimedOut
@@ -197,9 +204,7 @@ impl Incident {
     pub fn changes(&self, before: u64, after: u64) -> Vec<(&str, Change)> {
         let kept = |seq: &u64| {
             let items = self.captures.get(seq).map_or(&[][..], |c| &c.items);
-            let kept = items
-                .iter()
-                .filter(|i| !i.sha256.is_empty() && i.name != ITEMS_LIST);
+            let kept = items.iter().filter(|i| !i.sha256.is_empty() && !is_list(&i.name));
             kept.map(|i| (i.name.as_str(), i.sha256.as_str()))
                 .collect::<BTreeMap<_, _>>()
         };

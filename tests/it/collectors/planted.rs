@@ -1,0 +1,209 @@
+//! Every collector over a host full of secrets: none of them is in the record, the bundle or on the screen.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::providers::mysql::Maria;
+use crate::providers::redis::Redis;
+use crate::redact::{leaks, planted};
+use crate::support::desk::{Desk, PROGRAM};
+use crate::support::network_world;
+use crate::support::servers::Pg;
+use crate::support::stub::{Stub, say};
+
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let (mut all, mut open) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(path) = open.pop() {
+        match path.is_dir() {
+            true => open.extend(std::fs::read_dir(&path).unwrap().flatten().map(|e| e.path())),
+            false => all.push(path),
+        }
+    }
+    all
+}
+
+/// Runs the program beside a process and a container whose words hold secrets.
+fn incident(desk: &Desk, args: &[&str]) -> Output {
+    let mut command = desk.jailed("sh");
+    let script = "mount -t tmpfs none /usr/local/bin && cp bin/docker bin/aws /usr/local/bin/ && \
+                  (exec bash -c \'exec -a \"agent --token=$(cat one-token)\" sleep 60\' > /dev/null 2>&1) & sleep 0.1; \"$@\"";
+    command.args(["-c", script, "sh", PROGRAM]).args(args);
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+#[test]
+fn nothing_planted_comes_through_any_collector() {
+    let Some(desk) = Desk::new() else { return };
+    let world = network_world();
+    let all = planted();
+    let text: String = all.iter().map(|(text, _)| format!("{text}\n")).collect();
+    let one = all[0].1.clone();
+    let (json, sql) = (serde_json::to_string(&text).unwrap(), one.replace('\'', "''"));
+
+    desk.file("one-token", &one);
+    for place in [
+        "folder/a.log",
+        "logs/app.log",
+        ".claude/projects/p/s.jsonl",
+        "repo/.env",
+        "shop/runner",
+    ] {
+        desk.file(place, &text);
+    }
+    let echo = format!(
+        "#!/bin/sh\ncase \"$*\" in *quiet*) echo c0ffee;; *) cat {}/folder/a.log;; esac\n",
+        desk.home().display()
+    );
+    desk.file("bin/docker", &echo);
+    desk.file("bin/aws", &echo);
+    for program in ["bin/docker", "bin/aws"] {
+        let chmod = Command::new("chmod")
+            .arg("755")
+            .arg(desk.home().join(program))
+            .status();
+        assert!(chmod.unwrap().success());
+    }
+    desk.file(
+        "shop/terraform.tfstate",
+        &format!("{{\"version\":4,\"serial\":1,\"lineage\":\"l\",\"outputs\":{{}},\"resources\":[{{\"type\":\"t\",\"name\":\"n\",\"instances\":[{{\"attributes\":{{\"id\":{json},\"token\":{json}}}}}]}}]}}"),
+    );
+    let repo = desk.home().join("repo");
+    for args in [
+        &["init", "-q"][..],
+        &["add", "."],
+        &[
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@example.com",
+            "commit",
+            "-qm",
+            &one,
+        ],
+    ] {
+        let git = Command::new("git").args(args).current_dir(&repo).status();
+        assert!(git.unwrap().success());
+    }
+    let body = text.clone();
+    let pods = format!(
+        "{{\"metadata\":{{}},\"items\":[{{\"metadata\":{{\"namespace\":\"n\",\"name\":\"p\"}},\"spec\":{{\"containers\":[{{\"name\":\"c\",\"env\":{json}}}]}}}}]}}"
+    );
+    let stub = Stub::start(move |_, seen| match seen.path.contains("/api/v1/pods?") {
+        true => say(200, &pods),
+        false => say(200, &body),
+    });
+    let address = stub.address();
+    let address = address.trim_end_matches('/');
+    desk.file("kube-token", "made-up-token-of-the-cluster");
+
+    let mut runs: Vec<Vec<String>> = vec![vec!["host".into()]];
+    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<String>>();
+    let home = desk.home().display().to_string();
+    runs.push(words(&format!("agents of={home}")));
+    runs.push(words(&format!("logs folder={home}/logs")));
+    runs.push(words("containers"));
+    runs.push(words("cloudtrail user=deploy-bot"));
+    runs.push(words(&format!("backups paths={home}/folder")));
+    runs.push(words(&format!("terraform state={home}/shop/terraform.tfstate")));
+    runs.push(words(&format!("http url={address}/status")));
+    runs.push(words(&format!(
+        "kubernetes api={address} token=file:{home}/kube-token"
+    )));
+    runs.push(words(&format!("--file {home}/folder")));
+    runs.push(words(&format!("--git {home}/repo")));
+    let pg = Pg::start(&world);
+    if let Some(pg) = &pg {
+        pg.run(&world, &format!("create table t (a text default '{sql}'); create role secretive login password 'tr0ub4dor-and-3-more'"));
+        desk.file("pg-url", &pg.admin());
+        runs.push(words(&format!("postgres url=file:{home}/pg-url")));
+    }
+    let maria = Maria::start(&world, &[]);
+    if let Some(maria) = &maria {
+        maria.run(
+            &world,
+            &format!("create database shop; create table shop.t (a varchar(200) default '{sql}')"),
+        );
+        desk.file("my-url", &maria.root());
+        runs.push(words(&format!("mysql url=file:{home}/my-url")));
+    }
+    let redis = Redis::start(&world);
+    if let Some(redis) = &redis {
+        desk.file("redis-url", &redis.url("desk", "desk"));
+        runs.push(words(&format!("redis url=file:{home}/redis-url")));
+    }
+    // A collector that is added later is tried, too, or this fails.
+    let tried: BTreeSet<&str> = runs.iter().map(|run| run[0].as_str()).collect();
+    let profiles = ["cloud", "cluster", "database", "day-zero"];
+    let missing: Vec<&str> = incident::collectors::names()
+        .filter(|n| !tried.contains(n) && !profiles.contains(n))
+        .collect();
+    let absent = [
+        ("postgres", pg.is_none()),
+        ("mysql", maria.is_none()),
+        ("redis", redis.is_none()),
+    ];
+    assert!(missing.iter().all(|m| absent.contains(&(m, true))), "{missing:?}");
+
+    let mut said = Vec::new();
+    let opened = incident(&desk, &["start", "--yes"]);
+    assert!(
+        opened.status.code().is_some_and(|c| c == 3 || c == 4),
+        "{opened:?}"
+    );
+    said.push(opened);
+    for run in &runs {
+        let mut args = vec!["capture"];
+        args.extend(run.iter().map(String::as_str));
+        let out = incident(&desk, &args);
+        assert_eq!(
+            out.status.code(),
+            Some(0),
+            "{run:?}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
+        let plan = incident(&desk, &[&args[..], &["--plan"]].concat());
+        assert_eq!(plan.status.code(), Some(0), "{run:?}");
+        said.extend([out, plan]);
+    }
+    said.push(incident(&desk, &["seal"]));
+    let bundle = desk.home().join("incident.tar");
+    said.push(incident(&desk, &["bundle", "-o", bundle.to_str().unwrap()]));
+    assert!(bundle.exists(), "{:?}", said.last());
+    said.push(incident(&desk, &["report"]));
+
+    let mut secrets: BTreeSet<String> = all.into_iter().map(|(_, secret)| secret).collect();
+    secrets.extend([
+        "tr0ub4dor-and-3-more".to_owned(),
+        "made-up-token-of-the-cluster".to_owned(),
+    ]);
+    assert!(secrets.len() > 60);
+    // Short words that stand for passwords also stand elsewhere.
+    secrets.retain(|secret| secret.len() >= 12);
+    let store = desk.home().join(".local/share/incident");
+    let mut places: Vec<(String, Vec<u8>)> = below(&store)
+        .into_iter()
+        .filter(|path| !path.components().any(|c| c.as_os_str() == "undo") && !path.ends_with("case.key"))
+        .map(|path| (path.display().to_string(), std::fs::read(&path).unwrap()))
+        .collect();
+    places.push(("the bundle".to_owned(), std::fs::read(&bundle).unwrap()));
+    for out in &said {
+        places.push(("the screen".to_owned(), [&out.stdout[..], &out.stderr].concat()));
+    }
+    let mut leaked = BTreeSet::new();
+    for (place, bytes) in &places {
+        leaked.extend(
+            secrets
+                .iter()
+                .filter(|s| leaks(bytes, s))
+                .map(|s| format!("{s} is in {place}")),
+        );
+    }
+    assert!(leaked.is_empty(), "{} leaked:\n{leaked:#?}", leaked.len());
+    let receipts: usize = places
+        .iter()
+        .filter(|(p, _)| p.ends_with("redactions.json"))
+        .map(|(_, b)| String::from_utf8_lossy(b).matches("\"fingerprint\"").count())
+        .sum();
+    assert!(receipts > 1_000, "{receipts} receipts");
+}
