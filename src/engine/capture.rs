@@ -237,7 +237,7 @@ impl Engine<'_> {
         })
     }
 
-    fn item(&self, taken: Taken, kept: &BTreeMap<String, (Stored, u32)>) -> CaptureItem {
+    fn item(&self, taken: Taken, kept: &Kept) -> CaptureItem {
         let (name, bytes, sha256, redactions) = match kept.get(&taken.name) {
             Some((stored, redactions)) => (
                 stored.path.display().to_string(),
@@ -431,8 +431,8 @@ impl Write for Pen<'_> {
 
 impl Bench<'_, '_> {
     /// Makes every file durable and says what it is, with how many secrets were taken out.
-    fn finish(&self) -> Result<(BTreeMap<String, (Stored, u32)>, Receipts), EngineError> {
-        let mut kept = BTreeMap::new();
+    fn finish(&self) -> Result<(Kept, Receipts), EngineError> {
+        let mut kept = Kept::new();
         let mut all = Receipts::new();
         for (name, slot) in std::mem::take(&mut *self.files.borrow_mut()) {
             let Some(stream) = slot.borrow_mut().stream.take() else {
@@ -450,6 +450,9 @@ impl Bench<'_, '_> {
         Ok((kept, all))
     }
 }
+
+/// Every file by the name it was asked for, with how many secrets were taken out.
+type Kept = BTreeMap<String, (Stored, u32)>;
 
 /// What was taken out of each file of an exhibit.
 pub(super) type Receipts = Vec<(String, Vec<Receipt>)>;
