@@ -83,6 +83,23 @@ impl Ui {
         quiet(out.write_all(bytes).and_then(|()| out.flush()));
     }
 
+    /// True where standard output is a terminal.
+    pub fn at_terminal(&self) -> bool {
+        std::io::stdout().is_terminal()
+    }
+
+    /// Bytes of the answer that are made piece by piece; an error where they cannot be made or taken.
+    pub fn pieces(&self, make: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> std::io::Result<()> {
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        match make(&mut out).and_then(|()| out.flush()) {
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => {
+                quiet(Err(e));
+                Ok(())
+            }
+            made => made,
+        }
+    }
+
     /// One JSON value on a line of its own.
     pub fn value(&self, value: &impl Serialize) {
         if let Ok(text) = serde_json::to_string(value) {

@@ -9,6 +9,7 @@ use std::io::{self, BufRead, Read};
 use sha2::{Digest, Sha256};
 
 use super::exhibit::LedgerFold;
+use super::opening::Opening;
 use super::seal::Tree;
 use crate::journal::{Chain, ChainError, Hash, LINE_CAP, Line};
 use crate::model::event::{AnchorFiled, Event};
@@ -30,6 +31,12 @@ pub struct Journal {
     pub anchors: Vec<AnchorFiled>,
     /// Bytes of good lines in each file read.
     pub good: Vec<u64>,
+    /// What the first record binds.
+    pub(super) opening: Option<Opening>,
+    /// Time of the newest record, as it says.
+    pub newest: String,
+    /// The first record whose time is earlier than that of the one before it.
+    pub clock_back: Option<u64>,
 }
 
 /// One record, as a sign-off may name it.
@@ -81,6 +88,14 @@ impl Journal {
                     hasher.update(&line);
                     part.len += line.len() as u64;
                     self.tree.add(&line);
+                    if record.seq == 0 {
+                        self.opening = Opening::of(&record);
+                    }
+                    if *record.ts < *self.newest {
+                        self.clock_back.get_or_insert(record.seq);
+                    }
+                    self.newest.clear();
+                    self.newest.push_str(&record.ts);
                     if self.wanted.contains(&record.seq) {
                         let (hash, ts) = (record.hash, record.ts.to_string());
                         self.marks.insert(record.seq, Mark { hash, ts });

@@ -15,6 +15,8 @@
 //! anchors    heads held elsewhere, files beside it    stamp, der RFC 3161: request, answer, signature
 //! disclose   a part that proves it is of the whole    report     what was found, as data
 //! verify     unchanged? vouched for? complete?
+//! shelf      one file of a bundle or a case           text       foreign bytes escaped, and searched
+//! opening    what the first record binds
 //! ```
 //!
 //! Absent from this room: signing (the caller does), collecting, clocks, the terminal.
@@ -27,13 +29,16 @@ mod exhibit;
 mod hashing;
 mod manifest;
 mod names;
+mod opening;
 mod plan;
 mod read;
 mod report;
 mod rows;
 mod seal;
+mod shelf;
 mod signoffs;
 mod stamp;
+mod text;
 mod ustar;
 mod verify;
 mod write;
@@ -41,36 +46,15 @@ mod write;
 pub use disclose::{DiscloseError, Disclosed, disclose, signer_name, to_countersign};
 pub use exhibit::{Hole, Ledger, LeftOut};
 pub use hashing::{At, Digested, Job, hash_many};
+pub use manifest::Entry;
 pub use plan::{BundleMeta, Plan, PlanError, plan};
+pub use rows::Row;
 pub use seal::{Seal, handover_namespace, seal_namespace, signoff_namespace};
+pub use shelf::{Proving, Shelf, ShelfError};
 pub use stamp::{REPLY_CAP, Stamp, StampError, StampRequest};
+pub use text::{Hit, Searched, escape, escape_bytes, search, show};
 pub use verify::{
     Anchored, Countersigned, Fault, JournalReport, Kind, Receipt, Signer, SignoffCheck, VerifyError,
     VerifyOptions, VerifyReport, Vouched, verify,
 };
 pub use write::{WriteError, write, write_file};
-
-/// Makes foreign text safe to print: control characters and those that turn the writing direction
-/// are shown as `\u{…}`, so that a bundle can neither move the cursor nor hide what it says.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let bidi = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}');
-        match c.is_control() || bidi || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') {
-            true => out.extend(c.escape_unicode()),
-            false => out.push(c),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn text_that_would_move_the_cursor_is_shown_instead() {
-        assert_eq!(
-            super::escape("a\u{1b}]52;c\u{7}b\u{202e}c\u{9b}é\r\n"),
-            "a\\u{1b}]52;c\\u{7}b\\u{202e}c\\u{9b}é\\u{d}\\u{a}"
-        );
-    }
-}

@@ -75,17 +75,7 @@ pub enum VerifyError {
 
 /// Verifies a bundle, an unpacked bundle or the folder of a case. Only reads, never extracts.
 pub fn verify(input: &Path, options: &VerifyOptions<'_>) -> Result<VerifyReport, VerifyError> {
-    let meta = fs::metadata(input).map_err(|why| VerifyError::Read {
-        path: input.to_owned(),
-        why,
-    })?;
-    let has = |name: &str| fs::symlink_metadata(input.join(name)).is_ok();
-    let kind = match () {
-        () if !meta.is_dir() => Kind::Bundle,
-        () if has(names::BAGIT) || has(names::TAGMANIFEST) => Kind::UnpackedBundle,
-        () if has(names::JOURNAL) => Kind::Case,
-        () => return Err(VerifyError::NotOurs(input.to_owned())),
-    };
+    let kind = kind_of(input)?;
     let pinned = options.pinned_signers.map(Roster::parse).transpose();
     if kind == Kind::Case && !options.signatures.is_empty() {
         return Err(VerifyError::NoSeal(input.to_owned()));
@@ -133,6 +123,21 @@ fn wanted(claims: &BTreeMap<String, Claims>, heads: &[HeadFile]) -> BTreeSet<u64
     let signed = claims.values().flat_map(|claims| &claims.heads);
     let signed = signed.map(|(_, seq, _)| *seq);
     signed.chain(heads.iter().map(|file| file.head.seq)).collect()
+}
+
+/// Tells by its look what is at that path.
+pub(super) fn kind_of(input: &Path) -> Result<Kind, VerifyError> {
+    let meta = fs::metadata(input).map_err(|why| VerifyError::Read {
+        path: input.to_owned(),
+        why,
+    })?;
+    let has = |name: &str| fs::symlink_metadata(input.join(name)).is_ok();
+    match () {
+        () if meta.is_file() => Ok(Kind::Bundle),
+        () if has(names::BAGIT) || has(names::TAGMANIFEST) => Ok(Kind::UnpackedBundle),
+        () if has(names::JOURNAL) => Ok(Kind::Case),
+        () => Err(VerifyError::NotOurs(input.to_owned())),
+    }
 }
 
 pub(super) struct Check {
@@ -211,6 +216,14 @@ impl Check {
                 }
             }
         }
+        if whole && seal.sealed_at < journal.newest {
+            self.fault(
+                names::SEAL,
+                "by its time it was sealed before its newest record was written",
+            );
+        }
+        self.opening(&journal, &bundle.tags, &seal.incident);
+        self.clock(&journal);
         self.signoffs(signed, &claims, &journal, &seal.incident);
         self.receipts(&bundle.container, &bundle.tags, heads, &journal, &seal.incident);
         self.anchor(&journal);
@@ -299,6 +312,8 @@ impl Check {
         let claims = self.claims(&signed);
         let heads = self.heads(&container, &tags);
         let (journal, _) = self.journal(&container, &tags, wanted(&claims, &heads))?;
+        self.opening(&journal, &tags, &incident);
+        self.clock(&journal);
         self.signoffs(signed, &claims, &journal, &incident);
         self.receipts(&container, &tags, heads, &journal, &incident);
         self.anchor(&journal);

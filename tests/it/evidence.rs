@@ -5,6 +5,7 @@
     reason = "these tests run the real tools and say which of them are missing"
 )]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -20,12 +21,13 @@ use incident::model::ids::IncidentId;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-#[path = "evidence/damage.rs"]
+mod attacks;
 mod damage;
 #[path = "evidence/hands.rs"]
 mod hands;
 #[path = "evidence/others.rs"]
 mod others;
+mod reading;
 #[path = "evidence/stamps.rs"]
 mod stamps;
 
@@ -115,7 +117,14 @@ impl Case {
             path,
             chain: Chain::default(),
         };
-        case.record("incident.opened", json!({"incident": id, "nonce": "00112233"}));
+        let pin = |name: &str| Hash::of(&fs::read(case.path.join(name)).unwrap()).to_string();
+        let pins: BTreeMap<&str, String> = ["access.yaml", "allowed_signers", "runbook.yaml"]
+            .map(|name| (name, pin(name)))
+            .into();
+        case.record(
+            "incident.opened",
+            json!({"id": id, "nonce": "00112233", "pins": pins}),
+        );
         case.capture(
             "processes",
             "collected",

@@ -11,6 +11,7 @@ mod countersign;
 mod cut;
 mod drill;
 mod escalate;
+mod evidence;
 mod init;
 mod list;
 mod plan;
@@ -107,6 +108,8 @@ pub enum Command {
     Disclose(countersign::DiscloseArgs),
     /// The head of the record, and what holds it elsewhere: chat, ticket, time stamp
     Anchor(anchor::AnchorArgs),
+    /// Read a bundle or a case: list what is in it, show, extract or search a file, unpacking nothing
+    Evidence(evidence::EvidenceArgs),
     /// Go on after a damaged record, in a new journal that names the damaged one
     Repair,
     /// What agents can reach, and whether each cut would work
@@ -162,6 +165,7 @@ impl Command {
             Command::Countersign(args) => countersign::countersign(app, &args),
             Command::Disclose(args) => countersign::disclose(app, &args),
             Command::Anchor(args) => anchor::run(app, &args),
+            Command::Evidence(args) => evidence::run(app, &args),
             Command::Repair => repair::run(app),
             Command::Access(args) => access::run(app, &args),
             Command::Init(args) => init::run(app, &args),

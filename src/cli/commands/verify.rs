@@ -98,7 +98,7 @@ pub fn run(app: &App, args: &VerifyArgs) -> Result<Exit, CliError> {
 }
 
 /// The path as given, or the folder of the case of that name.
-fn here(app: &App, given: &std::path::Path) -> PathBuf {
+pub(super) fn here(app: &App, given: &std::path::Path) -> PathBuf {
     let path = app.world.host.cwd().join(given);
     let id = given.to_str().and_then(|text| IncidentId::new(text).ok());
     match id {

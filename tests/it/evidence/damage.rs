@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 
 use super::*;
 
+mod journal;
+mod regions;
+mod sealed;
+
 /// One member: its raw header and its contents.
 #[derive(Clone)]
-struct Member {
+pub(super) struct Member {
     header: [u8; 512],
-    data: Vec<u8>,
+    pub(super) data: Vec<u8>,
 }
 
 /// A bundle taken apart.
 #[derive(Clone)]
-struct Kit {
+pub(super) struct Kit {
     members: Vec<Member>,
     tail: Vec<u8>,
 }
@@ -21,9 +25,11 @@ struct Kit {
 const TOP: &str = ID;
 const PS: &str = "data/0001-processes/stdout";
 const NOTE: &str = "signoffs/00000005.txt";
+const LIST: &str = "tagmanifest-sha256.txt";
+const SIG: &str = "tagmanifest-sha256.txt.sig";
 
 impl Kit {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Kit::of(&Case::new(ID).bundle())
     }
 
@@ -45,7 +51,7 @@ impl Kit {
         }
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for member in &self.members {
             out.extend(member.header);
@@ -62,7 +68,7 @@ impl Kit {
         found.unwrap_or_else(|| panic!("no {name}"))
     }
 
-    fn get(&mut self, name: &str) -> &mut Member {
+    pub(super) fn get(&mut self, name: &str) -> &mut Member {
         let n = self.at(name);
         &mut self.members[n]
     }
@@ -796,6 +802,31 @@ impl Kit {
         self.set("tagmanifest-sha256.txt.sig", sign("ana", SEAL, list.as_bytes()));
         self.set("tagmanifest-sha256.txt", list);
     }
+}
+
+/// Bundles that make other readers write where they should not.
+pub(super) fn hostile() -> Vec<(&'static str, Vec<u8>)> {
+    let names = [
+        "nothing",
+        "a path that climbs",
+        "an absolute path",
+        "a symbolic link",
+        "a hard link",
+        "a device",
+        "a PAX header",
+        "a GNU long name",
+        "a second archive",
+    ];
+    let good = Kit::new();
+    let damaged = TABLE
+        .iter()
+        .filter(|(what, ..)| names.contains(what))
+        .map(|(what, damage, ..)| {
+            let mut kit = good.clone();
+            damage(&mut kit);
+            (*what, kit.bytes())
+        });
+    damaged.collect()
 }
 
 #[test]

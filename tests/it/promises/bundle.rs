@@ -28,10 +28,12 @@ fn has(program: &str) -> bool {
 /// The bundle of a case, sealed by ana's drill key.
 fn sealed(room: &Room, engine: &Engine<'_>) -> PathBuf {
     engine.seal(true).unwrap();
+    let journal = fs::read_to_string(case_of(engine).join("journal.jsonl")).unwrap();
+    let sealing: serde_json::Value = serde_json::from_str(journal.lines().last().unwrap()).unwrap();
     let meta = BundleMeta {
         incident: engine.incident().unwrap().id().clone(),
         sealed_by: ANA.to_owned(),
-        sealed_at: "2026-11-22T03:14:07.120Z".to_owned(),
+        sealed_at: sealing["ts"].as_str().unwrap().to_owned(),
         records: None,
         hash_anew: false,
     };
