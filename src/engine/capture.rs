@@ -178,6 +178,7 @@ impl Engine<'_> {
         look: impl FnOnce(&dyn Sink) -> Vec<Taken>,
     ) -> Result<Captured, EngineError> {
         let case = self.case()?;
+        self.take_custody()?;
         let started = self.world.clock.now();
         let name = match step {
             Some(step) => super::act::file_name(step.as_str()),
@@ -262,6 +263,7 @@ impl Engine<'_> {
     pub fn attach(&self, path: &Path) -> Result<Captured, EngineError> {
         const CAP: u64 = 1 << 30;
         let case = self.case()?;
+        self.take_custody()?;
         let no = |e: io::Error| EngineError::File {
             path: path.display().to_string(),
             why: e.to_string(),

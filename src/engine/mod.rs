@@ -9,6 +9,7 @@ mod anchor;
 mod capture;
 mod close;
 mod compare;
+mod custody;
 mod cut;
 mod discover;
 mod escalate;
@@ -218,6 +219,8 @@ pub struct Engine<'w> {
     late: Cell<bool>,
     /// Fingerprints of what scans have found since the last look.
     sorted: RefCell<BTreeSet<String>>,
+    /// True once this run has said on record who looks.
+    in_custody: Cell<bool>,
     /// Knows every secret read so far; built anew when there are more.
     redactor: RefCell<(usize, Rc<Redactor>)>,
 }
@@ -470,6 +473,7 @@ impl<'w> Engine<'w> {
             agents: RefCell::default(),
             late: Cell::default(),
             sorted: RefCell::default(),
+            in_custody: Cell::new(false),
             redactor: RefCell::new((0, redactor)),
         })
     }

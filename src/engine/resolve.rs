@@ -293,7 +293,7 @@ impl Engine<'_> {
 
     /// The hash of what running this path would run. `psql` is a link on Debian, and so are many others:
     /// a link that is turned elsewhere shows as another hash.
-    fn hash_program(&self, path: &Path) -> std::io::Result<String> {
+    pub(super) fn hash_program(&self, path: &Path) -> std::io::Result<String> {
         if let Some(hash) = self.hashed.borrow().as_ref().and_then(|h| h.get(path)) {
             return Ok(hash.clone());
         }

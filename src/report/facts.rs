@@ -6,7 +6,7 @@ use super::cut::{self, Cut};
 use super::decisions::{self, Decision, Rejected, Request};
 use super::evidence::{self, Baseline, Capture, Hole};
 use super::timeline::{Row, timeline};
-use super::{Entry, escape};
+use super::{Entry, escape, words};
 use crate::journal::Hash;
 use crate::model::act::Stage;
 use crate::model::effect::Zone;
@@ -387,12 +387,20 @@ fn probes(incident: &Incident) -> Vec<Probe> {
 
 /// Who held the record, by which clock, and where its heads are held, a row each.
 fn custody(entries: &[Entry]) -> Vec<Row> {
-    let speaks = |entry: &&Entry| {
-        matches!(
-            entry.event,
-            Event::CustodyBegan(_) | Event::ClockOffset(_) | Event::CustodyHanded(_) | Event::AnchorFiled(_)
-        )
+    let row = |entry: &Entry| {
+        let words = match &entry.event {
+            Event::CustodyBegan(e) => words::began(e),
+            Event::ClockOffset(_) | Event::CustodyHanded(_) | Event::AnchorFiled(_) => {
+                words::words_of(&entry.event)?
+            }
+            _ => return None,
+        };
+        Some(Row {
+            seq: entry.seq,
+            ts: entry.ts.clone(),
+            who: entry.who.clone(),
+            words,
+        })
     };
-    let held: Vec<Entry> = entries.iter().filter(speaks).cloned().collect();
-    timeline(&held)
+    entries.iter().filter_map(row).collect()
 }

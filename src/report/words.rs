@@ -3,7 +3,9 @@
 use std::fmt::Display;
 
 use crate::model::effect::Effects;
-use crate::model::event::{AnchorFiled, AnchorKind, ClockOffset, Event, ItemStatus, Outcome, StopFacts};
+use crate::model::event::{
+    AnchorFiled, AnchorKind, ClockOffset, CustodyBegan, Event, ItemStatus, Outcome, StopFacts,
+};
 use crate::model::fact::{Fact, Observed};
 use crate::model::runbook::Need;
 use crate::model::time::{rfc3339, span};
@@ -174,14 +176,7 @@ pub fn words_of(event: &Event) -> Option<String> {
         }
         Event::AnchorRequested(e) => format!("asked for a time stamp of record #{}", e.head_seq),
         Event::AnchorFiled(e) => anchored(e),
-        Event::CustodyBegan(e) => {
-            let program = match e.program_sha256.as_str() {
-                "" => "a program that could not be read".to_owned(),
-                hash => format!("program {hash}"),
-            };
-            let (user, host, tool) = (&e.user, &e.host, &e.tool);
-            format!("looks as {user} on {host} with incident {tool} ({program})")
-        }
+        Event::CustodyBegan(_) => return None,
         Event::ClockOffset(e) => clock(e),
         Event::CustodyHanded(e) => match &e.key {
             Some(key) => format!(
@@ -194,6 +189,17 @@ pub fn words_of(event: &Event) -> Option<String> {
             ),
         },
     })
+}
+
+/// Who looks from here on, where and with what.
+pub fn began(e: &CustodyBegan) -> String {
+    // The whole hash is in the record.
+    let program = match e.program_sha256.get(..16) {
+        None => "a program that could not be read".to_owned(),
+        Some(hash) => format!("program {hash}…"),
+    };
+    let (user, host, tool) = (&e.user, &e.host, &e.tool);
+    format!("looked as {user} on {host} with incident {tool} ({program})")
 }
 
 /// Who holds a head elsewhere, as told.

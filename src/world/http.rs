@@ -76,8 +76,23 @@ impl HttpResponse {
 /// Longest body that is read, in bytes; the rest is dropped unread.
 pub const BODY_CAP: usize = 4 << 20;
 
+/// Another clock, as the answer of its host told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClockSeen {
+    /// Whose clock.
+    pub host: String,
+    /// How far this host is ahead of it, in milliseconds.
+    pub ahead_ms: i64,
+    /// How far that may be wrong either way, in milliseconds.
+    pub give_ms: u64,
+}
+
 /// Sends requests.
 pub trait Http {
+    /// The clock that the answers so far told best, from hosts that proved who they are.
+    fn clock_seen(&self) -> Option<ClockSeen> {
+        None
+    }
     /// Sends one request once. Redirects are answers, not followed: a followed one would carry the token along.
     fn send(&self, request: HttpRequest) -> Later<'_, Result<HttpResponse, NetError>>;
 }
@@ -96,6 +111,7 @@ const IDLE_LIMIT: Duration = Duration::from_secs(15);
 #[derive(Default)]
 pub struct RealHttp {
     clients: RefCell<BTreeMap<(TlsFiles, bool), reqwest::Client>>,
+    clock: RefCell<Option<ClockSeen>>,
 }
 
 impl RealHttp {
@@ -125,12 +141,16 @@ impl RealHttp {
         if let Some(body) = &request.body {
             building = building.body(body.expose().to_owned());
         }
+        let sent = wall_ms();
         let mut answer = building.send().await.map_err(net_error)?;
         let mut response = HttpResponse {
             status: answer.status().as_u16(),
             headers: named(answer.headers()),
             body: Vec::new(),
         };
+        if let (Some(host), false) = (answer.url().host_str(), plain) {
+            self.hear_clock(clock_of(host, &response, sent, wall_ms()));
+        }
         while let Some(chunk) = answer.chunk().await.map_err(net_error)? {
             let room = BODY_CAP - response.body.len();
             response.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
@@ -142,7 +162,49 @@ impl RealHttp {
     }
 }
 
+/// Wall time in milliseconds since the epoch.
+#[allow(clippy::disallowed_methods, reason = "the real half of a port")]
+fn wall_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+}
+
+/// What the `Date` of an answer says of our clock, which read `sent` before the request and `got` after it.
+///
+/// The header names the second in which the answer was made, and it was made somewhere in between. A
+/// stored answer (`Age`) tells nothing, nor one during which our clock went back.
+fn clock_of(host: &str, response: &HttpResponse, sent: i64, got: i64) -> Option<ClockSeen> {
+    if got < sent || response.header("age").is_some() {
+        return None;
+    }
+    let date = httpdate::parse_http_date(response.header("date")?).ok()?;
+    let date = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let date_ms = i64::try_from(date.as_millis()).ok()?;
+    // Their second begins at `date_ms`: theirs is half a second later on average, ours half the way.
+    let ours = sent + (got - sent) / 2;
+    Some(ClockSeen {
+        host: host.to_owned(),
+        ahead_ms: ours - (date_ms + 500),
+        give_ms: 500 + (got - sent).unsigned_abs() / 2 + 1,
+    })
+}
+
+impl RealHttp {
+    /// Keeps the surest.
+    fn hear_clock(&self, heard: Option<ClockSeen>) {
+        let Some(heard) = heard else { return };
+        let mut clock = self.clock.borrow_mut();
+        if clock.as_ref().is_none_or(|known| heard.give_ms < known.give_ms) {
+            *clock = Some(heard);
+        }
+    }
+}
+
 impl Http for RealHttp {
+    fn clock_seen(&self) -> Option<ClockSeen> {
+        self.clock.borrow().clone()
+    }
+
     #[allow(clippy::disallowed_methods, reason = "the real half of a port")]
     fn send(&self, request: HttpRequest) -> Later<'_, Result<HttpResponse, NetError>> {
         let limit = request.deadline;
@@ -260,5 +322,53 @@ fn net_error(error: reqwest::Error) -> NetError {
         () if error.is_builder() || is_stranger(&error) => NetError::Setup(text),
         () if error.is_connect() => NetError::Connect(text),
         () => NetError::Lost(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SENT: i64 = 1_795_317_247_000; // 2026-11-22T03:14:07Z
+
+    fn answer(headers: &[(&str, &str)]) -> HttpResponse {
+        let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+        HttpResponse {
+            status: 200,
+            headers: headers.collect(),
+            body: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_answer_tells_how_far_our_clock_is_ahead_and_how_sure_that_is() {
+        let date = ("date", "Sun, 22 Nov 2026 03:14:02 GMT");
+        let seen = clock_of("api.example.com", &answer(&[date]), SENT, SENT + 200).unwrap();
+        // Ours was at :07.1 half the way, theirs somewhere in :02.
+        assert_eq!((seen.ahead_ms, seen.give_ms), (4600, 601));
+        for (headers, got) in [
+            (&[][..], SENT + 200),
+            (&[("date", "yesterday")], SENT + 200),
+            (&[date, ("age", "90")], SENT + 200),
+            (&[date], SENT - 1),
+        ] {
+            assert_eq!(clock_of("api.example.com", &answer(headers), SENT, got), None);
+        }
+    }
+
+    #[test]
+    fn the_surest_answer_is_kept() {
+        let http = RealHttp::new();
+        let seen = |give_ms| {
+            Some(ClockSeen {
+                host: "api.example.com".to_owned(),
+                ahead_ms: 1,
+                give_ms,
+            })
+        };
+        for heard in [None, seen(700), seen(510), seen(600), None] {
+            http.hear_clock(heard);
+        }
+        assert_eq!(http.clock_seen(), seen(510));
     }
 }

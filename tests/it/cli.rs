@@ -198,7 +198,7 @@ fn single_commands_walk_as_far_as_the_walk_does() {
      unknown  access nobody listed  nothing can prove that there is none
     — assess — look, change nothing; a repair now would destroy the picture of what happened
     Paste into the chat: INC-20261122-0314-k7qf record 3 head 0123-4567
-    captured 0004-log: 3 collected; 509 bytes, 0 secrets taken out
+    captured 0005-log: 3 collected; 509 bytes, 0 secrets taken out
 
     INC-…-k7qf · assess · 0 s · no target seen · unlisted access unknown
     A question waits: What is broken?
@@ -229,7 +229,7 @@ fn single_commands_walk_as_far_as_the_walk_does() {
     "#);
     assert_snapshot!(desk.incident(&["capture", "--file", "shop.log"]), @r#"
     [stdout]
-    captured 0007-file: 3 collected; 557 bytes, 0 secrets taken out
+    captured 0008-file: 3 collected; 557 bytes, 0 secrets taken out
     [exit 0]
     "#);
     assert_snapshot!(desk.incident(&["seal", "--unknown", "which customers"]), @r#"
@@ -247,7 +247,7 @@ fn single_commands_walk_as_far_as_the_walk_does() {
     assert_snapshot!(desk.incident(&["enter", "contain"]), @r#"
     [stdout]
     — contain — limit the damage with steps that can be undone
-    Paste into the chat: INC-20261122-0314-k7qf record 10 head 0123-4567
+    Paste into the chat: INC-20261122-0314-k7qf record 11 head 0123-4567
     [exit 0]
     "#);
     assert_snapshot!(desk.incident(&["run", "page-on"]), @r#"
@@ -256,7 +256,7 @@ fn single_commands_walk_as_far_as_the_walk_does() {
       in       /home/ana/shift
       undo     /usr/bin/sleep 0
     the program ended well
-      its output: data/0011-act-page-on
+      its output: data/0012-act-page-on
     [exit 0]
     "#);
     assert_snapshot!(desk.incident(&["run", "page-on"]), @r#"
@@ -289,7 +289,7 @@ fn single_commands_walk_as_far_as_the_walk_does() {
       in       /home/ana/shift
       undo     nobody wrote down how
     the program ended well
-      its output: data/0015-act-do-15
+      its output: data/0016-act-do-16
     [exit 0]
     "#);
     assert_snapshot!(desk.incident(&["status"]), @r#"
@@ -304,7 +304,7 @@ fn single_commands_walk_as_far_as_the_walk_does() {
       access nobody listed: unknown
         next: incident stop
 
-    Evidence: 2 captures, no hole, baseline sealed by record 9.
+    Evidence: 2 captures, no hole, baseline sealed by record 10.
     Next: step `swap` is blocked: it is at the boundary and needs 1 other person's signature
       incident escalate swap
     [exit 4]
@@ -316,18 +316,18 @@ fn single_commands_walk_as_far_as_the_walk_does() {
       03:14:07 #1    ana@example.com: began to stop no target
       03:14:07 #2    ana@example.com: the stop ended; nothing was there to cut
       03:14:07 #3    ana@example.com: went on to assess
-      03:14:07 #4    ana@example.com: began to capture log (baseline)
-      03:14:07 #5    ana@example.com: capture #4 ended after 0 s: 3 things, no hole
-      03:14:07 #6    ana@example.com: answered damage: the orders are gone
-      03:14:07 #7    ana@example.com: began to capture file (baseline)
-      03:14:07 #8    ana@example.com: capture #7 ended after 0 s: 3 things, no hole
-      03:14:07 #9    ana@example.com: sealed the baseline over captures #4, #7; not known yet: which
+      03:14:07 #5    ana@example.com: began to capture log (baseline)
+      03:14:07 #6    ana@example.com: capture #5 ended after 0 s: 3 things, no hole
+      03:14:07 #7    ana@example.com: answered damage: the orders are gone
+      03:14:07 #8    ana@example.com: began to capture file (baseline)
+      03:14:07 #9    ana@example.com: capture #8 ended after 0 s: 3 things, no hole
+      03:14:07 #10   ana@example.com: sealed the baseline over captures #5, #8; not known yet: which
                      customers
-      03:14:07 #10   ana@example.com: went on to contain
-      03:14:07 #11   ana@example.com: began page-on (inside the boundary: traffic): sleep 0
-      03:14:07 #14   ana@example.com: act #11 is done after 0 s, exit 0: the program ended well
-      03:14:07 #15   ana@example.com: began do-15 (inside the boundary: read): /usr/bin/sleep 0
-      03:14:07 #18   ana@example.com: act #15 is done after 0 s, exit 0: the program ended well
+      03:14:07 #11   ana@example.com: went on to contain
+      03:14:07 #12   ana@example.com: began page-on (inside the boundary: traffic): sleep 0
+      03:14:07 #15   ana@example.com: act #12 is done after 0 s, exit 0: the program ended well
+      03:14:07 #16   ana@example.com: began do-16 (inside the boundary: read): /usr/bin/sleep 0
+      03:14:07 #19   ana@example.com: act #16 is done after 0 s, exit 0: the program ended well
     [exit 0]
     "#);
     assert_snapshot!(desk.incident(&["brief"]), @r#"
@@ -341,7 +341,7 @@ fn single_commands_walk_as_far_as_the_walk_does() {
     services: nobody has said yet
     next decision: step `swap` is blocked: it is at the boundary and needs 1 other person's signature (incident escalate swap)
     waiting for: nobody
-    record: #18, head 0123-4567
+    record: #19, head 0123-4567
     [exit 0]
     "#);
 }
@@ -617,7 +617,7 @@ fn a_bundle_nobody_signed_is_unchanged_and_vouched_for_by_nobody() {
     assert_snapshot!(desk.incident(&["bundle", "-o", "shop.tar"]), @r#"
     [stdout]
     INC-20261122-0314-k7qf is sealed and written to shop.tar.
-      in it     10 records, 3 evidence files (509 bytes), the files pinned at the start, sign-offs
+      in it     11 records, 3 evidence files (509 bytes), the files pinned at the start, sign-offs
       head      0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
       withheld  act.lock, case.key, lock, reserve, tmp, undo; ledger.json in it says why of each
       holes     none
@@ -660,7 +660,7 @@ fn a_bundle_nobody_signed_is_unchanged_and_vouched_for_by_nobody() {
     assert_snapshot!(desk.incident(&["verify", "bent.tar"]), @r#"
     [stdout]
     INC-20261122-0314-k7qf (bundle, 3 evidence files, 509 bytes)
-      unchanged: NO: data/0004-log/shop.log: its hash is not the one listed
+      unchanged: NO: data/0005-log/shop.log: its hash is not the one listed
       vouched for: not as it is now
       complete: yes
       no record is vouched for from outside: the journal stands on its own word
@@ -719,14 +719,14 @@ fn a_damaged_record_is_refused_until_it_is_repaired() {
     std::fs::write(path, text).unwrap();
     assert_snapshot!(desk.incident(&["status"]), @r#"
     [stderr]
-    Error: journal.jsonl is damaged at byte 2738, after 7 good records: record 7: it does not follow from the record before it: one of the two is not what was written
+    Error: journal.jsonl is damaged at byte 2738, after 8 good records: record 8: it does not follow from the record before it: one of the two is not what was written
       so far: nothing was changed
       next: `incident repair` goes on in a new journal that names the damaged one
     [exit 10]
     "#);
     assert_snapshot!(desk.incident(&["note", "one more"]), @r#"
     [stderr]
-    Error: journal.jsonl is damaged at byte 2738, after 7 good records: record 7: it does not follow from the record before it: one of the two is not what was written
+    Error: journal.jsonl is damaged at byte 2738, after 8 good records: record 8: it does not follow from the record before it: one of the two is not what was written
       so far: nothing was changed
       next: `incident repair` goes on in a new journal that names the damaged one
     [exit 10]
@@ -734,8 +734,8 @@ fn a_damaged_record_is_refused_until_it_is_repaired() {
     assert_eq!(desk.run(&["verify"]).status.code(), Some(10));
     assert_snapshot!(desk.incident(&["repair"]), @r#"
     [stdout]
-    INC-20261122-0314-k7qf goes on after record 6.
-      What was wrong: record 7: it does not follow from the record before it: one of the two is not what
+    INC-20261122-0314-k7qf goes on after record 7.
+      What was wrong: record 8: it does not follow from the record before it: one of the two is not what
       was written, at byte 2738 of 3201.
       The damaged file is kept whole as journal.damaged-1.jsonl (SHA-256
       0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef); the new journal begins by
@@ -746,7 +746,7 @@ fn a_damaged_record_is_refused_until_it_is_repaired() {
     "#);
     assert_snapshot!(desk.incident(&["repair"]), @r#"
     [stdout]
-    INC-20261122-0314-k7qf: the journal is whole, all 8 records of it: nothing to repair.
+    INC-20261122-0314-k7qf: the journal is whole, all 9 records of it: nothing to repair.
     [exit 0]
     "#);
     assert_eq!(desk.run(&["status"]).status.code(), Some(4));
@@ -782,7 +782,7 @@ fn a_closed_incident_still_tells_and_takes_no_act() {
       access nobody listed: unknown
         next: incident stop
 
-    Evidence: 1 capture, no hole, baseline sealed by record 7.
+    Evidence: 1 capture, no hole, baseline sealed by record 8.
     closed with access that nobody listed: unknown
     closed with recovery: not proved
     It is closed; nothing is probed any more.

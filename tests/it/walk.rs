@@ -84,7 +84,7 @@ fn a_person_walks_from_enter_to_contain() {
     say(&mut p, "Enter cuts it now; Ctrl-C leaves", "");
     p.exp_string("Stop took").unwrap();
     p.exp_string("look, change nothing").unwrap();
-    p.exp_string("captured 0004-log").unwrap();
+    p.exp_string("captured 0005-log").unwrap();
     say(&mut p, "Answer (empty: not known yet)", "the orders are gone");
     p.exp_string("Seal the baseline now?").unwrap();
     p.send("y").unwrap();

@@ -248,3 +248,68 @@ fn the_record_goes_into_other_hands_and_the_bundle_is_signed_by_several() {
     assert!(code == 10 && said.contains("nothing was signed"), "{said}");
     assert!(!desk.home().join("bad.tar.ben@example.com.sig").exists());
 }
+
+#[test]
+fn every_capture_has_a_host_a_program_and_a_clock_behind_it() {
+    let Some(desk) = desk() else { return };
+    let kinds = desk.kinds();
+    let first = |kind: &str| kinds.iter().position(|k| k == kind).unwrap();
+    assert!(first("custody.began") < first("capture.started"), "{kinds:?}");
+    assert!(
+        first("custody.began") > first("stop.ended"),
+        "stop never waits for it"
+    );
+    let began = whats(&desk, "custody.began");
+    let program = Hash::of(&fs::read(crate::support::desk::PROGRAM).unwrap()).to_string();
+    assert_eq!(
+        (began.len(), &began[0]["program_sha256"], &began[0]["tool"]),
+        (1, &json!(program), &json!(env!("CARGO_PKG_VERSION")))
+    );
+    assert_eq!(whats(&desk, "incident.opened")[0]["boot"], began[0]["boot"]);
+    assert_eq!(says(&desk, &["attach", "shop.log"]).0, 0);
+    assert_eq!(whats(&desk, "custody.began").len(), 1, "nothing changed");
+    assert_eq!(
+        whats(&desk, "clock.offset").len(),
+        0,
+        "no clock was there to compare with"
+    );
+
+    // Another program of the same name and version, on a host with chrony.
+    let copy = desk.home().join("incident-copy");
+    fs::copy(crate::support::desk::PROGRAM, &copy).unwrap();
+    fs::OpenOptions::new()
+        .append(true)
+        .open(&copy)
+        .unwrap()
+        .write_all(b"x")
+        .unwrap();
+    desk.file(
+        "bin/chronyc",
+        "#!/bin/sh\n[ \"$*\" = '-n tracking' ] || exit 1\ncat <<E\n\
+         System time     : 1.500000000 seconds fast of NTP time\nRoot delay      : 0.002000000 seconds\n\
+         Root dispersion : 0.001000000 seconds\nLeap status     : Normal\nE\n",
+    );
+    run(Command::new("chmod")
+        .arg("755")
+        .arg(desk.home().join("bin/chronyc")));
+    let mut jailed = desk.jailed("env");
+    jailed.arg(format!(
+        "PATH={}:/usr/bin:/bin",
+        desk.home().join("bin").display()
+    ));
+    let output = run(jailed.arg(&copy).args(["attach", "shop.log"]));
+    assert!(output.status.success());
+    let began = whats(&desk, "custody.began");
+    assert_eq!(began.len(), 2);
+    assert_ne!(began[0]["program_sha256"], began[1]["program_sha256"]);
+    let clock = &whats(&desk, "clock.offset")[0];
+    assert_eq!(
+        (&clock["source"], &clock["offset_ms"], &clock["uncertainty_ms"]),
+        (&json!("chronyc"), &json!(1500), &json!(3))
+    );
+    let report = says(&desk, &["report"]).1;
+    assert!(
+        report.contains("this clock is 1.5 s ahead of chronyc, give or take 3 ms"),
+        "{report}"
+    );
+}
