@@ -73,6 +73,12 @@ impl From<EngineError> for CliError {
             EngineError::Store(StoreError::NoSuchCase { .. }) => {
                 CliError::new(Exit::Usage, message).hint("`incident list` shows what there is")
             }
+            EngineError::Store(StoreError::Moved { to, .. }) => CliError::new(Exit::Failed, message)
+                .stands("nothing was changed")
+                .hint(format!("Make that folder reachable (is its disk mounted?), or name it: --store {}", to.display())),
+            EngineError::Store(StoreError::ActRuns { .. }) => CliError::new(Exit::Waiting, message)
+                .stands("nothing was moved")
+                .hint("Wait for it, or look with `incident status`"),
             EngineError::Fold(_) => CliError::new(Exit::Broken, "the record says something that cannot be")
                 .because(message)
                 .stands("nothing was changed")

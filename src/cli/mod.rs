@@ -96,6 +96,8 @@ struct App {
     prompt: RefCell<Box<dyn Prompter>>,
     world: World,
     store: Store,
+    /// The store as it was named; the cases may have been moved from there.
+    root: PathBuf,
     spool_folders: Vec<PathBuf>,
     who: String,
     incident: Option<IncidentId>,
@@ -117,8 +119,10 @@ pub fn run() -> ExitCode {
     };
     let ui = Ui::new(cli.global.json);
     let outcome = wire::real_world().and_then(|world| {
+        let root = wire::store_root(&world, cli.global.store.as_deref());
         let app = App {
-            store: Store::open(wire::store_root(&world, cli.global.store.as_deref())),
+            store: Store::found(root.clone()),
+            root,
             spool_folders: wire::spool_folders(&world),
             who: cli
                 .global
@@ -165,7 +169,14 @@ impl App {
             .find_open(false)
             .map_err(crate::engine::EngineError::from)?;
         match open.as_slice() {
-            [] => Err(crate::engine::EngineError::NoIncident.into()),
+            [] => Err(match self.store.away() {
+                Some(to) => crate::engine::EngineError::from(crate::store::StoreError::Moved {
+                    id: "what was open here".to_owned(),
+                    to,
+                }),
+                None => crate::engine::EngineError::NoIncident,
+            }
+            .into()),
             [one] => Ok(one.id.clone()),
             many => {
                 let ids: Vec<String> = many.iter().map(|c| c.id.to_string()).collect();

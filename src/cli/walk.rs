@@ -74,7 +74,7 @@ fn truth(ui: &Ui, engine: &Engine<'_>) -> Result<(), CliError> {
     let line = super::view::truth::line(&incident, engine.world().clock.now());
     ui.line("");
     ui.tone(Tone::Head, &line);
-    Ok(())
+    super::view::truth::lag(ui, engine)
 }
 
 fn needs_a_person(next: &Next) -> bool {

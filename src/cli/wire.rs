@@ -57,6 +57,15 @@ pub fn store_root(world: &World, given: Option<&Path>) -> PathBuf {
     }
 }
 
+/// The place off this host that the environment names for new incidents, as it is written there. It is never read
+/// from the folder with the runbook: an agent may write that.
+pub fn mirror(world: &World) -> Option<String> {
+    world
+        .host
+        .env("INCIDENT_MIRROR")
+        .filter(|place| !place.is_empty())
+}
+
 /// Where the record goes when no case folder can be written, best first.
 pub fn spool_folders(world: &World) -> Vec<PathBuf> {
     let runtime = world

@@ -89,6 +89,7 @@ impl Engine<'_> {
         if incident.recovered_us.is_none() {
             all.push("recovery: not proved".into());
         }
+        self.record_mirror()?;
         let mono_us = self.world.clock.now().mono_us;
         self.record(Closed {
             unproved: all,
@@ -99,6 +100,7 @@ impl Engine<'_> {
 
     /// Records that a bundle is about to be sealed; its journal holds this line.
     pub fn seal(&self, signed: bool) -> Result<u64, EngineError> {
+        self.record_mirror()?;
         self.record(BundleSealed {
             by: self.who(),
             signed,

@@ -48,6 +48,8 @@ pub struct Recorder<'w> {
     pub troubles: Vec<String>,
     /// The reader beside the journal.
     pub listener: Option<Listener<'w>>,
+    /// When this process last started what brings records to the mirror, monotonic microseconds.
+    woken_us: Option<u64>,
 }
 
 /// How long another terminal may hold the record before we give up, in milliseconds.
@@ -74,6 +76,7 @@ impl<'w> Recorder<'w> {
             who: who.to_owned(),
             troubles: Vec::new(),
             listener: None,
+            woken_us: None,
         }
     }
 
@@ -159,7 +162,11 @@ impl<'w> Recorder<'w> {
                 this.read(locked)?;
                 this.append(locked, &events)
             }) {
-                Ok((ts, appended)) => return self.believe(&ts, events, &appended),
+                Ok((ts, appended)) => {
+                    let seqs = self.believe(&ts, events, &appended);
+                    self.wake_mirror(&case);
+                    return seqs;
+                }
                 Err(EngineError::Store(e)) if spools(&e) => self.begin_spool(&e),
                 Err(e) => return Err(e),
             }
@@ -197,7 +204,29 @@ impl<'w> Recorder<'w> {
             world.clock.pause(Duration::from_millis(PAUSE_MS.into()));
             tries < wait_ms / PAUSE_MS
         })?;
-        run(self, &mut locked)
+        let done = run(self, &mut locked);
+        drop(locked);
+        self.wake_mirror(case);
+        done
+    }
+
+    /// Lets the mirror know that there is something to bring; never waits for it.
+    fn wake_mirror(&mut self, case: &Case) {
+        /// A pusher that was just started looks for more by itself.
+        const PAUSE_US: u64 = 500_000;
+        let Some(incident) = self.incident.as_deref() else {
+            return;
+        };
+        let now_us = self.now().mono_us;
+        let lately = self
+            .woken_us
+            .is_some_and(|at| now_us.saturating_sub(at) < PAUSE_US);
+        let Some((chosen, _)) = incident.mirror.as_ref().filter(|_| !lately) else {
+            return;
+        };
+        if super::mirror::wake(self.world, case, *chosen, incident.records) {
+            self.woken_us = Some(now_us);
+        }
     }
 
     fn read(&mut self, locked: &mut Locked<'_>) -> Result<(), EngineError> {

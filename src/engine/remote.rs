@@ -63,7 +63,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// Copying this program takes no longer than this; then the one found there has to do.
 const COPY: Duration = Duration::from_secs(60);
 /// Without a word from the other side for so long it counts as lost.
-const ALIVE: [&str; 8] = [
+pub(super) const ALIVE: [&str; 8] = [
     "-o",
     "BatchMode=yes",
     "-o",

@@ -420,6 +420,24 @@ events! {
         /// True where a key signed it.
         signed: bool,
     }
+    /// From here on every record goes to a place off this host, too.
+    MirrorChosen = "mirror.chosen" v 1 {
+        /// The place, as the responder wrote it.
+        place: String,
+    }
+    /// How far that place had come, as far as this host knew: before a seal, and before the end.
+    MirrorAcked = "mirror.acked" v 1 {
+        /// The place.
+        place: String,
+        /// Folder of the incident there, empty where there was none yet.
+        folder: String,
+        /// Records that were read back from there.
+        there: u64,
+        /// Records that were not.
+        behind: u64,
+        /// Why the newest try had failed, empty where it had not.
+        why: String,
+    }
     /// A torn last line was set aside.
     JournalRecovered = "journal.recovered" v 1 {
         /// Its length in bytes.

@@ -161,6 +161,17 @@ pub fn words_of(event: &Event) -> Option<String> {
             true => "sealed a bundle, signed".into(),
             false => "sealed a bundle, not signed".into(),
         },
+        Event::MirrorChosen(e) => format!("every record goes to {} as well", e.place),
+        Event::MirrorAcked(e) => match e.behind {
+            0 => format!("the mirror {} held all {} records", e.place, e.there),
+            n => format!(
+                "the mirror {} held {} of {} records{}",
+                e.place,
+                e.there,
+                e.there + n,
+                reason(&e.why)
+            ),
+        },
         Event::JournalRecovered(e) => format!(
             "the last line of the record was torn: {} bytes of it were set aside in {}",
             e.bytes, e.file

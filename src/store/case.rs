@@ -19,8 +19,10 @@ use crate::model::ids::IncidentId;
 pub(super) const JOURNAL: &str = "journal.jsonl";
 const LOCK: &str = "lock";
 const ACT_LOCK: &str = "act.lock";
+const MIRROR_LOCK: &str = "mirror.lock";
+const MIRROR_NOTE: &str = "mirror.json";
 const KEY: &str = "case.key";
-const RESERVE: &str = "reserve";
+pub(super) const RESERVE: &str = "reserve";
 
 /// Bytes kept aside so that a full disk does not end the record.
 const RESERVE_LEN: u64 = 16 << 20;
@@ -106,7 +108,7 @@ pub(super) fn furnish(dir: &Dir, key: &[u8; 32]) -> Result<(), StoreError> {
 }
 
 /// Sets the reserve aside where there is room for it. A case without one is still a case.
-fn keep_reserve(dir: &Dir) {
+pub(super) fn keep_reserve(dir: &Dir) {
     let kept = dir
         .create(RESERVE)
         .and_then(|file| dir::allocate(&file, RESERVE_LEN));
@@ -157,6 +159,10 @@ impl Case {
                 return Err(StoreError::Held { by: holder(&file) });
             }
         }
+        // Another terminal may have moved the case while this one held it open.
+        if let Some(root) = self.path().parent() {
+            super::moving::went(root, &self.id)?;
+        }
         // Only a courtesy to whoever waits: on a full disk the lock holds all the same.
         let pid = format!("{:<10}\n", std::process::id());
         let _ = file.write_all_at(pid.as_bytes(), 0);
@@ -167,13 +173,38 @@ impl Case {
     ///
     /// A started act without an end is running while this lock is held, and in doubt once it is free.
     pub fn try_act_lock(&self) -> Result<Option<ActLock>, StoreError> {
-        let path = self.dir.join(ACT_LOCK);
-        let file = self
-            .dir
-            .open(ACT_LOCK, OFlags::RDWR | OFlags::CREATE)
-            .doing("open", &path)?;
-        let free = try_lock(&file).doing("lock", &path)?;
-        Ok(free.then_some(ActLock { file }))
+        lock_in(&self.dir, ACT_LOCK)
+    }
+
+    /// True where the case lies in another store now, and this is what was left behind.
+    pub fn is_moved(&self) -> bool {
+        let root = self.path().parent();
+        root.is_some_and(|root| super::moving::went(root, &self.id).is_err())
+    }
+
+    /// The lock of the one process that brings records to the mirror, or `None` where one does already.
+    pub fn try_mirror_lock(&self) -> Result<Option<ActLock>, StoreError> {
+        lock_in(&self.sub("tmp")?, MIRROR_LOCK)
+    }
+
+    /// What the mirror noted last; `None` where it noted nothing that can be read.
+    pub fn mirror_note(&self) -> Option<Vec<u8>> {
+        const CAP: u64 = 16 << 10;
+        self.sub("tmp").ok()?.read(MIRROR_NOTE, CAP).ok()
+    }
+
+    /// Replaces what the mirror noted. It lies in tmp/: it is no evidence, and never in a bundle.
+    pub fn write_mirror_note(&self, bytes: &[u8]) -> Result<(), StoreError> {
+        let tmp = self.sub("tmp")?;
+        let (new, path) = (format!("{MIRROR_NOTE}.new"), tmp.join(MIRROR_NOTE));
+        let _ = tmp.remove(&new);
+        tmp.create(&new)
+            .and_then(|mut file| {
+                file.write_all(bytes)?;
+                file.sync_all()
+            })
+            .and_then(|()| tmp.rename(&new, &tmp, MIRROR_NOTE))
+            .doing("write", path)
     }
 
     /// Keeps a file as it is now. The same bytes again are taken as done before.
@@ -269,6 +300,15 @@ impl Case {
     pub(super) fn sub(&self, name: &str) -> Result<Dir, StoreError> {
         self.dir.sub(name).doing("open", self.dir.join(name))
     }
+}
+
+fn lock_in(dir: &Dir, name: &str) -> Result<Option<ActLock>, StoreError> {
+    let path = dir.join(name);
+    let file = dir
+        .open(name, OFlags::RDWR | OFlags::CREATE)
+        .doing("open", &path)?;
+    let free = try_lock(&file).doing("lock", &path)?;
+    Ok(free.then_some(ActLock { file }))
 }
 
 fn try_lock(file: &File) -> std::io::Result<bool> {

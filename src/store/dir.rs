@@ -157,6 +157,12 @@ impl Dir {
         Ok(names)
     }
 
+    /// Bytes that this user may still write to the disk it lies on.
+    pub(super) fn free(&self) -> io::Result<u64> {
+        let stat = rustix::fs::fstatvfs(&self.fd)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     /// Makes durable which names this folder holds.
     pub(super) fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.fd)?)

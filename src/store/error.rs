@@ -67,6 +67,36 @@ pub enum StoreError {
     /// What was to be written is not a record.
     #[error("cannot record this: {0}")]
     NotARecord(#[from] ChainError),
+    /// The case lies elsewhere now.
+    #[error("{id} was moved to {}", to.display())]
+    Moved {
+        /// The case asked for.
+        id: String,
+        /// The store it is in now.
+        to: PathBuf,
+    },
+    /// An act runs, so nothing is moved.
+    #[error("an act of {id} is running right now")]
+    ActRuns {
+        /// The case.
+        id: String,
+    },
+    /// The disk cannot hold it. Nothing was written.
+    #[error("{} has room for {free} bytes, and {needed} are needed", path.display())]
+    NoRoom {
+        /// Where it was to go.
+        path: PathBuf,
+        /// Bytes to be written.
+        needed: u64,
+        /// Bytes that can be written.
+        free: u64,
+    },
+    /// A copy is not what was copied. The original stands.
+    #[error("{} is not the same as what was copied there", path.display())]
+    NotTheSame {
+        /// Which file or folder.
+        path: PathBuf,
+    },
     /// `repair` was asked for a journal that is whole.
     #[error("the journal is whole, all {records} records of it: nothing to repair")]
     NothingBroken {

@@ -11,6 +11,7 @@ mod case;
 mod dir;
 mod error;
 mod exhibit;
+mod moving;
 mod read;
 mod repair;
 mod replay;
@@ -23,6 +24,7 @@ pub use append::{Appended, CaughtUp, Draft, Locked, Torn};
 pub use case::{ActLock, Case, Folder, Pin};
 pub use error::{Broken, Damage, StoreError};
 pub use exhibit::{ExhibitFile, Staging, Stored};
+pub use moving::{Moved, MovedCase};
 pub use read::{Continued, Read};
 pub use repair::Repaired;
 pub use spool::{Place, Spool, Spooled};
@@ -112,6 +114,7 @@ impl Store {
                 source: e,
             },
         })?;
+        moving::went(&self.root, id)?;
         match root.sub(id.as_str()) {
             Ok(dir) => Case::new(id.clone(), dir),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(missing()),

@@ -19,6 +19,7 @@ use super::interrupt::Interrupt;
 use super::jail;
 use super::linux;
 use super::spawn::{Child, Command, End, Ran, Spawn};
+use crate::model::secret::Secret;
 
 /// How often deadlines and Ctrl-C are looked at.
 const TICK: Duration = Duration::from_millis(50);
@@ -38,6 +39,8 @@ pub struct RealSpawn {
     /// Direct children that run now.
     running: RefCell<BTreeSet<u32>>,
     serial: Cell<u64>,
+    /// What was started to outlive us.
+    detached: RefCell<Vec<std::process::Child>>,
 }
 
 impl RealSpawn {
@@ -56,6 +59,7 @@ impl RealSpawn {
             path: std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()),
             running: RefCell::default(),
             serial: Cell::new(0),
+            detached: RefCell::default(),
         }
     }
 }
@@ -99,6 +103,29 @@ impl Spawn for RealSpawn {
                 },
             }
         })
+    }
+
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is the one place that starts programs"
+    )]
+    fn detach(&self, argv: &[String], env: Vec<(String, Secret)>) {
+        let Some(program) = argv.first().and_then(|name| self.find(name)) else {
+            return;
+        };
+        let mut run = std::process::Command::new(program);
+        run.args(argv.iter().skip(1))
+            .env_clear()
+            .envs(env.iter().map(|(name, value)| (name, value.expose())))
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        own_session(&mut run);
+        let mut detached = self.detached.borrow_mut();
+        // Those that have ended leave no zombie behind for as long as we live.
+        detached.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        detached.extend(run.spawn());
     }
 
     fn find(&self, program: &str) -> Option<PathBuf> {
@@ -163,7 +190,7 @@ impl RealSpawn {
         if let Some(cwd) = &command.cwd {
             run.current_dir(cwd);
         }
-        own_session(&mut run);
+        own_session(run.as_std_mut());
         run.spawn()
             .map(|child| (child, mark))
             .map_err(|e| format!("cannot start {}: {e}", program.display()))
@@ -300,6 +327,12 @@ impl RealSpawn {
         };
         let ours = std::process::id();
         let running = self.running.borrow();
+        let detached: BTreeSet<u32> = self
+            .detached
+            .borrow()
+            .iter()
+            .map(std::process::Child::id)
+            .collect();
         let adopts = running.len() == 1 && jail::signals_allowed().is_ok();
         let marker = format!("{MARK}={mark}");
         let all: Vec<_> = all
@@ -309,7 +342,10 @@ impl RealSpawn {
         let mut members: BTreeSet<u32> = BTreeSet::from([pid]);
         for (proc, stat) in &all {
             let id = u32::try_from(stat.pid).unwrap_or(0);
-            let orphan = adopts && u32::try_from(stat.ppid) == Ok(ours) && !running.contains(&id);
+            let orphan = adopts
+                && u32::try_from(stat.ppid) == Ok(ours)
+                && !running.contains(&id)
+                && !detached.contains(&id);
             if u32::try_from(stat.session) == Ok(pid) || orphan || carries(proc, marker.as_bytes()) {
                 members.insert(id);
             }
@@ -343,7 +379,9 @@ impl RealSpawn {
 
 /// Gives the child a session of its own, so that it has no terminal to ask on and one number to find it by.
 #[allow(unsafe_code, reason = "the one way to call setsid between fork and exec")]
-fn own_session(run: &mut tokio::process::Command) {
+fn own_session(run: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+
     // SAFETY: between fork and exec only setsid(2) is called; it is async-signal-safe and allocates nothing.
     unsafe {
         run.pre_exec(|| rustix::process::setsid().map(drop).map_err(io::Error::from));

@@ -66,4 +66,9 @@ impl Clock for RealClock {
         // Made when first polled: tokio's timer exists only inside its runtime.
         Box::pin(async move { tokio::time::sleep(span).await })
     }
+
+    #[allow(clippy::disallowed_methods, reason = "this is the one place that waits")]
+    fn pause(&self, span: Duration) {
+        std::thread::sleep(span);
+    }
 }

@@ -87,6 +87,12 @@ pub trait Spawn {
         started: &'a mut dyn FnMut(Child),
     ) -> Later<'a, Ran>;
 
+    /// Starts a program that outlives this one, in a session of its own, with nothing to read from or write to,
+    /// and forgets it. What cannot be started is not: nobody waits for it. Drills start nothing.
+    fn detach(&self, argv: &[String], env: Vec<(String, Secret)>) {
+        let _ = (argv, env);
+    }
+
     /// The absolute path a program name stands for, by `PATH`; `None` where there is none.
     fn find(&self, program: &str) -> Option<PathBuf>;
 }

@@ -8,7 +8,7 @@ use crate::support::network_world;
 use crate::support::servers::Bao;
 
 #[path = "access/remote.rs"]
-mod remote;
+pub(crate) mod remote;
 
 macro_rules! desk {
     () => {

@@ -98,7 +98,7 @@ fn wrong_words_end_2_and_change_nothing() {
     [stderr]
     error: unrecognized subcommand 'statr'
 
-      tip: some similar subcommands exist: 'settle', 'status', 'start'
+      tip: some similar subcommands exist: 'settle', 'store', 'status', 'start'
 
     Usage: incident [OPTIONS] [COMMAND]
 

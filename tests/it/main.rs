@@ -18,6 +18,7 @@ mod evidence;
 mod examples;
 mod house;
 mod local;
+mod mirror;
 mod orders;
 mod promises;
 mod providers;

@@ -3,6 +3,7 @@
 mod damage;
 mod disks;
 mod folder;
+mod moving;
 mod spool;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -167,6 +168,7 @@ fn child_process() {
             assert!(!case.has_reserve());
             assert_eq!(append(&case, note(0)).unwrap(), 0);
         }
+        "no-room-to-move" => moving::no_room_to_move(&folder),
         "read-only" => disks::read_only(&folder),
         "spool-on-full-disk" => disks::spool_on_full_disk(&folder),
         other => panic!("no role {other}"),

@@ -14,6 +14,7 @@ mod escalate;
 mod evidence;
 mod init;
 mod list;
+mod mirror;
 mod plan;
 mod providers;
 mod repair;
@@ -22,6 +23,7 @@ mod runbook;
 mod shell;
 mod start;
 mod status;
+mod store;
 mod tell;
 mod verify;
 mod watch;
@@ -110,6 +112,10 @@ pub enum Command {
     Anchor(anchor::AnchorArgs),
     /// Read a bundle or a case: list what is in it, show, extract or search a file, unpacking nothing
     Evidence(evidence::EvidenceArgs),
+    /// Copy every record to one place off this host while the incident runs
+    Mirror(mirror::MirrorArgs),
+    /// Move every incident to another folder or disk
+    Store(store::StoreArgs),
     /// Go on after a damaged record, in a new journal that names the damaged one
     Repair,
     /// What agents can reach, and whether each cut would work
@@ -166,6 +172,8 @@ impl Command {
             Command::Disclose(args) => countersign::disclose(app, &args),
             Command::Anchor(args) => anchor::run(app, &args),
             Command::Evidence(args) => evidence::run(app, &args),
+            Command::Mirror(args) => mirror::run(app, &args),
+            Command::Store(args) => store::run(app, &args),
             Command::Repair => repair::run(app),
             Command::Access(args) => access::run(app, &args),
             Command::Init(args) => init::run(app, &args),
@@ -221,6 +229,7 @@ pub(super) fn bare(app: &App) -> Result<Exit, CliError> {
         let incident = engine.incident()?;
         app.ui
             .line(&crate::cli::view::truth::line(&incident, app.world.clock.now()));
+        crate::cli::view::truth::lag(&app.ui, &engine)?;
     }
     app.ui.line("  next: incident resume");
     Ok(Exit::Waiting)

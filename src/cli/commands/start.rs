@@ -3,7 +3,7 @@
 use crate::cli::ui::Tone;
 use crate::cli::view::found;
 use crate::cli::{App, CliError, Exit, deeds, walk, wire};
-use crate::engine::{Engine, Remote};
+use crate::engine::{Engine, MirrorPlace, Remote};
 use crate::evidence::escape;
 use crate::model::ids::TargetId;
 
@@ -16,6 +16,10 @@ pub struct StartArgs {
     /// Cut without asking; the walk still asks where a person is needed
     #[arg(long, short)]
     yes: bool,
+    /// Copy every record there, too, while the incident runs: ssh://user@host/folder, git:URL or
+    /// s3://bucket/prefix. The environment's INCIDENT_MIRROR where it is not given
+    #[arg(long, value_name = "PLACE")]
+    mirror: Option<MirrorPlace>,
 }
 
 /// Arguments of `stop`.
@@ -55,6 +59,7 @@ pub fn start(app: &App, args: &StartArgs) -> Result<Exit, CliError> {
         .unwrap_or("an AI agent has broken something");
     let engine = app.desk().open(title, &written)?;
     app.tell(&engine);
+    super::mirror::begin(app, &engine, args.mirror.as_ref());
     deeds::opened(&app.ui, &engine)?;
     let found = engine.discover()?;
     found::show(&app.ui, &found);
@@ -100,7 +105,9 @@ pub(super) fn joined_or_new<'a>(app: &'a App, title: &str) -> Result<Engine<'a>,
         return Ok(engine);
     }
     let written = wire::written(&app.world, app.config.as_deref()).unwrap_or_default();
-    Ok(app.desk().open(title, &written)?)
+    let engine = app.desk().open(title, &written)?;
+    super::mirror::begin(app, &engine, None);
+    Ok(engine)
 }
 
 /// The open incident, where it can be taken up at all.

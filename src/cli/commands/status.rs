@@ -6,7 +6,7 @@ use crate::cli::record::Record;
 use crate::cli::ui::Tone;
 use crate::cli::view::{danger, next, proofs, truth};
 use crate::cli::{App, CliError, Exit, deeds};
-use crate::engine::Engine;
+use crate::engine::{Engine, Mirror};
 use crate::evidence::escape;
 use crate::model::incident::Incident;
 use crate::model::time::Moment;
@@ -24,11 +24,11 @@ pub struct StatusArgs {
 pub fn run(app: &App, args: &StatusArgs) -> Result<Exit, CliError> {
     let id = app.which_any()?;
     if id.is_drill() {
-        return of_record(app, &Record::read(app, &id)?, args);
+        return of_record(app, &Record::read(app, &id)?, None, args);
     }
     let engine = app.desk().resume(&id)?;
     if engine.incident()?.closed_ts.is_some() {
-        return of_record(app, &Record::read(app, &id)?, args);
+        return of_record(app, &Record::read(app, &id)?, engine.mirror()?.as_ref(), args);
     }
     if let Err(e) = engine.due_probes() {
         app.ui.aside(&format!("What was due to be probed was not: {e}"));
@@ -39,12 +39,13 @@ pub fn run(app: &App, args: &StatusArgs) -> Result<Exit, CliError> {
     let now = app.world.clock.now();
     if app.ui.json {
         let mut value = json(&incident, &due, now, exit);
+        value["mirror"] = json!(engine.mirror()?);
         value["waiting_for"] = waiting(&engine)?;
         value["head"] = json!(engine.head().map(|(_, hash)| hash.to_string()));
         app.ui.value(&value);
         return Ok(exit);
     }
-    show(app, &incident, now, args);
+    show(app, &incident, engine.mirror()?.as_ref(), now, args);
     for pending in engine.pending()? {
         let steps = words::list(&pending.steps);
         let have = match pending.have.is_empty() {
@@ -70,7 +71,12 @@ pub fn run(app: &App, args: &StatusArgs) -> Result<Exit, CliError> {
 }
 
 /// A record that nobody walks any more: a closed incident, or a drill.
-fn of_record(app: &App, record: &Record, args: &StatusArgs) -> Result<Exit, CliError> {
+fn of_record(
+    app: &App,
+    record: &Record,
+    mirror: Option<&Mirror>,
+    args: &StatusArgs,
+) -> Result<Exit, CliError> {
     let (incident, now) = (&record.incident, record.seen_at(app.world.clock.now()));
     let why = match (&incident.closed_ts, incident.opened.drill) {
         (Some(_), false) => "It is closed; nothing is probed any more.",
@@ -87,11 +93,12 @@ fn of_record(app: &App, record: &Record, args: &StatusArgs) -> Result<Exit, CliE
     let exit = if open { Exit::Unproved } else { Exit::Done };
     if app.ui.json {
         let mut value = json(incident, &due, now, exit);
+        value["mirror"] = json!(mirror);
         value["head"] = json!(record.head.to_string());
         app.ui.value(&value);
         return Ok(exit);
     }
-    show(app, incident, now, args);
+    show(app, incident, mirror, now, args);
     for open in &incident.closed_unproved {
         app.ui.tone(Tone::Warn, &format!("closed with {}", escape(open)));
     }
@@ -100,9 +107,12 @@ fn of_record(app: &App, record: &Record, args: &StatusArgs) -> Result<Exit, CliE
     Ok(exit)
 }
 
-fn show(app: &App, incident: &Incident, now: Moment, args: &StatusArgs) {
+fn show(app: &App, incident: &Incident, mirror: Option<&Mirror>, now: Moment, args: &StatusArgs) {
     let ui = &app.ui;
     ui.tone(Tone::Head, &truth::line(incident, now));
+    if let Some(mirror) = mirror {
+        truth::mirror(ui, mirror, app.world.clock.now());
+    }
     ui.line(&format!("{}: {}", incident.id(), escape(&incident.opened.title)));
     ui.line("");
     ui.tone(Tone::Head, "Proofs");

@@ -81,7 +81,19 @@ pub fn timeline(app: &App) -> Result<Exit, CliError> {
 pub fn brief(app: &App) -> Result<Exit, CliError> {
     let record = Record::read(app, &app.which_any()?)?;
     let now = record.seen_at(app.world.clock.now());
-    let lines = report::brief(&record.incident, &record.head, &due(app, &record)?, now);
+    let mut lines = report::brief(&record.incident, &record.head, &due(app, &record)?, now);
+    if record.incident.mirror.is_some()
+        && let Some(mirror) = app.desk().resume(record.incident.id())?.mirror()?
+        && let Some(last) = lines.last_mut()
+    {
+        *last = match mirror.behind {
+            0 => format!("{last}; the mirror has all of it"),
+            n => format!(
+                "{last}; the mirror lacks {}",
+                report::words::count(usize::try_from(n).unwrap_or(usize::MAX), "record")
+            ),
+        };
+    }
     match app.ui.json {
         true => app
             .ui

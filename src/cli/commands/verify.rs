@@ -29,6 +29,9 @@ pub struct VerifyArgs {
     /// The time-stamp authority's own certificate (PEM), got from elsewhere: proves time stamps
     #[arg(long, value_name = "FILE")]
     authority: Option<PathBuf>,
+    /// A folder of batches, or one file of them, as it was fetched from the mirror: how far does it agree?
+    #[arg(long, value_name = "FOLDER")]
+    mirror: Option<PathBuf>,
 }
 
 /// Largest file with signers, revoked keys or certificates that is read, in bytes.
@@ -70,20 +73,31 @@ pub fn run(app: &App, args: &VerifyArgs) -> Result<Exit, CliError> {
             "Name a bundle, its unpacked folder, or a case folder; `incident list` shows what is kept here",
         ),
     })?;
-    let exit = match report.exit_code() {
+    let mut exit = match report.exit_code() {
         10 => Exit::Broken,
         11 => Exit::NotVouched,
         12 => Exit::Incomplete,
         _ => Exit::Done,
     };
+    let agreement = match &args.mirror {
+        Some(copy) => Some(super::mirror::compared(app, &path, copy)?),
+        None => None,
+    };
+    if agreement.as_ref().is_some_and(|a| a.differs.is_some()) {
+        exit = Exit::Broken;
+    }
     if app.ui.json {
         let mut value = serde_json::to_value(&report).unwrap_or_default();
         value["answers"] = serde_json::json!(report.words());
+        value["mirror"] = serde_json::json!(agreement);
         value["exit"] = serde_json::json!(exit.code());
         app.ui.value(&value);
         return Ok(exit);
     }
     show(&app.ui, &report);
+    if let Some(agreement) = &agreement {
+        super::mirror::show_agreement(&app.ui, agreement);
+    }
     if exit == Exit::NotVouched && signers.is_none() {
         let path = args
             .path

@@ -117,6 +117,8 @@ pub struct Incident {
     pub closed_ts: Option<String>,
     /// What was unproved when it was closed.
     pub closed_unproved: Vec<String>,
+    /// Where every record goes, too: number of the record that says so, and the place.
+    pub mirror: Option<(u64, String)>,
     /// Everybody who acted or answered: they do not count for a quorum.
     pub actors: BTreeSet<String>,
     /// Who held the record, by which clock, and where its heads are held.
@@ -149,6 +151,7 @@ impl Incident {
             recovered_us: None,
             closed_ts: None,
             closed_unproved: Vec::new(),
+            mirror: None,
             actors: BTreeSet::from([who.to_owned()]),
             custody: Custody::default(),
             records: 1,
@@ -237,7 +240,12 @@ impl Incident {
             Event::CustodyBegan(e) => self.custody.began.push(Recorded::new(at, e)),
             Event::ClockOffset(e) => self.custody.clocks.push(Recorded::new(at, e)),
             Event::CustodyHanded(e) => self.custody.handed(at, e)?,
+            Event::MirrorChosen(_) if self.opened.drill => {
+                return Err("a drill is never mirrored".into());
+            }
+            Event::MirrorChosen(e) => self.mirror = Some((at.seq, e.place)),
             Event::BundleSealed(_)
+            | Event::MirrorAcked(_)
             | Event::JournalRecovered(_)
             | Event::JournalContinued(_)
             | Event::SpoolAbsorbed(_) => {}
@@ -294,6 +302,8 @@ fn allowed_after_close(event: &Event) -> bool {
             | Event::CustodyBegan(_)
             | Event::ClockOffset(_)
             | Event::CustodyHanded(_)
+            | Event::MirrorChosen(_)
+            | Event::MirrorAcked(_)
             | Event::NoteAdded(_)
             | Event::DidElsewhere(_)
             | Event::JournalRecovered(_)

@@ -11,8 +11,8 @@ use crate::support::desk::{Desk, PROGRAM};
 use crate::support::{free_port, not_tested};
 
 /// A host with a sshd, an agent that runs on it, and a home for root.
-struct Box {
-    home: tempfile::TempDir,
+pub(crate) struct Box {
+    pub(crate) home: tempfile::TempDir,
     port: u16,
     namespace: Child,
 }
@@ -28,7 +28,7 @@ impl Box {
     /// Boots it; `program` is what stands under the name `incident` in its `PATH`, if anything does.
     ///
     /// `copies` is false where no file can be brought there.
-    fn boot(desk: &Desk, program: Option<&str>, copies: bool) -> Option<Box> {
+    pub(crate) fn boot(desk: &Desk, program: Option<&str>, copies: bool) -> Option<Box> {
         if !Path::new("/usr/sbin/sshd").exists() || !rustix::process::geteuid().is_root() {
             not_tested("stop on another host (openssh-server, and root)");
             return None;

@@ -15,7 +15,7 @@ fn root_and_namespaces() -> bool {
 }
 
 /// In a mount namespace of its own: a tmpfs of `size` on the folder, then the child in it.
-fn on_tmpfs(size: &str, role: &str) {
+pub(super) fn on_tmpfs(size: &str, role: &str) {
     if !root_and_namespaces() {
         return;
     }
