@@ -397,9 +397,10 @@ impl Engine<'_> {
             };
             let (out_file, out_receipts) = out.finish().map_err(no)?;
             let (err_file, err_receipts) = err.finish().map_err(no)?;
+            let cut = [out_file.is_cut(), err_file.is_cut()];
             let mut files = vec![out_file.finish()?, err_file.finish()?];
             let mut items = Vec::new();
-            for (file, (source, receipts)) in files.iter().zip([
+            for ((file, cut), (source, receipts)) in files.iter().zip(cut).zip([
                 ("standard output", out_receipts.len()),
                 ("standard error", err_receipts.len()),
             ]) {
@@ -407,6 +408,9 @@ impl Engine<'_> {
                 if ran.truncated && file.len >= OUTPUT_CAP {
                     item.status = ItemStatus::Truncated;
                     item.why = Some("longer than 64 MiB; the beginning is kept".into());
+                }
+                if cut {
+                    super::capture::no_room_for(&mut item);
                 }
                 items.push(item);
             }

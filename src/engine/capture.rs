@@ -16,7 +16,7 @@ use crate::model::ids::StepId;
 use crate::model::incident::{ITEMS_LIST, RECEIPTS_LIST};
 use crate::model::secret::SecretRef;
 use crate::redact::{Receipt, Redactor};
-use crate::store::{ExhibitFile, Staging, Stored};
+use crate::store::{Case, ExhibitFile, Staging, Stored};
 
 /// One capture that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,26 +191,19 @@ impl Engine<'_> {
             purpose: purpose.to_owned(),
             mono_us: started.mono_us,
         })?;
-        let redactor = self.redactor();
-        let staging = case.begin_capture(capture, &name)?;
-        let bench = Bench {
-            staging: &staging,
-            redactor: &redactor,
-            files: RefCell::default(),
+        // What cannot be kept is a hole like any other: a look that was begun never ends in silence.
+        let items = match self.look_and_keep(&case, capture, &name, look) {
+            Ok(items) => items,
+            Err(e) => vec![CaptureItem {
+                name: name.clone(),
+                source: short_name(spec).to_owned(),
+                status: ItemStatus::Failed,
+                why: Some(self.scrubbed(&format!("nothing of it could be kept: {e}"))),
+                bytes: 0,
+                sha256: String::new(),
+                redactions: 0,
+            }],
         };
-        let looked = look(&bench);
-        let (kept, receipts) = bench.finish()?;
-        let mut items: Vec<CaptureItem> = looked.into_iter().map(|taken| self.item(taken, &kept)).collect();
-        let mut stored: Vec<Stored> = kept.into_values().map(|(s, _)| s).collect();
-        // What became of each thing stands beside the things themselves, for readers of the bundle.
-        let list = staging.put(ITEMS_LIST, &serde_json::to_vec_pretty(&items).unwrap_or_default())?;
-        items.push(kept_whole(&list, "what became of each thing", 0));
-        stored.push(list);
-        if let Some(list) = receipts_in(&staging, &receipts)? {
-            items.push(kept_whole(&list, RECEIPTS_ARE, 0));
-            stored.push(list);
-        }
-        staging.commit(stored)?;
         let exhibit = format!("{capture:04}-{name}");
         let ms = self.world.clock.now().mono_us.saturating_sub(started.mono_us) / 1000;
         let mut lists = lines_of(items.clone()).into_iter();
@@ -238,17 +231,53 @@ impl Engine<'_> {
         })
     }
 
+    /// Looks, and moves what was seen into the case.
+    fn look_and_keep(
+        &self,
+        case: &Case,
+        capture: u64,
+        name: &str,
+        look: impl FnOnce(&dyn Sink) -> Vec<Taken>,
+    ) -> Result<Vec<CaptureItem>, EngineError> {
+        let redactor = self.redactor();
+        let staging = case.begin_capture(capture, name)?;
+        let bench = Bench {
+            staging: &staging,
+            redactor: &redactor,
+            files: RefCell::default(),
+        };
+        let looked = look(&bench);
+        let (kept, receipts) = bench.finish()?;
+        let mut items: Vec<CaptureItem> = looked.into_iter().map(|taken| self.item(taken, &kept)).collect();
+        let mut stored: Vec<Stored> = kept.into_values().map(|kept| kept.stored).collect();
+        // What became of each thing stands beside the things themselves, for readers of the bundle.
+        let list = staging.put(ITEMS_LIST, &serde_json::to_vec_pretty(&items).unwrap_or_default())?;
+        items.push(kept_whole(&list, "what became of each thing", 0));
+        stored.push(list);
+        if let Some(list) = receipts_in(&staging, &receipts)? {
+            items.push(kept_whole(&list, RECEIPTS_ARE, 0));
+            stored.push(list);
+        }
+        staging.commit(stored)?;
+        Ok(items)
+    }
+
     fn item(&self, taken: Taken, kept: &Kept) -> CaptureItem {
-        let (name, bytes, sha256, redactions) = match kept.get(&taken.name) {
-            Some((stored, redactions)) => (
+        let (name, bytes, sha256, redactions, cut) = match kept.get(&taken.name) {
+            Some(KeptFile {
+                stored,
+                redactions,
+                cut,
+            }) => (
                 stored.path.display().to_string(),
                 stored.len,
                 stored.sha256.to_string(),
                 *redactions,
+                *cut,
             ),
-            None => (taken.name, 0, String::new(), 0),
+            None => (taken.name, 0, String::new(), 0, false),
         };
-        CaptureItem {
+        let mut item = CaptureItem {
             name,
             source: self.scrubbed(&taken.source),
             status: taken.status,
@@ -256,7 +285,11 @@ impl Engine<'_> {
             bytes,
             sha256,
             redactions,
+        };
+        if cut {
+            no_room_for(&mut item);
         }
+        item
     }
 
     /// Keeps a file of the responder, as it is but for its secrets.
@@ -299,6 +332,11 @@ impl Engine<'_> {
         let mut out = redactor.stream(staging.create(&name)?);
         io::copy(&mut source, &mut out).map_err(no)?;
         let (file, receipts) = out.finish().map_err(no)?;
+        if file.is_cut() {
+            drop(file);
+            staging.discard()?;
+            return Err(no(io::ErrorKind::StorageFull.into()));
+        }
         let mut stored = vec![file.finish()?];
         let from = path.display().to_string();
         let mut items: Vec<CaptureItem> = stored
@@ -445,16 +483,47 @@ impl Bench<'_, '_> {
                 why: e.to_string(),
             })?;
             let count = u32::try_from(receipts.len()).unwrap_or(u32::MAX);
-            let file = file.finish()?;
-            all.push((file_name(&file), receipts));
-            kept.insert(name, (file, count));
+            let cut = file.is_cut();
+            let stored = file.finish()?;
+            all.push((file_name(&stored), receipts));
+            kept.insert(
+                name,
+                KeptFile {
+                    stored,
+                    redactions: count,
+                    cut,
+                },
+            );
         }
         Ok((kept, all))
     }
 }
 
 /// Every file by the name it was asked for, with how many secrets were taken out.
-type Kept = BTreeMap<String, (Stored, u32)>;
+type Kept = BTreeMap<String, KeptFile>;
+
+/// One file of an exhibit.
+struct KeptFile {
+    stored: Stored,
+    /// How many secrets were taken out.
+    redactions: u32,
+    /// True where the disk had no room for all of it.
+    cut: bool,
+}
+
+/// Says of a file that the disk had no room for all of it.
+pub(super) fn no_room_for(item: &mut CaptureItem) {
+    const WHY: &str = "no space left on the disk of the record; what is kept is the beginning";
+    item.why = Some(match item.why.take() {
+        Some(why) => format!("{why}; {WHY}"),
+        None => WHY.to_owned(),
+    });
+    item.status = match (item.bytes, item.status) {
+        (0, _) => ItemStatus::Failed,
+        (_, ItemStatus::Collected) => ItemStatus::Truncated,
+        (_, other) => other,
+    };
+}
 
 /// What was taken out of each file of an exhibit.
 pub(super) type Receipts = Vec<(String, Vec<Receipt>)>;

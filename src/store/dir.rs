@@ -159,8 +159,7 @@ impl Dir {
 
     /// Bytes that this user may still write to the disk it lies on.
     pub(super) fn free(&self) -> io::Result<u64> {
-        let stat = rustix::fs::fstatvfs(&self.fd)?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        free(&self.fd)
     }
 
     /// Makes durable which names this folder holds.
@@ -174,6 +173,12 @@ impl Dir {
         let here = rustix::fs::fstat(file)?;
         Ok((there.st_dev, there.st_ino) == (here.st_dev, here.st_ino))
     }
+}
+
+/// Bytes that this user may still write to the disk a file lies on.
+pub(super) fn free(file: impl std::os::fd::AsFd) -> io::Result<u64> {
+    let stat = rustix::fs::fstatvfs(file)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 /// Gives a file real blocks for `len` bytes.

@@ -41,7 +41,23 @@ pub struct ExhibitFile {
     path: PathBuf,
     hasher: Sha256,
     len: u64,
+    room: Room,
 }
+
+/// How much more a file may take of its disk.
+enum Room {
+    /// So many bytes, then the disk is looked at again.
+    For(usize),
+    /// Nothing more: what came after that was dropped.
+    Gone,
+    /// Whatever there is.
+    Any,
+}
+
+/// Bytes of the disk that are left for the lists beside the evidence, in which it says what is missing.
+const SPARE: u64 = 1 << 20;
+/// Most bytes that are written before the disk is looked at again.
+const STRIDE: u64 = 1 << 20;
 
 impl Case {
     /// Begins the capture whose `capture.started` is record `seq`, durable by now.
@@ -69,8 +85,15 @@ impl Case {
 }
 
 impl Staging<'_> {
-    /// Begins a file of this capture.
+    /// Begins a file of this capture, as long as there is room for it.
+    ///
+    /// Where the disk is nearly full the rest is dropped, no error: what was kept so far is evidence, and
+    /// [`ExhibitFile::is_cut`] says so.
     pub fn create(&self, name: &str) -> Result<ExhibitFile, StoreError> {
+        self.begin(name, Room::For(0))
+    }
+
+    fn begin(&self, name: &str, room: Room) -> Result<ExhibitFile, StoreError> {
         dir::check_name(name)?;
         let path = self.dir.join(name);
         let file = match self.dir.create(name) {
@@ -83,12 +106,13 @@ impl Staging<'_> {
             path,
             hasher: Sha256::new(),
             len: 0,
+            room,
         })
     }
 
-    /// Writes a whole file of this capture.
+    /// Writes a whole file of this capture, or says why it cannot.
     pub fn put(&self, name: &str, bytes: &[u8]) -> Result<Stored, StoreError> {
-        let mut file = self.create(name)?;
+        let mut file = self.begin(name, Room::Any)?;
         file.write_all(bytes).doing("write", &file.path)?;
         file.finish()
     }
@@ -144,6 +168,11 @@ impl ExhibitFile {
         self.len
     }
 
+    /// True where the disk had no room for all of it: what came last was dropped.
+    pub fn is_cut(&self) -> bool {
+        matches!(self.room, Room::Gone)
+    }
+
     /// True while nothing is written.
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -162,7 +191,29 @@ impl ExhibitFile {
 
 impl Write for ExhibitFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.file.write(bytes)?;
+        if let Room::For(0) = self.room {
+            let free = dir::free(&self.file)?.saturating_sub(SPARE);
+            // Others write to that disk, too: the nearer its end, the oftener it is looked at.
+            self.room = match usize::try_from((free / 8).min(STRIDE)) {
+                Ok(room) if room >= 4096 => Room::For(room),
+                _ => Room::Gone,
+            };
+        }
+        let now = match self.room {
+            Room::Gone => return Ok(bytes.len()),
+            Room::For(room) => bytes.get(..room).unwrap_or(bytes),
+            Room::Any => bytes,
+        };
+        let n = match self.file.write(now) {
+            Err(e) if dir::is_full(&e) && !matches!(self.room, Room::Any) => {
+                self.room = Room::Gone;
+                return Ok(bytes.len());
+            }
+            written => written?,
+        };
+        if let Room::For(room) = &mut self.room {
+            *room -= n;
+        }
         self.hasher.update(&bytes[..n]);
         self.len += u64::try_from(n).unwrap_or(u64::MAX);
         Ok(n)

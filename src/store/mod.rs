@@ -176,6 +176,13 @@ impl Store {
     }
 }
 
+/// Bytes that this user may still write to the disk of this folder.
+pub fn free_in(folder: &Path) -> Result<u64, StoreError> {
+    Dir::at(folder)
+        .and_then(|dir| dir.free())
+        .doing("look at", folder)
+}
+
 /// When the case was opened, and whether it is closed: from the kinds of its lines alone.
 fn glance(case: &Case) -> Result<(Option<i64>, bool), StoreError> {
     let (mut opened_ms, mut closed) = (None, false);

@@ -4,6 +4,7 @@ mod damage;
 mod disks;
 mod folder;
 mod moving;
+mod space;
 mod spool;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

@@ -11,7 +11,7 @@ use crate::evidence::{self, BundleMeta, Plan, PlanError, WriteError, escape, sea
 use crate::model::event::Event;
 use crate::report::Entry;
 use crate::report::words::count;
-use crate::store::{Case, Folder};
+use crate::store::{Case, Folder, free_in};
 
 /// Arguments of `bundle`.
 #[derive(clap::Args)]
@@ -94,6 +94,7 @@ pub fn run(app: &App, args: &BundleArgs) -> Result<Exit, CliError> {
             hash_anew: args.changed,
         },
     )?;
+    room_for(&plan, &path)?;
     let signature = match first {
         Some(key) => Some(signature(&engine, &case, &seal, &plan, key)?),
         None => kept(&case, &seal),
@@ -122,6 +123,22 @@ pub fn run(app: &App, args: &BundleArgs) -> Result<Exit, CliError> {
         }
     }
     Ok(app.finish(&engine, Exit::Done))
+}
+
+/// Refuses before anything is signed where the disk cannot hold the bundle.
+fn room_for(plan: &Plan, path: &Path) -> Result<(), CliError> {
+    let (needed, folder) = (plan.payload().1, path.parent().unwrap_or(Path::new("/")));
+    let free = free_in(folder).map_err(EngineError::from)?;
+    if free > needed {
+        return Ok(());
+    }
+    let why = format!("{} has room for {free} bytes", folder.display());
+    Err(CliError::new(
+        Exit::Failed,
+        format!("there is no bundle: it holds {needed} bytes of evidence, and {why}"),
+    )
+    .stands("the seal is on record, and no file was begun")
+    .hint("Name a file on another disk with -o"))
 }
 
 /// The newest seal where nothing came after it and it serves, else a new one.

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn root_and_namespaces() -> bool {
+pub(super) fn root_can_mount() -> bool {
     let can = Command::new("unshare")
         .args(["-m", "true"])
         .output()
@@ -16,7 +16,7 @@ fn root_and_namespaces() -> bool {
 
 /// In a mount namespace of its own: a tmpfs of `size` on the folder, then the child in it.
 pub(super) fn on_tmpfs(size: &str, role: &str) {
-    if !root_and_namespaces() {
+    if !root_can_mount() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
