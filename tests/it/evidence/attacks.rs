@@ -74,6 +74,10 @@ const ATTACKS: [(u8, &str, &[Test]); 29] = [
         "all rewritten and sealed again",
         &[
             (
+                "tests/it/evidence/stamps.rs",
+                "a_stamp_proves_the_records_before_it_and_no_more",
+            ),
+            (
                 "tests/it/evidence/damage.rs",
                 "every_damage_is_refused_for_its_own_reason",
             ),
@@ -154,6 +158,10 @@ const ATTACKS: [(u8, &str, &[Test]); 29] = [
         12,
         "something is dated back",
         &[
+            (
+                "tests/it/evidence/stamps.rs",
+                "a_stamp_proves_the_records_before_it_and_no_more",
+            ),
             (
                 "tests/it/evidence/damage/sealed.rs",
                 "what_a_seal_cannot_make_true",
