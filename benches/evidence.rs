@@ -1,7 +1,8 @@
 //! Bundles against what people use instead, paired in one run: `cargo bench --bench evidence`.
 //!
-//! Each figure stands beside its target; a missed target ends the run with 1. Times are CPU seconds of
-//! whole processes (children's time by `/proc/self/stat`, a tick of 10 ms), medians of the rounds.
+//! Each figure stands beside what it must be and, in brackets, where it is going; a missed must ends the
+//! run with 1. Times are CPU seconds of whole processes (children's time by `/proc/self/stat`, a tick of
+//! 10 ms), medians of the rounds.
 //!
 //! `INCIDENT_BENCH_SCALE=0.05` makes the trees smaller (nothing is judged then), `INCIDENT_BENCH_ROUNDS`
 //! is 3, `INCIDENT_BAGIT` says where `bagit.py` is. At full size some 7 GB of disk are needed.
@@ -208,19 +209,32 @@ struct Table {
 }
 
 impl Table {
-    fn row(&mut self, goal: &str, what: &str, found: f64, at_most: bool, target: f64, unit: &str) {
-        let kept = match at_most {
+    /// A figure beside what it must be and where it is going, each at most or at least.
+    fn row(
+        &mut self,
+        goal: &str,
+        what: &str,
+        found: f64,
+        at_most: bool,
+        (must, stretch): (f64, f64),
+        unit: &str,
+    ) {
+        let meets = |target: f64| match at_most {
             true => found <= target,
             false => found >= target,
         };
+        let kept = meets(must);
         self.missed += u32::from(!kept);
         let sign = if at_most { "<=" } else { ">=" };
-        let verdict = match (self.judged, kept) {
-            (false, _) => "not judged",
-            (true, true) => "kept",
-            (true, false) => "MISSED",
+        let verdict = match (self.judged, kept, meets(stretch)) {
+            (false, ..) => "not judged",
+            (true, true, true) => "kept, and the stretch",
+            (true, true, false) => "kept",
+            (true, false, _) => "MISSED",
         };
-        println!("{goal:<4} {what:<58} {found:>8.2}{unit:<4} {sign} {target:>7.2}{unit:<4} {verdict}");
+        println!(
+            "{goal:<4} {what:<50} {found:>8.2}{unit:<4} {sign} {must:>7.2}{unit:<4} ({stretch:>6.2}) {verdict}"
+        );
     }
 }
 
@@ -288,6 +302,10 @@ fn big(table: &mut Table, tree: &Tree, rounds: usize) {
         "bag-create",
         "bag-validate",
     ];
+    let hashdeep = Command::new("hashdeep").arg("-V").output().is_ok();
+    if !hashdeep {
+        println!("NOT COMPARED: hashdeep (no such program; Debian has it in `hashdeep`)");
+    }
     let mut all: Vec<Rounds> = names.iter().map(|_| Rounds::default()).collect();
     for round in 0..=rounds {
         for (name, seen) in names.iter().zip(&mut all) {
@@ -299,6 +317,7 @@ fn big(table: &mut Table, tree: &Tree, rounds: usize) {
                 "openssl-tar" => shell(&format!("openssl dgst -sha256 {}", bundle.display()), case),
                 "tar-sums" => shell("tar c data | sha256sum", case),
                 "tar-openssl" => shell("tar c data | openssl dgst -sha256", case),
+                "hashdeep" if !hashdeep => continue,
                 "hashdeep" => shell("hashdeep -r -c sha256 data > /dev/null", case),
                 "untar-sums" => shell(
                     &format!(
@@ -334,13 +353,14 @@ fn big(table: &mut Table, tree: &Tree, rounds: usize) {
     }
     let (hash, create, check) = (of("hash-1").cpu(), of("create").cpu(), of("verify").cpu());
     let (hash1, hash2) = (of("hash-1").wall(), of("hash-2").wall());
-    let limit = 32.0 + 200.0 * tree.files as f64 / 1_048_576.0;
+    let members = tree.files as f64 / 1_048_576.0;
+    let (limit, limit_stretch) = (32.0 + 200.0 * members, 16.0 + 150.0 * members);
     table.row(
         "G1",
         "hash the tree: CPU of openssl dgst",
         hash / of("openssl").cpu(),
         true,
-        1.05,
+        (1.05, 0.65),
         "x",
     );
     table.row(
@@ -348,7 +368,7 @@ fn big(table: &mut Table, tree: &Tree, rounds: usize) {
         "hash with 2 threads: wall of 1 thread",
         hash2 / hash1,
         true,
-        0.58,
+        (0.58, 0.53),
         "x",
     );
     table.row(
@@ -356,7 +376,7 @@ fn big(table: &mut Table, tree: &Tree, rounds: usize) {
         "sha256sum: CPU of our hashing",
         of("sha256sum").cpu() / hash,
         false,
-        3.5,
+        (3.5, 5.5),
         "x",
     );
     table.row(
@@ -364,7 +384,7 @@ fn big(table: &mut Table, tree: &Tree, rounds: usize) {
         "sha256sum: wall of ours with 2 threads",
         of("sha256sum").wall() / hash2,
         false,
-        6.0,
+        (6.0, 9.0),
         "x",
     );
     table.row(
@@ -372,7 +392,7 @@ fn big(table: &mut Table, tree: &Tree, rounds: usize) {
         "create: CPU of hashing only",
         create / hash,
         true,
-        1.10,
+        (1.10, 1.05),
         "x",
     );
     table.row(
@@ -380,7 +400,7 @@ fn big(table: &mut Table, tree: &Tree, rounds: usize) {
         "tar c | sha256sum: CPU of create",
         of("tar-sums").cpu() / create,
         false,
-        4.0,
+        (4.0, 5.0),
         "x",
     );
     table.row(
@@ -388,7 +408,7 @@ fn big(table: &mut Table, tree: &Tree, rounds: usize) {
         "tar c | openssl dgst: CPU of create",
         of("tar-openssl").cpu() / create,
         false,
-        1.4,
+        (1.4, 2.0),
         "x",
     );
     table.row(
@@ -396,7 +416,7 @@ fn big(table: &mut Table, tree: &Tree, rounds: usize) {
         "verify: CPU of openssl dgst of the bundle",
         check / of("openssl-tar").cpu(),
         true,
-        1.0,
+        (1.0, 0.7),
         "x",
     );
     table.row(
@@ -404,16 +424,23 @@ fn big(table: &mut Table, tree: &Tree, rounds: usize) {
         "tar x && sha256sum -c: CPU of verify",
         of("untar-sums").cpu() / check,
         false,
-        6.0,
+        (6.0, 8.0),
         "x",
     );
+    if hashdeep {
+        println!(
+            "     hashdeep takes {:.1} times the CPU of our hashing, and {:.1} times the wall of ours with 2 threads",
+            of("hashdeep").cpu() / hash,
+            of("hashdeep").wall() / hash2
+        );
+    }
     let members = of("members-2").wall() / of("members-1").wall();
     table.row(
         "G3d",
         "hash members with 2 threads: wall of 1 thread",
         members,
         true,
-        0.58,
+        (0.58, 0.5),
         "x",
     );
     if bag.is_some() {
@@ -422,7 +449,7 @@ fn big(table: &mut Table, tree: &Tree, rounds: usize) {
             "bagit.py create: CPU of create",
             of("bag-create").cpu() / create,
             false,
-            1.7,
+            (1.7, 2.5),
             "x",
         );
         table.row(
@@ -430,7 +457,7 @@ fn big(table: &mut Table, tree: &Tree, rounds: usize) {
             "bagit.py validate: CPU of verify",
             of("bag-validate").cpu() / check,
             false,
-            2.0,
+            (2.0, 3.0),
             "x",
         );
     }
@@ -439,7 +466,7 @@ fn big(table: &mut Table, tree: &Tree, rounds: usize) {
         "create: peak memory",
         of("create").mib(),
         true,
-        limit,
+        (limit, limit_stretch),
         "MiB",
     );
     table.row(
@@ -447,7 +474,7 @@ fn big(table: &mut Table, tree: &Tree, rounds: usize) {
         "verify: peak memory",
         of("verify").mib(),
         true,
-        limit,
+        (limit, limit_stretch),
         "MiB",
     );
 }
@@ -475,13 +502,14 @@ fn small(table: &mut Table, tree: &Tree, rounds: usize) {
         check.cpu(),
         tar.cpu()
     );
-    let limit = 32.0 + 200.0 * tree.files as f64 / 1_048_576.0;
+    let members = tree.files as f64 / 1_048_576.0;
+    let (limit, limit_stretch) = (32.0 + 200.0 * members, 16.0 + 150.0 * members);
     table.row(
         "G4",
         "create: CPU of tar c to a pipe",
         create.cpu() / tar.cpu(),
         true,
-        1.25,
+        (1.25, 1.1),
         "x",
     );
     if bag.is_some() {
@@ -490,12 +518,26 @@ fn small(table: &mut Table, tree: &Tree, rounds: usize) {
             "bagit.py create: CPU of create",
             bagit.cpu() / create.cpu(),
             false,
-            10.0,
+            (10.0, 12.0),
             "x",
         );
     }
-    table.row("G3c", "create: peak memory", create.mib(), true, limit, "MiB");
-    table.row("G3c", "verify: peak memory", check.mib(), true, limit, "MiB");
+    table.row(
+        "G3c",
+        "create: peak memory",
+        create.mib(),
+        true,
+        (limit, limit_stretch),
+        "MiB",
+    );
+    table.row(
+        "G3c",
+        "verify: peak memory",
+        check.mib(),
+        true,
+        (limit, limit_stretch),
+        "MiB",
+    );
 }
 
 /// G7: 1,000 records, 1 MB of evidence, from the start of a process to its end.
@@ -512,7 +554,7 @@ fn start_to_end(table: &mut Table, dir: &Path, rounds: usize) {
         "verify 1,000 records and 1 MB, start to end: wall",
         seen.wall() * 1000.0,
         true,
-        20.0,
+        (20.0, 8.0),
         "ms",
     );
 }

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 mod attacks;
-mod damage;
+pub mod damage;
 #[path = "evidence/hands.rs"]
 mod hands;
 #[path = "evidence/others.rs"]
@@ -54,7 +54,19 @@ static KEYS: LazyLock<TempDir> = LazyLock::new(|| {
     dir
 });
 
-fn roster() -> Vec<u8> {
+/// A case whose files are all small, for tests that read it thousands of times.
+pub fn small_case() -> Case {
+    Case::with_rows(ID, 2)
+}
+
+/// Signatures of all namespaces over one message.
+pub fn signatures(message: &[u8]) -> Vec<Vec<u8>> {
+    [SEAL, SIGNOFF]
+        .map(|namespace| sign("ana", namespace, message))
+        .into()
+}
+
+pub fn roster() -> Vec<u8> {
     fs::read(KEYS.path().join("signers")).unwrap()
 }
 
@@ -88,14 +100,18 @@ fn started(name: &str) -> Value {
 }
 
 /// A case on disk: ten records, two exhibits, a hole or none, one sign-off by ben.
-struct Case {
+pub struct Case {
     _dir: TempDir,
-    path: PathBuf,
+    pub path: PathBuf,
     chain: Chain,
 }
 
 impl Case {
     fn new(id: &str) -> Self {
+        Case::with_rows(id, 100_000)
+    }
+
+    fn with_rows(id: &str, rows: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(id);
         for folder in ["data", "undo", "signoffs", "anchors", "tmp"] {
@@ -133,7 +149,7 @@ impl Case {
         case.capture(
             "rows",
             "collected",
-            &[("rows.csv", &b"id,total\n1,2\n".repeat(100_000))],
+            &[("rows.csv", &b"id,total\n1,2\n".repeat(rows))],
         );
         case.signoff("ben", id);
         for n in 0..3 {
@@ -213,7 +229,7 @@ impl Case {
         plan(&self.path, &self.meta()).unwrap()
     }
 
-    fn bundle(&self) -> Vec<u8> {
+    pub fn bundle(&self) -> Vec<u8> {
         let plan = self.plan();
         let signature = sign("ana", plan.namespace(), plan.to_sign());
         bytes(&plan, Some(&signature))

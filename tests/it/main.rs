@@ -16,6 +16,7 @@ mod drill;
 mod effects;
 mod evidence;
 mod examples;
+mod fuzz;
 mod house;
 mod local;
 mod mirror;

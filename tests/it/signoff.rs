@@ -1,5 +1,5 @@
 //! Signatures and sign-offs against the real `ssh-keygen`.
 
-mod attacks;
+pub mod attacks;
 mod keygen;
 mod keys;

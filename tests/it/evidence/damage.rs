@@ -10,14 +10,14 @@ mod sealed;
 
 /// One member: its raw header and its contents.
 #[derive(Clone)]
-pub(super) struct Member {
+pub struct Member {
     header: [u8; 512],
-    pub(super) data: Vec<u8>,
+    pub data: Vec<u8>,
 }
 
 /// A bundle taken apart.
 #[derive(Clone)]
-pub(super) struct Kit {
+pub struct Kit {
     members: Vec<Member>,
     tail: Vec<u8>,
 }
@@ -29,11 +29,11 @@ const LIST: &str = "tagmanifest-sha256.txt";
 const SIG: &str = "tagmanifest-sha256.txt.sig";
 
 impl Kit {
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         Kit::of(&Case::new(ID).bundle())
     }
 
-    fn of(bundle: &[u8]) -> Self {
+    pub fn of(bundle: &[u8]) -> Self {
         let mut members = Vec::new();
         let mut at = 0;
         while bundle[at..at + 512].iter().any(|b| *b != 0) {
@@ -51,7 +51,7 @@ impl Kit {
         }
     }
 
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub fn bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for member in &self.members {
             out.extend(member.header);
@@ -68,7 +68,7 @@ impl Kit {
         found.unwrap_or_else(|| panic!("no {name}"))
     }
 
-    pub(super) fn get(&mut self, name: &str) -> &mut Member {
+    pub fn get(&mut self, name: &str) -> &mut Member {
         let n = self.at(name);
         &mut self.members[n]
     }
@@ -78,7 +78,7 @@ impl Kit {
     }
 
     /// New contents, with a true header.
-    fn set(&mut self, name: &str, data: impl Into<Vec<u8>>) {
+    pub fn set(&mut self, name: &str, data: impl Into<Vec<u8>>) {
         *self.get(name) = member(name, data);
     }
 
@@ -95,26 +95,37 @@ impl Kit {
         checksum(header);
     }
 
+    /// The contents by name.
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let file = |m: &Member| (path_of(&m.header)[TOP.len() + 1..].to_owned(), m.data.clone());
+        self.members.iter().map(file).collect()
+    }
+
+    /// Takes the signature away.
+    pub fn unsigned(&mut self) {
+        self.members.retain(|m| !path_of(&m.header).ends_with(SIG));
+    }
+
     /// Makes all lists true again, as someone without a key can; the signature goes.
-    fn relist(&mut self) {
-        let listed = |kit: &Kit, payload: bool| {
-            let files: BTreeMap<String, Hash> = kit
-                .members
-                .iter()
-                .map(|m| (path_of(&m.header)[TOP.len() + 1..].to_owned(), Hash::of(&m.data)))
-                .filter(|(name, _)| name.starts_with("data/") == payload && !name.starts_with("tagmanifest"))
-                .collect();
-            files
-                .iter()
-                .map(|(name, hash)| format!("{hash}  {name}\n"))
-                .collect::<String>()
-        };
-        let manifest = listed(self, true);
+    pub fn relist(&mut self) {
+        let manifest = self.listed(true);
         self.set("manifest-sha256.txt", manifest);
-        let tagmanifest = listed(self, false);
-        self.set("tagmanifest-sha256.txt", tagmanifest);
-        self.members
-            .retain(|m| !path_of(&m.header).ends_with("tagmanifest-sha256.txt.sig"));
+        self.relist_tags();
+    }
+
+    /// Makes the list of tag files true again; the signature goes.
+    pub fn relist_tags(&mut self) {
+        let tags = self.listed(false);
+        self.set(LIST, tags);
+        self.unsigned();
+    }
+
+    fn listed(&self, payload: bool) -> String {
+        let kept = |name: &str| name.starts_with("data/") == payload && !name.starts_with("tagmanifest");
+        let files = self.files().into_iter().filter(|(name, _)| kept(name));
+        files
+            .map(|(name, data)| format!("{}  {name}\n", Hash::of(&data)))
+            .collect()
     }
 
     /// Makes all lists true and signs them again.
@@ -171,7 +182,7 @@ fn path_of(header: &[u8; 512]) -> String {
     header.path().unwrap().to_str().unwrap().to_owned()
 }
 
-fn checksum(header: &mut [u8; 512]) {
+pub fn checksum(header: &mut [u8; 512]) {
     header[148..156].fill(b' ');
     let sum: u32 = header.iter().map(|b| u32::from(*b)).sum();
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
@@ -805,7 +816,7 @@ impl Kit {
 }
 
 /// Bundles that make other readers write where they should not.
-pub(super) fn hostile() -> Vec<(&'static str, Vec<u8>)> {
+pub fn hostile() -> Vec<(&'static str, Vec<u8>)> {
     let names = [
         "nothing",
         "a path that climbs",

@@ -17,7 +17,7 @@ const NOON: i64 = 1_795_348_800_000;
 const REAL: &str = "signoff@incident-v1";
 const PEOPLE: [&str; 4] = ["ana", "ben", "kim", "eve"];
 
-fn statement() -> Statement {
+pub fn statement() -> Statement {
     Statement {
         incident: IncidentId::new("INC-20261122-0314-k7qf").unwrap(),
         request_seq: 41,

@@ -1,0 +1,246 @@
+//! Readers of records and signatures.
+
+use incident::drill::{self, Player};
+use incident::journal::{Ahead, Chain, Hash, Record, kind_of, lines};
+use incident::model::event::Event;
+use incident::model::incident::{At, Incident};
+use incident::signoff::Statement;
+use incident::sshsig::{Roster, Signature, verify};
+use incident::store::Store;
+use serde_json::Value;
+
+use super::mutant::{Mutant, Random};
+use super::{as_is, feed};
+
+/// A whole incident, as its drill wrote it: the one seed that holds nearly every kind of record.
+fn journal() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().to_owned());
+    let played = drill::run("nine-seconds", Player::Careful, 1, &store).unwrap();
+    std::fs::read(folder.path().join(played.id.as_str()).join("journal.jsonl")).unwrap()
+}
+
+/// Links mutated lines again, so that what is behind the first broken link is read as well.
+fn link(random: &mut Random, input: Vec<u8>) -> Vec<u8> {
+    if random.one_in(3) {
+        return input;
+    }
+    let mut chain = Chain::default();
+    let mut out = Vec::new();
+    for line in lines(&input) {
+        let Ok(record) = serde_json::from_slice::<Record>(line) else {
+            out.extend(line);
+            continue;
+        };
+        match chain.write(&record.ts, &record.kind, record.v, record.what, &record.who) {
+            Ok(line) => out.extend(line),
+            Err(_) => out.extend(line),
+        }
+    }
+    out
+}
+
+#[test]
+#[ignore = "runs in a process of its own"]
+fn journal_lines() {
+    let mutant = Mutant::new(
+        [journal()],
+        &[
+            "\"prev\":\"",
+            "\"seq\":",
+            "\"ts\":\"",
+            "\"type\":\"",
+            "\"v\":1",
+            "\"what\":{",
+            "\"who\":\"",
+        ],
+    );
+    feed("journal lines", &mutant, link, |input| {
+        let mut chain = Chain::default();
+        for line in lines(input) {
+            let before = chain;
+            let kind = kind_of(line).map(str::to_owned);
+            let Ok(read) = chain.check_line(line) else {
+                assert!(before == chain, "a refused line moves nothing");
+                break;
+            };
+            let record = read.record().unwrap();
+            // The quick look hands out a kind as it is spelt; no kind we know has a letter that is spelt otherwise.
+            let kind = kind.unwrap();
+            assert!(
+                kind == record.kind
+                    || (kind.contains('\\')
+                        && record
+                            .kind
+                            .contains(|c: char| !(c.is_ascii_lowercase() || c == '.' || c == '-')))
+            );
+            assert_eq!(
+                Ahead::of(line).line(line).map(|l| l.record().unwrap()),
+                Some(record.clone())
+            );
+            // What is accepted is what would be written.
+            let mut again = before;
+            let written = again
+                .write(&record.ts, &record.kind, record.v, record.what, &record.who)
+                .unwrap();
+            assert!(written == line && again == chain);
+            assert_eq!(chain.head, Hash::of(line));
+        }
+    });
+}
+
+/// Records whose chain holds and whose meaning is anything: the fold refuses or follows, and never falls over.
+#[test]
+#[ignore = "runs in a process of its own"]
+fn journal_events() {
+    let mutant = Mutant::new(
+        [journal()],
+        &[
+            "\"targets\":[",
+            "\"items\":[",
+            "\"step\":\"",
+            "\"facts\":[",
+            "\"proof\":\"",
+        ],
+    );
+    feed("journal events", &mutant, link, |input| {
+        let mut chain = Chain::default();
+        let mut state: Option<Incident> = None;
+        for line in lines(input) {
+            let Ok(read) = chain.check_line(line) else { break };
+            let Ok(event) = Event::decode_text(&read.kind, read.v, &read.what) else {
+                continue;
+            };
+            assert_eq!((event.kind(), event.version()), (&*read.kind, read.v));
+            let what: Value = read.read().unwrap();
+            assert_eq!(
+                Event::decode(&read.kind, read.v, &what),
+                Ok(event.clone()),
+                "text and tree read alike"
+            );
+            let at = At {
+                seq: read.seq,
+                ts: &read.ts,
+                who: &read.who,
+                line_sha256: &read.hash,
+            };
+            if Incident::apply(&mut state, &at, event).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+#[test]
+#[ignore = "runs in a process of its own"]
+fn signatures() {
+    let message = b"the bytes that were signed";
+    let seeds = crate::evidence::signatures(message);
+    let original: Vec<String> = seeds
+        .iter()
+        .map(|s| Signature::parse(s).unwrap().armoured())
+        .collect();
+    let mutant = Mutant::new(
+        seeds,
+        &[
+            "-----BEGIN SSH SIGNATURE-----\n",
+            "-----END SSH SIGNATURE-----\n",
+            "U1NIU0lH",
+            "AAAA",
+        ],
+    );
+    feed("signatures", &mutant, as_is, |input| {
+        let Ok(signature) = Signature::parse(input) else {
+            return;
+        };
+        let armoured = signature.armoured();
+        assert_eq!(
+            Signature::parse(armoured.as_bytes()).unwrap().armoured(),
+            armoured
+        );
+        for namespace in ["seal@incident-v1", "signoff@incident-v1", signature.namespace()] {
+            if verify(&signature, message, namespace).is_ok() {
+                assert!(
+                    original.contains(&armoured),
+                    "a signature nobody made: {armoured}"
+                );
+            }
+            assert!(verify(&signature, b"something else", namespace).is_err());
+        }
+    });
+}
+
+#[test]
+#[ignore = "runs in a process of its own"]
+fn rosters() {
+    let own = crate::evidence::roster();
+    let words = [
+        "namespaces=\"",
+        "valid-before=\"20270101Z\" ",
+        "valid-after=\"",
+        "cert-authority ",
+        "ssh-ed25519 ",
+        "*",
+        "!",
+        ",",
+    ];
+    let dressed = String::from_utf8(own.clone()).unwrap().replacen(
+        " ssh",
+        " namespaces=\"signoff@*,!x\",valid-before=\"20270101Z\" ssh",
+        1,
+    );
+    let mutant = Mutant::new([own, dressed.into_bytes()], &words);
+    feed("rosters", &mutant, as_is, |input| {
+        let rows = u32::try_from(input.split(|b| *b == b'\n').count()).unwrap();
+        match Roster::parse(input) {
+            Err(mistakes) => {
+                assert!(!mistakes.is_empty());
+                assert!(
+                    mistakes.iter().all(|m| (1..=rows).contains(&m.place.line)),
+                    "{mistakes:?}"
+                );
+            }
+            Ok(roster) => {
+                for entry in roster.entries() {
+                    assert!((1..=rows).contains(&entry.line) && !entry.principals.is_empty());
+                    // Whoever counts is named by a line of this very key, and by one that is no pattern.
+                    if let Ok(who) = roster.who(&entry.fingerprint, "signoff@incident-v1", 1_795_348_800_000)
+                    {
+                        assert!(roster.keys_of(who).any(|key| key == entry.fingerprint));
+                        assert!(!who.contains(['*', '?', '!', ',']), "{who}");
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+#[ignore = "runs in a process of its own"]
+fn statements() {
+    let statement = crate::signoff::attacks::statement();
+    let seeds = [
+        statement.render(),
+        statement
+            .for_decision(incident::signoff::Decision::Refuse)
+            .render(),
+    ];
+    let words = [
+        "head-seq: ",
+        "decision: approve\n",
+        "act:",
+        "expires: ",
+        "target: ",
+        "\\u{202e}",
+        "\\n",
+    ];
+    let mutant = Mutant::new(seeds, &words);
+    feed("statements", &mutant, as_is, |input| {
+        let Ok(text) = std::str::from_utf8(input) else {
+            return;
+        };
+        if let Ok(read) = Statement::parse(text) {
+            assert_eq!(read.render(), text, "two texts would mean the same");
+        }
+    });
+}
