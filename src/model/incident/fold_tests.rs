@@ -397,6 +397,18 @@ fn story() -> Vec<Event> {
             file: None,
         }
         .into(),
+        MirrorChosen {
+            place: "ssh://ana@vault/srv".into(),
+        }
+        .into(),
+        MirrorAcked {
+            place: "ssh://ana@vault/srv".into(),
+            folder: "journal".into(),
+            there: 3,
+            behind: 1,
+            why: "connection refused".into(),
+        }
+        .into(),
     ]
 }
 
