@@ -83,6 +83,8 @@ impl From<EngineError> for CliError {
                 .because(message)
                 .stands("nothing was changed")
                 .hint("`incident verify` on the case folder names the line"),
+            EngineError::NotGiven(why) => CliError::new(Exit::Usage, why.to_string())
+                .hint("`incident capture --list` names every look and what it is given"),
             EngineError::OutOfOrder(why) => CliError::new(Exit::Refused, why)
                 .stands("nothing was changed")
                 .hint("`incident status` says what comes next"),

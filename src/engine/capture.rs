@@ -87,7 +87,7 @@ impl Engine<'_> {
     /// What a look would touch, item by item, without looking.
     pub fn capture_plan(&self, spec: &CaptureSpec) -> Result<Vec<Item>, EngineError> {
         let scene = Scene::of(self.world, &self.base);
-        collectors::plan(&self.with_backups(spec), &scene).map_err(|e| EngineError::OutOfOrder(e.to_string()))
+        Ok(collectors::plan(&self.with_backups(spec), &scene)?)
     }
 
     /// Items that change something wait for the baseline, which they would change.

@@ -103,6 +103,9 @@ pub enum EngineError {
     /// What was asked for cannot follow what is on record. Nothing was written.
     #[error("this cannot follow here: {0}")]
     OutOfOrder(String),
+    /// A look lacks what it must be given, or there is no such look.
+    #[error(transparent)]
+    NotGiven(#[from] crate::collectors::NotGiven),
     /// There is no open incident.
     #[error("there is no open incident")]
     NoIncident,

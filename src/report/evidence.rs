@@ -145,22 +145,15 @@ pub(super) fn holes(incident: &Incident) -> Vec<Hole> {
                 "the capture never said how it ended",
             ));
         }
-        let broken = capture.items.iter().filter(|i| i.status != ItemStatus::Collected);
-        // What has one reason is one hole: thirty agents that were never here are one piece of news.
-        let mut reasons: Vec<((ItemStatus, &str), Vec<&str>)> = Vec::new();
-        for item in broken {
-            let reason = (item.status, item.why.as_deref().unwrap_or_default());
-            match reasons.iter_mut().find(|(known, _)| *known == reason) {
-                Some((_, names)) => names.push(&item.name),
-                None => reasons.push((reason, vec![&item.name])),
-            }
-        }
-        all.extend(
-            reasons
-                .iter()
-                .map(|((status, why), names)| hole(&names.join(", "), status.word(), why)),
-        );
     }
+    all.extend(incident.holes().into_iter().map(|gap| Hole {
+        capture: gap.capture,
+        name: gap.of.to_owned(),
+        what: gap.names.join(", "),
+        status: gap.status.word(),
+        why: gap.why.to_owned(),
+    }));
+    all.sort_by_key(|hole| hole.capture);
     all
 }
 

@@ -106,9 +106,18 @@ fn unknowns(entries: &[Entry], incident: &Incident) -> Vec<String> {
         None => vec!["the baseline is not sealed".into()],
     };
     let holes = incident.holes();
-    all.extend(holes.iter().map(|(capture, item)| {
-        let why = item.why.as_deref().unwrap_or("no reason on record");
-        format!("{capture}, {}: {}; {why}", item.name, item.status.word())
+    all.extend(holes.iter().map(|gap| {
+        let why = if gap.why.is_empty() {
+            "no reason on record"
+        } else {
+            gap.why
+        };
+        format!(
+            "{}, {}: {}; {why}",
+            gap.of,
+            gap.names.join(", "),
+            gap.status.word()
+        )
     }));
     if incident.recovered_us.is_none() {
         all.push("recovery is not proved".into());

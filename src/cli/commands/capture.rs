@@ -70,14 +70,17 @@ pub fn run(app: &App, args: &CaptureArgs) -> Result<Exit, CliError> {
         _ => {
             let spec = spec(app, args)?;
             // What is missing is a question to whoever typed it, not a hole in the record.
-            engine
-                .capture_plan(&spec)
-                .map_err(|e| CliError::new(Exit::Usage, e.to_string()))?;
+            engine.capture_plan(&spec)?;
             engine.capture(&spec, None, purpose)?
         }
     };
     deeds::captured(&app.ui, &captured);
-    Ok(app.finish(&engine, Exit::Done))
+    let incident = engine.incident()?;
+    let kept = incident
+        .captures
+        .get(&captured.capture)
+        .is_some_and(|c| c.has_something());
+    Ok(app.finish(&engine, if kept { Exit::Done } else { Exit::Failed }))
 }
 
 /// What the arguments say is looked at.

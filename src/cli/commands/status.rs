@@ -131,11 +131,20 @@ fn show(app: &App, incident: &Incident, mirror: Option<&Mirror>, now: Moment, ar
         words::count(looks, "capture"),
         words::count(holes.len(), "hole")
     ));
-    for (capture, item) in holes.iter().take(SHOWN) {
-        let why = item.why.as_deref().unwrap_or("no reason is on record");
+    for gap in holes.iter().take(SHOWN) {
+        let why = if gap.why.is_empty() {
+            "no reason is on record"
+        } else {
+            gap.why
+        };
+        let names = match gap.names.as_slice() {
+            [one] => (*one).to_owned(),
+            [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+            [] => String::new(),
+        };
         ui.wrapped(
             2,
-            &escape(&format!("{capture}/{} {}: {why}", item.name, item.status.word())),
+            &escape(&format!("{}/{names} {}: {why}", gap.of, gap.status.word())),
         );
     }
     if holes.len() > SHOWN {
@@ -153,8 +162,9 @@ fn json(incident: &Incident, due: &Due, now: Moment, exit: Exit) -> Value {
             "answered_by": t.answered.as_ref().map(|(who, _)| who),
         })
     });
-    let holes = incident.holes().into_iter().map(|(capture, item)| {
-        json!({ "capture": capture, "name": item.name, "status": item.status.word(), "why": item.why })
+    let holes = incident.holes().into_iter().flat_map(|gap| {
+        let row = move |name| json!({ "capture": gap.of, "name": name, "status": gap.status.word(), "why": gap.why });
+        gap.names.clone().into_iter().map(row).collect::<Vec<_>>()
     });
     json!({
         "incident": incident.id(), "title": incident.opened.title, "drill": incident.opened.drill,

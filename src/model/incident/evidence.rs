@@ -221,12 +221,45 @@ impl Incident {
         all
     }
 
-    /// Things that were to be looked at and are not whole: capture name, thing, what became of it.
-    pub fn holes(&self) -> Vec<(&str, &CaptureItem)> {
-        self.captures
-            .values()
-            .flat_map(|c| c.items.iter().map(|i| (c.name.as_str(), i)))
-            .filter(|(_, i)| i.status != ItemStatus::Collected)
-            .collect()
+    /// Things that were to be looked at and are not whole, those of one capture with one reason together:
+    /// thirty agents that were never here are one piece of news.
+    pub fn holes(&self) -> Vec<Gap<'_>> {
+        let mut all: Vec<Gap<'_>> = Vec::new();
+        for (seq, capture) in &self.captures {
+            let first = all.len();
+            for item in capture.items.iter().filter(|i| i.status != ItemStatus::Collected) {
+                let why = item.why.as_deref().unwrap_or_default();
+                let known = all.iter_mut().skip(first);
+                match known
+                    .into_iter()
+                    .find(|gap| gap.status == item.status && gap.why == why)
+                {
+                    Some(gap) => gap.names.push(&item.name),
+                    None => all.push(Gap {
+                        capture: *seq,
+                        of: &capture.name,
+                        names: vec![&item.name],
+                        status: item.status,
+                        why,
+                    }),
+                }
+            }
+        }
+        all
     }
+}
+
+/// Things of one capture that are not whole, for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap<'a> {
+    /// The capture's record.
+    pub capture: u64,
+    /// Its name.
+    pub of: &'a str,
+    /// What is missing.
+    pub names: Vec<&'a str>,
+    /// What became of it.
+    pub status: ItemStatus,
+    /// Why; empty where the record does not say.
+    pub why: &'a str,
 }

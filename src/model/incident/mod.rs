@@ -22,7 +22,7 @@ use super::ids::{IncidentId, StepId, TargetId};
 pub use acts::{ActState, PlanState, StepState};
 pub use custody::{Custody, Recorded};
 pub use escalation::{RequestState, SignoffState};
-pub use evidence::{CaptureState, Change, ITEMS_LIST, ProbeState, RECEIPTS_LIST};
+pub use evidence::{CaptureState, Change, Gap, ITEMS_LIST, ProbeState, RECEIPTS_LIST};
 pub use stop::{StopState, TargetState};
 
 /// The event cannot follow what came before.
