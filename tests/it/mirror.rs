@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use crate::access::remote::Box as Vault;
+use crate::support::clouds::Aws;
 use crate::support::desk::{Desk, PROGRAM};
+use crate::support::not_built;
 
 /// What every script begins with. The pushers live as long as the script: it is the first process of its namespace.
 const PRELUDE: &str = "P=$1; store=$HOME/.local/share/incident; export PATH=$HOME/bin:$PATH; cd $HOME\n\
@@ -366,4 +368,46 @@ fn a_store_is_moved_and_later_commands_follow() {
     let id = case.file_name().unwrap();
     let (_, copy) = batches(&desk.home().join("s3/records/here").join(id).join("journal"));
     assert_eq!(copy, journal, "{text}");
+}
+
+/// The `aws` of this machine, where there is one: it is no part of what the tests install.
+fn aws_program() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let found = std::env::split_paths(&path).map(|folder| folder.join("aws"));
+    // A shim needs the home of whoever installed it.
+    found
+        .filter(|p| p.is_file())
+        .find(|p| !p.iter().any(|part| part == "shims"))
+}
+
+#[test]
+fn a_real_bucket_takes_every_batch_once() {
+    let Some(program) = aws_program() else {
+        not_built("a mirror in a real bucket (no aws program)");
+        return;
+    };
+    let (Some(desk), Some(aws)) = (Desk::new(), Aws::seaweed()) else {
+        return;
+    };
+    aws.as_root("b.client('s3').create_bucket(Bucket='records')");
+    std::fs::create_dir_all(desk.home().join("bin")).unwrap();
+    std::os::unix::fs::symlink(program, desk.home().join("bin/aws")).unwrap();
+    let (key, secret) = aws.root;
+    let out = script(
+        &desk,
+        &format!(
+            "export AWS_ACCESS_KEY_ID={key} AWS_SECRET_ACCESS_KEY={secret} AWS_REGION=us-east-1 AWS_ENDPOINT_URL={}\n\
+             export INCIDENT_MIRROR=s3://records/here; \"$P\" stop > /dev/null; all_there || lag; \"$P\" note one; all_there || lag\n\
+             \"$P\" mirror s3://records/here; all_there || lag; aws s3 cp --recursive --quiet s3://records/here there",
+            aws.endpoint
+        ),
+    );
+    let text = said(&out);
+    let there = desk.home().join("there").join(desk.id());
+    let (files, copy) = batches(&there.join("journal"));
+    assert!(files >= 2 && copy.contains("\"one\""), "{files}: {text}");
+    assert!(desk.journal().starts_with(&copy), "{text}");
+    let (_, again) = batches(&there.join("journal-2"));
+    assert_eq!(again, desk.journal(), "{text}");
+    assert!(!desk.journal().contains(secret) && !text.contains(secret));
 }
