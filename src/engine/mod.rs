@@ -43,7 +43,7 @@ use crate::boundary::Verdict;
 use crate::journal::Hash;
 use crate::model::act::Stage;
 use crate::model::diagnostic::{Diagnostic, Place};
-use crate::model::event::{DidElsewhere, Event, NoteAdded, Opened, StageEntered};
+use crate::model::event::{DidElsewhere, Event, NoteAdded, Opened, StageEntered, WindowOver, WindowSeen};
 use crate::model::ids::{IncidentId, StepId, TargetId};
 use crate::model::incident::{FoldError, Incident};
 use crate::model::inventory::Inventory;
@@ -566,6 +566,28 @@ impl<'w> Engine<'w> {
     /// Adds words to the record.
     pub fn note(&self, text: &str) -> Result<u64, EngineError> {
         self.record(NoteAdded {
+            text: self.scrubbed(text),
+        })
+    }
+
+    /// Records a way to undo damage that is closing, and what would hold it.
+    pub fn window(&self, what: &str, closes_ms: i64, hold: &str) -> Result<u64, EngineError> {
+        self.record(WindowSeen {
+            what: self.scrubbed(what),
+            closes_ms,
+            hold: self.scrubbed(hold),
+        })
+    }
+
+    /// Records that such a window is held, was used, or is not needed.
+    pub fn window_over(&self, window: u64, text: &str) -> Result<u64, EngineError> {
+        if !self.incident()?.windows.contains_key(&window) {
+            return Err(EngineError::OutOfOrder(format!(
+                "record {window} is no window that is still closing"
+            )));
+        }
+        self.record(WindowOver {
+            window,
             text: self.scrubbed(text),
         })
     }

@@ -291,6 +291,23 @@ events! {
         /// The words.
         text: String,
     }
+    /// A way to undo damage that somebody saw closing: undelete, point-in-time recovery, rotation, a scheduled
+    /// deletion, a delayed replica.
+    WindowSeen = "window.seen" v 1 {
+        /// What closes.
+        what: String,
+        /// Wall time at which it closes, ms since the epoch.
+        closes_ms: i64,
+        /// The command or the words that hold it open; empty where nobody knows one.
+        hold: String,
+    }
+    /// A window is held open, was used, or is no longer needed.
+    WindowOver = "window.over" v 1 {
+        /// The `window.seen` it belongs to.
+        window: u64,
+        /// What was done about it.
+        text: String,
+    }
     /// A file for the record.
     FileAttached = "file.attached" v 1 {
         /// Folder below `data/`.

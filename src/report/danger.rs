@@ -88,6 +88,20 @@ pub fn still_dangerous(incident: &Incident, now: Moment) -> Vec<Danger> {
             next: format!("incident settle {seq}"),
         }
     }));
+    let open = incident.windows.iter().filter(|(_, w)| w.closes_ms > now.utc_ms);
+    all.extend(open.map(|(seq, window)| {
+        let over = format!("incident window --over {seq} \"what holds it\"");
+        Danger {
+            severity: Severity::Window,
+            deadline_ms: Some(window.closes_ms),
+            what: format!("{} closes", window.what),
+            short: format!("{} closes", window.what),
+            next: match window.hold.as_str() {
+                "" => over,
+                hold => format!("{}; then: {over}", escape::plain(hold)),
+            },
+        }
+    }));
     for danger in &mut all {
         danger.what = escape::plain(&danger.what);
         danger.short = escape::plain(&danger.short);

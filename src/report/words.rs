@@ -128,6 +128,14 @@ pub fn words_of(event: &Event) -> Option<String> {
             format!("sealed the baseline over captures {captures}{unknown}")
         }
         Event::NoteAdded(e) => format!("note: {}", e.text),
+        Event::WindowSeen(e) => {
+            let hold = match e.hold.as_str() {
+                "" => String::new(),
+                hold => format!("; what would hold it: {hold}"),
+            };
+            format!("{} closes at {}{hold}", e.what, rfc3339(e.closes_ms))
+        }
+        Event::WindowOver(e) => format!("window #{} is dealt with: {}", e.window, e.text),
         Event::FileAttached(e) => format!("attached {}", e.from),
         Event::DidElsewhere(e) => format!("done outside the tool: {}", e.text),
         Event::EscalationRequested(e) => {

@@ -854,3 +854,52 @@ fn the_manual_and_the_completions_know_every_command() {
     }
     assert!(man.contains("130"), "the manual has the table of exit codes");
 }
+
+#[test]
+fn a_window_somebody_saw_stands_on_the_list_until_it_is_dealt_with() {
+    let Some(desk) = Desk::new() else { return };
+    let said = |args: &[&str], code: i32| {
+        let out = desk.run(args);
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&out.stdout),
+            String::from_utf8_lossy(&out.stderr)
+        );
+        assert_eq!(out.status.code(), Some(code), "{args:?}: {text}");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    said(&["start", "--yes"], 4);
+    let text = said(
+        &[
+            "window",
+            "undelete of vol-7",
+            "--until",
+            "48h",
+            "--hold",
+            "hold-copies",
+        ],
+        0,
+    );
+    let record = text
+        .split_once('#')
+        .unwrap()
+        .1
+        .split(',')
+        .next()
+        .unwrap()
+        .to_owned();
+    for wrong in ["yesterday", "2020-01-01T00:00:00Z", "0h"] {
+        assert!(said(&["window", "x", "--until", wrong], 2).contains("no moment to come"));
+    }
+    said(&["window", "x"], 2);
+    for view in [&["status"][..], &["brief"]] {
+        let text = said(view, if view == ["status"] { 4 } else { 0 });
+        assert!(text.contains("undelete of vol-7 closes"), "{text}");
+    }
+    assert!(said(&["status"], 4).contains("incident run hold-copies; then: incident window --over"));
+    said(&["window", "--over", "1", "held"], 5);
+    said(&["window", "--over", &record, "the retention is off"], 0);
+    assert!(!said(&["status"], 4).contains("undelete of vol-7"));
+    assert!(said(&["timeline"], 0).contains("is dealt with: the retention is off"));
+    said(&["window", "--over", &record, "again"], 5);
+}

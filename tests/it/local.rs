@@ -25,7 +25,7 @@ pub fn jailed(name: &str) {
                   chmod 1730 crontabs && chgrp crontab crontabs; mkdir -p atjobs atspool && \
                   chown daemon:daemon atjobs atspool && chmod 1770 atjobs atspool && \
                   install -m 600 -o daemon -g daemon /dev/null atjobs/.SEQ; cd /; \
-                  echo \"root:x:0:0::$HOME:/bin/bash\" > $HOME/.passwd && grep ^daemon: /etc/passwd >> $HOME/.passwd; \
+                  echo \"root:x:0:0::$HOME:/bin/bash\" > $HOME/.passwd && grep -E '^(daemon|sshd):' /etc/passwd >> $HOME/.passwd; \
                   mount --bind $HOME/.passwd /etc/passwd || exit 99; \"$@\"; exit $?";
     let namespaces: &[&str] = if rustix::process::geteuid().is_root() {
         &["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]

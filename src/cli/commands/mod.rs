@@ -90,6 +90,8 @@ pub enum Command {
     Note(words::NoteArgs),
     /// Record something done outside the tool; never refused
     Did(words::DidArgs),
+    /// A way to undo damage that is closing (undelete, recovery to a point in time, rotation), and what holds it
+    Window(words::WindowArgs),
     /// Keep a file as evidence
     Attach(words::AttachArgs),
     /// Ask every service probe and capture the after-state
@@ -153,6 +155,7 @@ impl Command {
             Command::Seal(args) => words::seal(app, &args),
             Command::Enter(args) => words::enter(app, &args),
             Command::Note(args) => words::note(app, &args),
+            Command::Window(args) => words::window(app, &args),
             Command::Did(args) => words::did(app, &args),
             Command::Attach(args) => words::attach(app, &args),
             Command::Prove => words::prove(app),

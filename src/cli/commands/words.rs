@@ -6,6 +6,7 @@ use crate::cli::ui::Tone;
 use crate::cli::{App, CliError, Exit, deeds};
 use crate::model::act::Stage;
 use crate::model::ids::{StepId, TargetId};
+use crate::model::time::{parse_rfc3339, parse_span, rfc3339};
 
 /// Arguments of `answer`.
 #[derive(clap::Args)]
@@ -37,6 +38,27 @@ pub struct EnterArgs {
 pub struct NoteArgs {
     /// The words
     text: String,
+}
+
+/// Arguments of `window`.
+#[derive(clap::Args)]
+pub struct WindowArgs {
+    /// What closes, or with --over what was done about it
+    text: String,
+    /// When it closes: a moment (2026-11-23T05:00:00Z) or a span from now (48h)
+    #[arg(
+        long,
+        value_name = "WHEN",
+        required_unless_present = "over",
+        conflicts_with = "over"
+    )]
+    until: Option<String>,
+    /// What would hold it: a step of the runbook, or words
+    #[arg(long, value_name = "STEP|WORDS", conflicts_with = "over")]
+    hold: Option<String>,
+    /// The record of a window that is held now, was used, or is not needed
+    #[arg(long, value_name = "RECORD")]
+    over: Option<u64>,
 }
 
 /// Arguments of `did`.
@@ -104,6 +126,38 @@ pub fn note(app: &App, args: &NoteArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
     engine.note(&args.text)?;
     app.ui.line("It is on record.");
+    Ok(app.finish(&engine, Exit::Done))
+}
+
+/// Puts a closing window on the list of dangers, or takes it off.
+pub fn window(app: &App, args: &WindowArgs) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    if let Some(record) = args.over {
+        engine.window_over(record, &args.text)?;
+        app.ui.line("It is on record, and off the list of dangers.");
+        return Ok(app.finish(&engine, Exit::Done));
+    }
+    let until = args.until.as_deref().unwrap_or_default();
+    let now = app.world.clock.now().utc_ms;
+    let span = parse_span(until).and_then(|ms| i64::try_from(ms).ok());
+    let closes = span.map(|ms| now + ms).or_else(|| parse_rfc3339(until));
+    let Some(closes) = closes.filter(|at| *at > now) else {
+        let words = format!("`{until}` is no moment to come: write 48h, or 2026-11-23T05:00:00Z");
+        return Err(CliError::new(Exit::Usage, words));
+    };
+    let step = args.hold.as_deref().and_then(|hold| StepId::new(hold).ok());
+    let hold = match step.filter(|step| engine.runbook().step(step).is_some()) {
+        Some(step) => format!("incident run {step}"),
+        None => args.hold.clone().unwrap_or_default(),
+    };
+    let record = engine.window(&args.text, closes, &hold)?;
+    app.ui.line(&format!(
+        "It is on record as #{record}, and on the list of dangers until {}.",
+        rfc3339(closes)
+    ));
+    app.ui.line(&format!(
+        "  next: hold it open, then: incident window --over {record} \"what holds it\""
+    ));
     Ok(app.finish(&engine, Exit::Done))
 }
 

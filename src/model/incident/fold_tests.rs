@@ -201,7 +201,7 @@ fn story() -> Vec<Event> {
             whole: true,
         },
     };
-    vec![
+    let mut events: Vec<Event> = vec![
         opened(),
         StopStarted {
             mono_us: 1,
@@ -409,7 +409,24 @@ fn story() -> Vec<Event> {
             why: "connection refused".into(),
         }
         .into(),
-    ]
+    ];
+    let window = u64::try_from(events.len()).unwrap();
+    events.push(
+        WindowSeen {
+            what: "undelete of vol-7".into(),
+            closes_ms: 1_000,
+            hold: "incident run hold".into(),
+        }
+        .into(),
+    );
+    events.push(
+        WindowOver {
+            window,
+            text: "held".into(),
+        }
+        .into(),
+    );
+    events
 }
 
 fn who(event: &Event) -> &'static str {

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::act::Stage;
-use super::event::{Event, EventError, Opened};
+use super::event::{Event, EventError, Opened, WindowSeen};
 use super::ids::{IncidentId, StepId, TargetId};
 
 pub use acts::{ActState, PlanState, StepState};
@@ -105,6 +105,8 @@ pub struct Incident {
     pub notes: Vec<Said>,
     /// What was done elsewhere.
     pub elsewhere: Vec<Said>,
+    /// Ways to undo damage that somebody saw closing, by record, while nobody said that they are held.
+    pub windows: BTreeMap<u64, WindowSeen>,
     /// Escalations by the number of their request.
     pub requests: BTreeMap<u64, RequestState>,
     /// Signed answers that did not count: record, reason, words.
@@ -145,6 +147,7 @@ impl Incident {
             answers: BTreeMap::new(),
             notes: Vec::new(),
             elsewhere: Vec::new(),
+            windows: BTreeMap::new(),
             requests: BTreeMap::new(),
             rejected: Vec::new(),
             probes: BTreeMap::new(),
@@ -216,6 +219,13 @@ impl Incident {
             Event::CaptureEnded(e) => self.capture_ended(at, e)?,
             Event::BaselineSealed(e) => self.baseline_sealed(at, e)?,
             Event::NoteAdded(e) => self.notes.push(said(&e.text)),
+            Event::WindowSeen(e) => {
+                self.windows.insert(at.seq, e);
+            }
+            Event::WindowOver(e) => {
+                let known = self.windows.remove(&e.window);
+                known.ok_or_else(|| format!("record {} is no window that is still closing", e.window))?;
+            }
             Event::ExhibitFiled(e) => self.exhibit_filed(e)?,
             Event::FileAttached(e) => self.file_attached(at, e),
             Event::DidElsewhere(e) => {
@@ -305,6 +315,8 @@ fn allowed_after_close(event: &Event) -> bool {
             | Event::MirrorChosen(_)
             | Event::MirrorAcked(_)
             | Event::NoteAdded(_)
+            | Event::WindowSeen(_)
+            | Event::WindowOver(_)
             | Event::DidElsewhere(_)
             | Event::JournalRecovered(_)
             | Event::JournalContinued(_)

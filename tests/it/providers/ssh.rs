@@ -61,7 +61,8 @@ mod inner {
                 "mount -t tmpfs -o mode=755 none /run
                 mkdir -p /run/sshd /run/root/.ssh /run/account/.ssh
                 chmod 700 /run/root /run/root/.ssh
-                grep -v '^agentbot:' /etc/passwd > /run/passwd
+                grep -v -e '^agentbot:' -e '^root:' /etc/passwd > /run/passwd
+                echo 'root:x:0:0::/root:/bin/bash' >> /run/passwd
                 echo 'agentbot:x:4242:4242::/run/account:/bin/sh' >> /run/passwd
                 sed 's/^root:[^:]*/root:*/' /etc/shadow > /run/shadow
                 echo 'agentbot:*:19000:0:99999:7:::' >> /run/shadow
