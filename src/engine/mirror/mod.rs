@@ -239,8 +239,8 @@ fn text_of(line: &Line<'_>) -> Option<String> {
     (Hash::of(text.as_bytes()) == line.hash).then_some(text)
 }
 
-/// Brings what the place lacks, until there has been nothing new for [`QUIET`] or nothing arrived for
-/// [`GIVES_UP`]. Returns at once where another process does it already, or where no place was chosen.
+/// Brings what the place lacks, until there has been nothing new for `QUIET` or nothing arrived for
+/// `GIVES_UP`. Returns at once where another process does it already, or where no place was chosen.
 pub fn push(world: &World, case: &Case) -> Result<(), EngineError> {
     loop {
         let Some(lock) = locked(world, case)? else {
