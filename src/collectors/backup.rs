@@ -1,11 +1,10 @@
 //! Where copies lie, how old and large they are, and who could write or replace them.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::Ctx;
-use super::source::{Item, Taken};
+use super::source::{Item, Taken, keep};
 use crate::model::event::ItemStatus;
 use crate::model::time::rfc3339;
 use crate::world::files::Stat;
@@ -44,24 +43,15 @@ pub(super) fn take(ctx: Ctx<'_>, item: Item, paths: &[PathBuf]) -> Taken {
             let _ = writeln!(text, "  in {}: {told}", shown(above));
         }
     }
-    let kept = ctx.sink.open(&item.name).and_then(|mut out| {
-        out.write_all(text.as_bytes())?;
-        out.flush()
-    });
-    match kept {
-        Ok(()) => Taken {
-            name: item.name,
-            source: item.touches,
-            status: if missing.is_empty() {
-                ItemStatus::Collected
-            } else {
-                ItemStatus::Failed
-            },
-            why: (!missing.is_empty()).then(|| format!("{}; the rest is kept", missing.join("; "))),
-            bytes: u64::try_from(text.len()).unwrap_or(u64::MAX),
-            ms: (ctx.world.clock.now().mono_us - began) / 1_000,
-        },
-        Err(e) => Taken::hole(item, ItemStatus::Failed, &format!("cannot be kept: {e}")),
+    let ms = (ctx.world.clock.now().mono_us - began) / 1_000;
+    let taken = keep(ctx, item, text.as_bytes(), ms);
+    if missing.is_empty() || taken.status != ItemStatus::Collected {
+        return taken;
+    }
+    Taken {
+        status: ItemStatus::Failed,
+        why: Some(format!("{}; the rest is kept", missing.join("; "))),
+        ..taken
     }
 }
 

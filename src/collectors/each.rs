@@ -9,10 +9,9 @@ use super::Ctx;
 use super::fill::{self, Values};
 use super::get::Get;
 use super::names;
-use super::source::{Item, Taken, plain};
+use super::source::{Item, Taken, output, plain};
 use super::table::{Entry, Table};
 use crate::model::event::ItemStatus;
-use crate::world::spawn::{Command, End};
 
 /// Bytes of a list that are read.
 const LIST_CAP: u64 = 4 << 20;
@@ -98,34 +97,7 @@ async fn program(
     argv: &[String],
     words: &[String],
 ) -> Result<Vec<BTreeMap<String, String>>, (ItemStatus, String)> {
-    let command = Command {
-        argv: argv.to_vec(),
-        cwd: None,
-        env: plain(Vec::new()),
-        stdin: None,
-        deadline: ctx.limits.deadline,
-        no_progress: ctx.limits.no_progress,
-        cap: LIST_CAP,
-    };
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut started = |child| (ctx.started)(child);
-    let ran = ctx
-        .world
-        .spawn
-        .run(command, &mut out, &mut err, &mut started)
-        .await;
-    match ran.end {
-        End::Exit(0) => {}
-        End::NotStarted(why) => return Err((ItemStatus::Skipped, why)),
-        End::Deadline | End::NoProgress => {
-            return Err((ItemStatus::TimedOut, format!("not done after {} ms", ran.ms)));
-        }
-        _ => {
-            let said = String::from_utf8_lossy(&err);
-            let said: String = said.trim().chars().take(200).collect();
-            return Err((ItemStatus::Failed, said));
-        }
-    }
+    let out = output(ctx, argv, plain(Vec::new()), LIST_CAP).await?;
     let text = String::from_utf8_lossy(&out);
     let row = |line: &str| {
         let cells = line.split_whitespace().map(str::to_owned);

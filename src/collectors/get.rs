@@ -1,12 +1,11 @@
 //! One address of a server, part after part where it answers in parts.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::Ctx;
-use super::source::{Item, Taken};
+use super::source::{self, Item, Taken};
 use crate::model::event::ItemStatus;
 use crate::model::secret::{Secret, SecretRef};
 use crate::world::NetError;
@@ -212,30 +211,9 @@ fn keep(
     status: ItemStatus,
     why: Option<String>,
 ) -> Taken {
-    let cap = usize::try_from(ctx.limits.cap).unwrap_or(usize::MAX);
-    let cut = bytes.len() > cap;
-    let kept = bytes.get(..cap).unwrap_or(bytes);
-    let written = ctx.sink.open(&item.name).and_then(|mut out| {
-        out.write_all(kept)?;
-        out.flush()
-    });
-    match written {
-        Ok(()) => Taken {
-            name: item.name,
-            source: item.touches,
-            status: if cut && status == ItemStatus::Collected {
-                ItemStatus::Truncated
-            } else {
-                status
-            },
-            why: if cut {
-                Some(format!("{} bytes in all", bytes.len()))
-            } else {
-                why
-            },
-            bytes: u64::try_from(kept.len()).unwrap_or(u64::MAX),
-            ms: of.ms,
-        },
-        Err(e) => Taken::hole(item, ItemStatus::Failed, &format!("cannot be kept: {e}")),
+    let taken = source::keep(ctx, item, bytes, of.ms);
+    match taken.status {
+        ItemStatus::Collected => Taken { status, why, ..taken },
+        _ => taken,
     }
 }

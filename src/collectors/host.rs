@@ -1,10 +1,9 @@
 //! The process list, read from the system and not from a program an agent could have replaced.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use super::Ctx;
-use super::source::{Item, Taken};
+use super::source::{Item, Taken, keep};
 use crate::model::event::ItemStatus;
 use crate::model::time::rfc3339;
 
@@ -44,19 +43,6 @@ pub(super) fn processes(ctx: Ctx<'_>, item: Item) -> Taken {
             argv.join(" ")
         );
     }
-    let kept = ctx.sink.open(&item.name).and_then(|mut out| {
-        out.write_all(text.as_bytes())?;
-        out.flush()
-    });
-    match kept {
-        Ok(()) => Taken {
-            name: item.name,
-            source: item.touches,
-            status: ItemStatus::Collected,
-            why: None,
-            bytes: u64::try_from(text.len()).unwrap_or(u64::MAX),
-            ms: (ctx.world.clock.now().mono_us - began.mono_us) / 1_000,
-        },
-        Err(e) => Taken::hole(item, ItemStatus::Failed, &format!("cannot be kept: {e}")),
-    }
+    let ms = (ctx.world.clock.now().mono_us - began.mono_us) / 1_000;
+    keep(ctx, item, text.as_bytes(), ms)
 }

@@ -253,6 +253,70 @@ async fn run(ctx: Ctx<'_>, program: Program) -> Vec<Taken> {
     taken
 }
 
+/// Keeps a text that was made here, up to the cap.
+pub(super) fn keep(ctx: Ctx<'_>, item: Item, text: &[u8], ms: u64) -> Taken {
+    let cap = usize::try_from(ctx.limits.cap).unwrap_or(usize::MAX);
+    let kept = text.get(..cap).unwrap_or(text);
+    let written = ctx.sink.open(&item.name).and_then(|mut out| {
+        out.write_all(kept)?;
+        out.flush()
+    });
+    if let Err(e) = written {
+        return Taken::hole(item, ItemStatus::Failed, &format!("cannot be kept: {e}"));
+    }
+    let cut = kept.len() < text.len();
+    Taken {
+        name: item.name,
+        source: item.touches,
+        status: match cut {
+            true => ItemStatus::Truncated,
+            false => ItemStatus::Collected,
+        },
+        why: cut.then(|| format!("{} bytes in all", text.len())),
+        bytes: u64::try_from(kept.len()).unwrap_or(u64::MAX),
+        ms,
+    }
+}
+
+/// What a program that only reads says, whole and in memory; or what became of it.
+pub(super) async fn output(
+    ctx: Ctx<'_>,
+    argv: &[String],
+    env: Vec<(String, Secret)>,
+    cap: u64,
+) -> Result<Vec<u8>, (ItemStatus, String)> {
+    let command = Command {
+        argv: argv.to_vec(),
+        cwd: None,
+        env,
+        stdin: None,
+        deadline: ctx.limits.deadline,
+        no_progress: ctx.limits.no_progress,
+        cap,
+    };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut started = |child| (ctx.started)(child);
+    let ran = ctx
+        .world
+        .spawn
+        .run(command, &mut out, &mut err, &mut started)
+        .await;
+    match word(&ran, true) {
+        (ItemStatus::Collected, _) => Ok(out),
+        (ItemStatus::Truncated, _) => Err((ItemStatus::Failed, format!("it is longer than {cap} bytes"))),
+        (status, why) => {
+            let said: String = String::from_utf8_lossy(&err).trim().chars().take(200).collect();
+            let why = match (said.is_empty(), &ran.end) {
+                (false, _) => said,
+                // Nothing of it is kept here.
+                (true, End::Exit(code)) => format!("exit code {code}, without a word"),
+                (true, _) => why.unwrap_or_default(),
+            };
+            Err((status, why))
+        }
+    }
+}
+
 /// A fixed `PATH` and locale, and nothing of the responder's.
 pub(super) fn plain(own: Vec<(String, String)>) -> Vec<(String, Secret)> {
     let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

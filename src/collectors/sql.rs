@@ -1,11 +1,9 @@
 //! Questions to a database, one session for all of them, each answer a file of its own.
 
-use std::io::Write as _;
-
 use serde_json::Value;
 
 use super::Ctx;
-use super::source::{Item, Taken};
+use super::source::{Item, Taken, keep};
 use crate::model::event::ItemStatus;
 use crate::model::secret::SecretRef;
 use crate::world::NetError;
@@ -80,7 +78,7 @@ impl Sql {
                 .await;
             let ms = (ctx.world.clock.now().mono_us - at) / 1_000;
             match asked {
-                Some(Ok(rows)) => taken.push(keep(ctx, item, &rows, &statement.columns, ms)),
+                Some(Ok(rows)) => taken.push(answer(ctx, item, &rows, &statement.columns, ms)),
                 Some(Err(e)) => {
                     taken.push(Taken {
                         ms,
@@ -119,7 +117,7 @@ impl Sql {
 }
 
 /// Rows as JSON, one object a line, so that a reader needs no list of columns.
-fn keep(ctx: Ctx<'_>, item: Item, rows: &Rows, columns: &[String], ms: u64) -> Taken {
+fn answer(ctx: Ctx<'_>, item: Item, rows: &Rows, columns: &[String], ms: u64) -> Taken {
     let mut text = String::new();
     for row in rows {
         if columns.is_empty() {
@@ -135,28 +133,7 @@ fn keep(ctx: Ctx<'_>, item: Item, rows: &Rows, columns: &[String], ms: u64) -> T
         }
         text.push('\n');
     }
-    let cap = usize::try_from(ctx.limits.cap).unwrap_or(usize::MAX);
-    let cut = text.len() > cap;
-    let kept = text.as_bytes().get(..cap).unwrap_or(text.as_bytes());
-    let written = ctx.sink.open(&item.name).and_then(|mut out| {
-        out.write_all(kept)?;
-        out.flush()
-    });
-    match written {
-        Ok(()) => Taken {
-            name: item.name,
-            source: item.touches,
-            status: if cut {
-                ItemStatus::Truncated
-            } else {
-                ItemStatus::Collected
-            },
-            why: cut.then(|| format!("{} bytes in all", text.len())),
-            bytes: u64::try_from(kept.len()).unwrap_or(u64::MAX),
-            ms,
-        },
-        Err(e) => Taken::hole(item, ItemStatus::Failed, &format!("cannot be kept: {e}")),
-    }
+    keep(ctx, item, text.as_bytes(), ms)
 }
 
 /// `forbidden` where the server said so: SQLSTATE 42501 and 28xxx, MySQL 1044, 1045, 1142, 1227, Redis NOPERM.

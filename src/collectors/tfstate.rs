@@ -3,15 +3,14 @@
 //! A state holds passwords in the clear, under names no pattern foresees, so no attribute is kept but
 //! `id` and `arn`, which say what a resource is.
 
-use std::io::{Read, Write as _};
+use std::io::Read;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
 use super::Ctx;
-use super::source::{Item, Taken, plain};
+use super::source::{Item, Taken, keep, output, plain};
 use crate::model::event::ItemStatus;
-use crate::world::spawn::{Command, End};
 
 /// Longest state that is read, in bytes.
 const CAP: u64 = 64 << 20;
@@ -53,21 +52,8 @@ impl State {
             return Taken::hole(item, ItemStatus::Failed, "it is no Terraform state of version 4");
         };
         let text = format!("{summary:#}\n");
-        let kept = ctx.sink.open(&item.name).and_then(|mut out| {
-            out.write_all(text.as_bytes())?;
-            out.flush()
-        });
-        match kept {
-            Ok(()) => Taken {
-                name: item.name,
-                source: item.touches,
-                status: ItemStatus::Collected,
-                why: None,
-                bytes: u64::try_from(text.len()).unwrap_or(u64::MAX),
-                ms: (ctx.world.clock.now().mono_us - began) / 1_000,
-            },
-            Err(e) => Taken::hole(item, ItemStatus::Failed, &format!("cannot be kept: {e}")),
-        }
+        let ms = (ctx.world.clock.now().mono_us - began) / 1_000;
+        keep(ctx, item, text.as_bytes(), ms)
     }
 
     async fn read(&self, ctx: Ctx<'_>) -> Result<Vec<u8>, (ItemStatus, String)> {
@@ -91,36 +77,9 @@ impl State {
                 }
             }
             StateFrom::Program(argv) => {
-                let command = Command {
-                    argv: argv.clone(),
-                    cwd: None,
-                    env: (ctx.env)()
-                        .into_iter()
-                        .chain(plain(Vec::new()).into_iter().skip(1))
-                        .collect(),
-                    stdin: None,
-                    deadline: ctx.limits.deadline,
-                    no_progress: ctx.limits.no_progress,
-                    cap: CAP,
-                };
-                let (mut out, mut err) = (Vec::new(), Vec::new());
-                let mut started = |child| (ctx.started)(child);
-                let ran = ctx
-                    .world
-                    .spawn
-                    .run(command, &mut out, &mut err, &mut started)
-                    .await;
-                match ran.end {
-                    End::Exit(0) if !ran.truncated => Ok(out),
-                    End::NotStarted(why) => Err((ItemStatus::Skipped, why)),
-                    End::Deadline | End::NoProgress => {
-                        Err((ItemStatus::TimedOut, format!("not done after {} ms", ran.ms)))
-                    }
-                    _ => {
-                        let said: String = String::from_utf8_lossy(&err).trim().chars().take(200).collect();
-                        Err((ItemStatus::Failed, said))
-                    }
-                }
+                let fixed = plain(Vec::new()).into_iter().skip(1);
+                let env = (ctx.env)().into_iter().chain(fixed).collect();
+                output(ctx, argv, env, CAP).await
             }
         }
     }
