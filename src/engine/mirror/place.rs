@@ -98,9 +98,15 @@ fn git(url: &str) -> Result<Place, String> {
     if !known || url.starts_with('-') || url.contains("::") {
         return Err("git goes to https://, ssh://, user@host:path or an absolute path".to_owned());
     }
-    let secret = url::Url::parse(url).is_ok_and(|url| url.password().is_some());
+    // Over HTTPS a token may stand for the name as well, or behind a `?`; the address is written down.
+    let secret = url::Url::parse(url).is_ok_and(|url| {
+        let named = url.scheme() == "https" && !url.username().is_empty();
+        url.password().is_some() || url.query().is_some() || named
+    });
     if secret {
-        return Err("a password has no place in an address: let git's own helper hold it".to_owned());
+        return Err(
+            "a password or token has no place in an address: let git's own helper hold it".to_owned(),
+        );
     }
     Ok(Place::Git { url: url.to_owned() })
 }
@@ -180,6 +186,8 @@ mod tests {
             "git:--upload-pack=id",
             "git:http://git.example/x",
             "git:https://ana:secret@git.example/x",
+            "git:https://made-up-token@git.example/x",
+            "git:https://git.example/x?token=made-up",
             "s3://-x/y",
             "s3://ab",
             "s3://bucket/a b",
