@@ -455,6 +455,17 @@ events! {
         /// Why the newest try had failed, empty where it had not.
         why: String,
     }
+    /// From here on nothing more goes to that place; what it holds stays there.
+    MirrorEnded = "mirror.ended" v 1 {
+        /// The place.
+        place: String,
+        /// Folder of the incident there, empty where there was none yet.
+        folder: String,
+        /// Records that were read back from there.
+        there: u64,
+        /// Records before this one that were not.
+        behind: u64,
+    }
     /// A torn last line was set aside.
     JournalRecovered = "journal.recovered" v 1 {
         /// Its length in bytes.

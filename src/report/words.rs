@@ -180,6 +180,12 @@ pub fn words_of(event: &Event) -> Option<String> {
                 reason(&e.why)
             ),
         },
+        Event::MirrorEnded(e) => format!(
+            "the mirror {} was switched off: it keeps the {} of {} records it held",
+            e.place,
+            e.there,
+            e.there + e.behind
+        ),
         Event::JournalRecovered(e) => format!(
             "the last line of the record was torn: {} bytes of it were set aside in {}",
             e.bytes, e.file

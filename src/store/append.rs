@@ -140,7 +140,7 @@ impl Tail {
     }
 
     /// True where the file still is the one that was read, up to the end of the last line read.
-    fn still_holds(&self, file: &File) -> io::Result<bool> {
+    pub fn still_holds(&self, file: &File) -> io::Result<bool> {
         let stat = file.metadata()?;
         if (stat.dev(), stat.ino()) != self.file || stat.len() < self.len {
             return Ok(false);

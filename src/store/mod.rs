@@ -25,7 +25,7 @@ pub use case::{ActLock, Case, Folder, Pin};
 pub use error::{Broken, Damage, StoreError};
 pub use exhibit::{ExhibitFile, Staging, Stored};
 pub use moving::{Moved, MovedCase};
-pub use read::{Continued, Read};
+pub use read::{Continued, Read, Reader};
 pub use repair::Repaired;
 pub use spool::{Place, Spool, Spooled};
 

@@ -43,7 +43,29 @@ pub struct Read {
     pub torn: u64,
 }
 
+/// A reader that remembers how far it came.
+#[derive(Default)]
+pub struct Reader(Option<Tail>);
+
 impl Case {
+    /// Reads and checks what this reader has not read yet, without taking the lock; the first time that is all.
+    ///
+    /// `Damaged` with [`Broken::Rewritten`] where the journal is no longer the one that was read.
+    pub fn read_on(&self, reader: &mut Reader, mut on: impl FnMut(&Line<'_>)) -> Result<(), StoreError> {
+        let journal = self.open_journal(OFlags::RDONLY)?;
+        let path = || self.dir.join(JOURNAL);
+        let Some(tail) = &mut reader.0 else {
+            reader.0 = Some(self.read_all(&journal, on)?.0);
+            return Ok(());
+        };
+        if !tail.still_holds(&journal).doing("read", path())? {
+            return Err(tail.damaged(JOURNAL, Broken::Rewritten));
+        }
+        tail.extend(&journal, JOURNAL, &mut on)
+            .doing("read", path())?
+            .map(drop)
+    }
+
     /// Reads and checks every record without taking the lock; changes nothing on disk.
     pub fn read(&self, on: impl FnMut(&Line<'_>)) -> Result<Read, StoreError> {
         let journal = self.open_journal(OFlags::RDONLY)?;

@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use crate::access::remote::Box as Vault;
-use crate::support::clouds::Aws;
+use crate::support::clouds::{Aws, aws_program};
 use crate::support::desk::{Desk, PROGRAM};
-use crate::support::not_built;
 
 /// What every script begins with. The pushers live as long as the script: it is the first process of its namespace.
 const PRELUDE: &str = "P=$1; store=$HOME/.local/share/incident; export PATH=$HOME/bin:$PATH; cd $HOME\n\
@@ -258,6 +257,43 @@ fn a_lag_is_said_with_its_reason_and_made_good() {
 }
 
 #[test]
+fn a_mirror_is_switched_off_and_what_it_held_stays() {
+    let Some(desk) = with_bucket("ok") else { return };
+    let out = script(
+        &desk,
+        "\"$P\" stop > /dev/null; \"$P\" mirror --off; echo nothing $?; \"$P\" mirror s3://records/here > /dev/null; all_there || lag; sleep 2.5\n\
+         echo refuse > mode; \"$P\" note one > /dev/null; sleep 0.5; \"$P\" mirror --off; echo off $?; echo ok > mode; \"$P\" note two > /dev/null\n\
+         sleep 3; \"$P\" mirror; echo stands $?; \"$P\" status | grep -c mirror; cat calls | wc -l > before\n\
+         \"$P\" mirror --off --json; \"$P\" mirror s3://records/here --off; echo both $?; \"$P\" timeline | grep off; all_there; cat calls | wc -l | cmp - before && echo quiet",
+    );
+    let text = said(&out);
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (_, copy) = bucket(&desk, "journal");
+    let (journal, there) = (desk.journal(), copy.lines().count());
+    assert!(journal.starts_with(&copy) && !copy.contains("\"one\""), "{text}");
+    for words in [
+        "The record is nowhere but here. next: incident mirror PLACE nothing 0".to_owned(),
+        format!(
+            "The mirror is off: new records are nowhere but here. s3://records/here keeps the first {there} records in \
+             journal; nothing is removed there. It lacks 1 record written before that."
+        ),
+        "off 0".to_owned(),
+        "stands 0 0".to_owned(),
+        "both 2".to_owned(),
+        "quiet".to_owned(),
+        "was switched off".to_owned(),
+    ] {
+        assert!(flat.contains(&words), "{words}: {flat}");
+    }
+    let kinds = desk.kinds();
+    assert_eq!(
+        kinds.iter().filter(|k| *k == "mirror.ended").count(),
+        1,
+        "{kinds:?}"
+    );
+}
+
+#[test]
 fn a_place_that_says_it_took_what_it_did_not_keep_is_not_believed() {
     let Some(desk) = with_bucket("lie") else { return };
     let out = script(
@@ -370,23 +406,9 @@ fn a_store_is_moved_and_later_commands_follow() {
     assert_eq!(copy, journal, "{text}");
 }
 
-/// The `aws` of this machine, where there is one: it is no part of what the tests install.
-fn aws_program() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let found = std::env::split_paths(&path).map(|folder| folder.join("aws"));
-    // A shim needs the home of whoever installed it.
-    found
-        .filter(|p| p.is_file())
-        .find(|p| !p.iter().any(|part| part == "shims"))
-}
-
 #[test]
 fn a_real_bucket_takes_every_batch_once() {
-    let Some(program) = aws_program() else {
-        not_built("a mirror in a real bucket (no aws program)");
-        return;
-    };
-    let (Some(desk), Some(aws)) = (Desk::new(), Aws::seaweed()) else {
+    let (Some(desk), Some(program), Some(aws)) = (Desk::new(), aws_program(), Aws::seaweed()) else {
         return;
     };
     aws.as_root("b.client('s3').create_bucket(Bucket='records')");

@@ -14,7 +14,7 @@ use std::{env, fs, io::Write};
 
 use incident::journal::{self, Chain, Hash, LINE_CAP};
 use incident::model::ids::IncidentId;
-use incident::store::{Broken, Case, CaseState, Draft, Folder, Pin, Place, Spool, Store, StoreError};
+use incident::store::{Broken, Case, CaseState, Draft, Folder, Pin, Place, Reader, Spool, Store, StoreError};
 use serde_json::{Value, json};
 
 const KEY: &[u8; 32] = &[7; 32];

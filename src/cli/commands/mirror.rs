@@ -9,6 +9,7 @@ use crate::cli::view::truth;
 use crate::cli::{App, CliError, Exit, wire};
 use crate::engine::{self, Agreement, Engine, EngineError, MirrorPlace};
 use crate::evidence::escape;
+use crate::model::event::MirrorEnded;
 use crate::report::words::count;
 use crate::store::Store;
 
@@ -23,6 +24,9 @@ Ends 3 while the place lacks records."
 pub struct MirrorArgs {
     /// ssh://user@host/folder, git:URL or s3://bucket/prefix; without it, how the mirror stands
     place: Option<MirrorPlace>,
+    /// Send nothing more there; what the place holds stays there
+    #[arg(long, conflicts_with = "place")]
+    off: bool,
     /// Bring what the place lacks, wait a little for more, and end: what every command starts by itself
     #[arg(long, conflicts_with = "place", hide = true)]
     push: bool,
@@ -50,6 +54,17 @@ pub fn run(app: &App, args: &MirrorArgs) -> Result<Exit, CliError> {
         }
         return Ok(app.finish(&engine, Exit::Done));
     }
+    if args.off {
+        app.tell(&engine);
+        let ended = engine.end_mirror()?;
+        if !app.ui.json {
+            match &ended {
+                Some(ended) => show_ended(&app.ui, ended),
+                None => nowhere(&app.ui, &engine)?,
+            }
+        }
+        return Ok(app.finish(&engine, Exit::Done));
+    }
     let mirror = engine.mirror()?;
     let exit = match &mirror {
         Some(mirror) if mirror.behind > 0 => Exit::Waiting,
@@ -61,12 +76,43 @@ pub fn run(app: &App, args: &MirrorArgs) -> Result<Exit, CliError> {
     }
     match &mirror {
         Some(mirror) => truth::mirror(&app.ui, mirror, app.world.clock.now()),
-        None => {
-            app.ui.line("The record is nowhere but here.");
-            app.ui.line("  next: incident mirror PLACE");
-        }
+        None => nowhere(&app.ui, &engine)?,
     }
     Ok(exit)
+}
+
+/// Says that no record leaves this host, and what a mirror that was switched off keeps.
+fn nowhere(ui: &Ui, engine: &Engine<'_>) -> Result<(), CliError> {
+    match &engine.incident()?.mirror_ended {
+        Some(ended) => show_ended(ui, ended),
+        None => {
+            ui.line("The record is nowhere but here.");
+            ui.line("  next: incident mirror PLACE");
+        }
+    }
+    Ok(())
+}
+
+fn show_ended(ui: &Ui, ended: &MirrorEnded) {
+    let MirrorEnded { place, folder, .. } = ended;
+    let stands = match ended.there {
+        0 => format!("Nothing was read back from {place}."),
+        there => format!(
+            "{place} keeps the first {} in {folder}; nothing is removed there.",
+            records(there)
+        ),
+    };
+    let lacks = match ended.behind {
+        0 => String::new(),
+        behind => format!(" It lacks {} written before that.", records(behind)),
+    };
+    let words = format!("The mirror is off: new records are nowhere but here. {stands}{lacks}");
+    ui.hanging(Tone::Warn, "", &escape(&words));
+    ui.line("  next: incident mirror PLACE");
+}
+
+fn records(n: u64) -> String {
+    count(usize::try_from(n).unwrap_or(usize::MAX), "record")
 }
 
 /// The place of a new incident: as given, else as the environment says. Whatever is wrong with it keeps nobody
@@ -119,7 +165,6 @@ pub(super) fn compared(app: &App, case: &Path, copy: &Path) -> Result<Agreement,
 
 /// Says it as another answer of `verify`.
 pub(super) fn show_agreement(ui: &Ui, agreement: &Agreement) {
-    let records = |n: u64| count(usize::try_from(n).unwrap_or(usize::MAX), "record");
     if let Some((seq, why)) = &agreement.differs {
         ui.hanging(
             Tone::Bad,

@@ -1,5 +1,6 @@
 //! What a place holds, against the record here.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -67,7 +68,10 @@ fn is_batch(path: &Path) -> bool {
 #[derive(Default)]
 struct Copy {
     chain: Chain,
+    /// In the order of the chain.
     hashes: Vec<Hash>,
+    /// The same, to ask whether a line was there before.
+    seen: HashSet<Hash>,
     broken: Option<String>,
 }
 
@@ -78,9 +82,12 @@ impl Copy {
                 return;
             }
             match self.chain.check_line(line) {
-                Ok(line) => self.hashes.push(line.hash),
+                Ok(line) => {
+                    self.hashes.push(line.hash);
+                    self.seen.insert(line.hash);
+                }
                 // The same line twice says nothing new.
-                Err(_) if self.hashes.contains(&Hash::of(line)) => {}
+                Err(_) if self.seen.contains(&Hash::of(line)) => {}
                 Err(e) => self.broken = Some(e.to_string()),
             }
         }

@@ -8,16 +8,17 @@ mod compare;
 mod place;
 mod send;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Engine, EngineError};
 use crate::journal::{Hash, Line};
-use crate::model::event::{MirrorAcked, MirrorChosen};
+use crate::model::event::{MirrorAcked, MirrorChosen, MirrorEnded};
 use crate::model::time::span;
 use crate::redact::Redactor;
-use crate::store::{Case, StoreError};
+use crate::store::{Broken, Case, Damage, Reader, StoreError};
 use crate::world::{World, WorldKind};
 
 pub use compare::{Agreement, compare};
@@ -37,6 +38,8 @@ const PAUSE: Duration = Duration::from_secs(30);
 const GIVES_UP: Duration = Duration::from_secs(600);
 /// Kind of the record that names the place.
 const CHOSEN: &str = "mirror.chosen";
+/// Kind of the record after which nothing more goes there.
+const ENDED: &str = "mirror.ended";
 
 /// How far the place has come, as far as this host knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +125,21 @@ impl Engine<'_> {
         })
     }
 
+    /// From now on nothing more goes there; says what the place keeps. `None` where there was no mirror.
+    pub fn end_mirror(&self) -> Result<Option<MirrorEnded>, EngineError> {
+        let Some(mirror) = self.mirror()? else {
+            return Ok(None);
+        };
+        let ended = MirrorEnded {
+            place: mirror.place,
+            folder: mirror.folder.unwrap_or_default(),
+            there: mirror.there,
+            behind: mirror.behind,
+        };
+        self.record(ended.clone())?;
+        Ok(Some(ended))
+    }
+
     /// How the mirror stands; `None` where no place was chosen.
     pub fn mirror(&self) -> Result<Option<Mirror>, EngineError> {
         let incident = self.incident()?;
@@ -179,19 +197,31 @@ pub(super) fn wake(world: &World, case: &Case, chosen: u64, records: u64) -> boo
     true
 }
 
-/// What the record holds from `next` on.
+/// The record as far as one pusher has read it: where it goes, and what is still to bring.
 #[derive(Default)]
-struct Look {
+struct Seen {
+    reader: Reader,
     /// Where it is mirrored: number of the record that says so, and its words.
     chosen: Option<(u64, String)>,
-    /// Hash of the record before `next`.
-    before: Option<Hash>,
-    /// Lines from `next` on, as many as make a batch.
-    lines: String,
-    /// Number and hash of the last of them.
-    last: Option<(u64, Hash)>,
     /// How many records there are.
     records: u64,
+    /// First record that is not there.
+    next: u64,
+    /// Hash of the one before it.
+    before: Option<Hash>,
+    /// Lines from `next` on, as many as make a batch.
+    lines: VecDeque<Pending>,
+    /// Bytes of them.
+    bytes: usize,
+    /// True where more follow than were kept.
+    cut: bool,
+}
+
+/// One line to bring.
+struct Pending {
+    seq: u64,
+    hash: Hash,
+    text: String,
 }
 
 #[derive(Deserialize)]
@@ -199,36 +229,95 @@ struct Chosen {
     place: String,
 }
 
-impl Look {
-    /// `until` ends a batch that was sent before.
-    fn at(case: &Case, next: u64, until: Option<u64>) -> Result<Look, StoreError> {
-        let mut look = Look::default();
-        let mut full = false;
-        case.read(|line| {
-            look.records = line.seq + 1;
-            if line.kind == CHOSEN
-                && let Ok(Chosen { place }) = line.read()
-            {
-                look.chosen = Some((line.seq, place));
+impl Seen {
+    /// Nothing read yet.
+    fn from(next: u64) -> Seen {
+        Seen {
+            next,
+            ..Seen::default()
+        }
+    }
+
+    /// Lines are kept from this record on.
+    fn begin(&mut self, case: &Case, next: u64) -> Result<(), StoreError> {
+        if self.next == next {
+            return Ok(());
+        }
+        *self = Seen::from(next);
+        self.look(case)
+    }
+
+    /// Reads what is new.
+    fn look(&mut self, case: &Case) -> Result<(), StoreError> {
+        let mut reader = std::mem::take(&mut self.reader);
+        let read = case.read_on(&mut reader, |line| self.line(line));
+        self.reader = reader;
+        match read {
+            // A repair put another file there; whether the place still agrees is told by the hashes.
+            Err(StoreError::Damaged(Damage {
+                why: Broken::Rewritten,
+                ..
+            })) => {
+                *self = Seen::from(self.next);
+                self.look(case)
             }
-            if line.seq + 1 == next {
-                look.before = Some(line.hash);
+            read => read,
+        }
+    }
+
+    fn line(&mut self, line: &Line<'_>) {
+        self.records = line.seq + 1;
+        match line.kind.as_ref() {
+            CHOSEN => {
+                if let Ok(Chosen { place }) = line.read() {
+                    self.chosen = Some((line.seq, place));
+                }
             }
-            if line.seq < next || full {
-                return;
+            ENDED => self.chosen = None,
+            _ => {}
+        }
+        if line.seq + 1 == self.next {
+            self.before = Some(line.hash);
+        }
+        if line.seq < self.next || self.cut {
+            return;
+        }
+        match text_of(line) {
+            Some(text) if self.lines.is_empty() || self.bytes + text.len() <= BATCH => {
+                self.bytes += text.len();
+                self.lines.push_back(Pending {
+                    seq: line.seq,
+                    hash: line.hash,
+                    text,
+                });
             }
-            let Some(text) = text_of(line) else {
-                full = true;
-                return;
-            };
-            full = !look.lines.is_empty() && look.lines.len() + text.len() > BATCH;
-            if !full {
-                look.lines.push_str(&text);
-                look.last = Some((line.seq, line.hash));
-                full = until == Some(line.seq);
+            _ => self.cut = true,
+        }
+    }
+
+    /// The next batch with the number and the hash of its last record; `until` ends one that was sent before.
+    fn batch(&self, until: Option<u64>) -> Option<(String, u64, Hash)> {
+        let mut text = String::new();
+        let mut last = None;
+        for line in &self.lines {
+            text.push_str(&line.text);
+            last = Some((line.seq, line.hash));
+            if until == Some(line.seq) {
+                break;
             }
-        })?;
-        Ok(look)
+        }
+        last.map(|(seq, hash)| (text, seq, hash))
+    }
+
+    /// What is there up to this record need not be kept any longer.
+    fn brought(&mut self, last: u64, head: Hash) {
+        while let Some(line) = self.lines.pop_front_if(|line| line.seq <= last) {
+            self.bytes -= line.text.len();
+        }
+        (self.next, self.before) = (last + 1, Some(head));
+        if self.cut && self.lines.is_empty() {
+            *self = Seen::from(self.next);
+        }
     }
 }
 
@@ -246,7 +335,11 @@ pub fn push(world: &World, case: &Case) -> Result<(), EngineError> {
         let Some(lock) = locked(world, case)? else {
             return Ok(());
         };
-        let pusher = Pusher { world, case };
+        let mut pusher = Pusher {
+            world,
+            case,
+            seen: Seen::default(),
+        };
         let brought = pusher.run()?;
         drop(lock);
         // A record may have come between the last look and the end of the lock: nobody else would bring it.
@@ -270,11 +363,12 @@ fn locked(world: &World, case: &Case) -> Result<Option<crate::store::ActLock>, E
 struct Pusher<'a> {
     world: &'a World,
     case: &'a Case,
+    seen: Seen,
 }
 
 impl Pusher<'_> {
     /// True where everything was there in the end.
-    fn run(&self) -> Result<bool, EngineError> {
+    fn run(&mut self) -> Result<bool, EngineError> {
         let now_us = || self.world.clock.now().mono_us;
         let us = |span: Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         let (mut quiet_since, mut arrived, mut pause) = (now_us(), now_us(), Duration::from_secs(1));
@@ -297,40 +391,43 @@ impl Pusher<'_> {
         }
     }
 
-    fn behind(&self) -> Result<u64, EngineError> {
-        let look = Look::at(self.case, 0, Some(0))?;
-        Ok(match look.chosen {
-            Some((chosen, _)) => look.records.saturating_sub(Note::read(self.case, chosen).next),
+    fn behind(&mut self) -> Result<u64, EngineError> {
+        self.seen.look(self.case)?;
+        Ok(match self.seen.chosen {
+            Some((chosen, _)) => self
+                .seen
+                .records
+                .saturating_sub(Note::read(self.case, chosen).next),
             None => 0,
         })
     }
 
-    fn once(&self) -> Result<Once, EngineError> {
+    fn once(&mut self) -> Result<Once, EngineError> {
         // Where the store has moved, the case is mirrored from its new place.
         if self.case.is_moved() {
             return Ok(Once::NoPlace);
         }
-        let whole = Look::at(self.case, 0, Some(0))?;
-        let Some((chosen, place)) = whole.chosen else {
+        self.seen.look(self.case)?;
+        let Some((chosen, place)) = &self.seen.chosen else {
             return Ok(Once::NoPlace);
         };
-        let Ok(place) = place.parse::<Place>() else {
+        let (chosen, Ok(place)) = (*chosen, place.parse::<Place>()) else {
             return Ok(Once::NoPlace);
         };
         let mut note = Note::read(self.case, chosen);
-        if note.next == whole.records {
+        if note.next == self.seen.records {
             return Ok(Once::Nothing);
         }
-        let mut look = Look::at(self.case, note.next, note.trying)?;
-        if note.next > 0 && look.before != note.head {
+        self.seen.begin(self.case, note.next)?;
+        if note.next > 0 && self.seen.before != note.head {
             // The record went on another way than what is there (a repair): both are kept, each in its folder.
             note = Note {
                 chosen,
                 ..Note::default()
             };
-            look = Look::at(self.case, 0, None)?;
+            self.seen.begin(self.case, 0)?;
         }
-        let Some((last, head)) = look.last else {
+        let Some((batch, last, head)) = self.seen.batch(note.trying) else {
             return Ok(Once::Nothing);
         };
         let now = || self.world.clock.now().utc_ms;
@@ -351,9 +448,9 @@ impl Pusher<'_> {
         note.trying = Some(last);
         note.write(self.case)?;
         let name = format!("{:08}-{last:08}.jsonl", note.next);
-        match way.put(&note.folder, &name, &look.lines) {
+        match way.put(&note.folder, &name, &batch) {
             Ok(()) => {
-                let whole = last + 1 == look.records;
+                let whole = last + 1 == self.seen.records;
                 let at = now();
                 note = Note {
                     next: last + 1,
@@ -365,6 +462,7 @@ impl Pusher<'_> {
                     ..note
                 };
                 note.write(self.case)?;
+                self.seen.brought(last, head);
                 Ok(Once::Brought)
             }
             Err(NotThere::Failed(why)) => self.failed(note, &why),
@@ -405,7 +503,45 @@ fn free_folder(there: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mirror, free_folder};
+    use super::{BATCH, Mirror, Seen, free_folder};
+    use crate::journal::Chain;
+
+    /// Lines of a record, each about as long as one can be.
+    fn long_lines(count: usize) -> Vec<Vec<u8>> {
+        let mut chain = Chain::default();
+        let what = serde_json::json!({ "text": "x".repeat(60_000) });
+        let mut line = || chain.write("t", "note.added", 1, what.clone(), "ana");
+        (0..count).map(|_| line().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_long_backlog_is_brought_in_batches_that_are_the_record() {
+        let all = long_lines(40);
+        let feed = |seen: &mut Seen| {
+            let mut chain = Chain::default();
+            for line in &all {
+                seen.line(&chain.check_line(line).unwrap());
+            }
+        };
+        let (mut seen, mut brought, mut batches) = (Seen::from(0), String::new(), 0);
+        feed(&mut seen);
+        assert_eq!(seen.records, 40);
+        // Sent before and not read back: it ends where it ended then.
+        assert_eq!(seen.batch(Some(3)).unwrap().1, 3);
+        while let Some((text, last, head)) = seen.batch(None) {
+            assert!(text.len() <= BATCH);
+            brought.push_str(&text);
+            batches += 1;
+            seen.brought(last, head);
+            if last < 39 && seen.lines.is_empty() {
+                // What was not kept is read again, from the first line that is not there.
+                feed(&mut seen);
+                assert_eq!(seen.before, Some(head));
+            }
+        }
+        assert_eq!((brought.as_bytes(), batches), (all.concat().as_slice(), 3));
+        assert_eq!(seen.next, 40);
+    }
 
     #[test]
     fn a_folder_that_was_used_is_never_written_to_again() {

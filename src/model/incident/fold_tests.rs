@@ -409,6 +409,13 @@ fn story() -> Vec<Event> {
             why: "connection refused".into(),
         }
         .into(),
+        MirrorEnded {
+            place: "ssh://ana@vault/srv".into(),
+            folder: "journal".into(),
+            there: 3,
+            behind: 2,
+        }
+        .into(),
     ];
     let window = u64::try_from(events.len()).unwrap();
     events.push(

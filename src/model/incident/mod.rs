@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::act::Stage;
-use super::event::{Event, EventError, Opened, WindowSeen};
+use super::event::{Event, EventError, MirrorEnded, Opened, WindowSeen};
 use super::ids::{IncidentId, StepId, TargetId};
 
 pub use acts::{ActState, PlanState, StepState};
@@ -121,6 +121,8 @@ pub struct Incident {
     pub closed_unproved: Vec<String>,
     /// Where every record goes, too: number of the record that says so, and the place.
     pub mirror: Option<(u64, String)>,
+    /// The mirror that was switched off last, where none was chosen since.
+    pub mirror_ended: Option<MirrorEnded>,
     /// Everybody who acted or answered: they do not count for a quorum.
     pub actors: BTreeSet<String>,
     /// Who held the record, by which clock, and where its heads are held.
@@ -155,6 +157,7 @@ impl Incident {
             closed_ts: None,
             closed_unproved: Vec::new(),
             mirror: None,
+            mirror_ended: None,
             actors: BTreeSet::from([who.to_owned()]),
             custody: Custody::default(),
             records: 1,
@@ -253,7 +256,14 @@ impl Incident {
             Event::MirrorChosen(_) if self.opened.drill => {
                 return Err("a drill is never mirrored".into());
             }
-            Event::MirrorChosen(e) => self.mirror = Some((at.seq, e.place)),
+            Event::MirrorChosen(e) => {
+                self.mirror = Some((at.seq, e.place));
+                self.mirror_ended = None;
+            }
+            Event::MirrorEnded(e) => match self.mirror.take() {
+                Some(_) => self.mirror_ended = Some(e),
+                None => return Err("there is no mirror that could end".into()),
+            },
             Event::BundleSealed(_)
             | Event::MirrorAcked(_)
             | Event::JournalRecovered(_)
@@ -314,6 +324,7 @@ fn allowed_after_close(event: &Event) -> bool {
             | Event::CustodyHanded(_)
             | Event::MirrorChosen(_)
             | Event::MirrorAcked(_)
+            | Event::MirrorEnded(_)
             | Event::NoteAdded(_)
             | Event::WindowSeen(_)
             | Event::WindowOver(_)

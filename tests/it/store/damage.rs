@@ -268,3 +268,35 @@ fn a_record_rewritten_under_our_feet_is_noticed() {
         assert!(refused.is_integrity(), "{spoil}: {refused}");
     }
 }
+
+#[test]
+fn a_reader_reads_only_what_is_new() {
+    let desk = Desk::with(5);
+    let (case, mut reader) = (desk.reopened(), Reader::default());
+    let new = |reader: &mut Reader| {
+        let mut seen = Vec::new();
+        case.read_on(reader, |line| seen.push(line.seq)).map(|()| seen)
+    };
+    assert_eq!(new(&mut reader).unwrap(), [0, 1, 2, 3, 4]);
+    assert_eq!(new(&mut reader).unwrap(), [] as [u64; 0]);
+    append(&desk.case, note(5)).unwrap();
+    assert_eq!(new(&mut reader).unwrap(), [5]);
+    // A record that is being written is none yet.
+    let whole = fs::read(desk.journal()).unwrap();
+    let mut file = fs::OpenOptions::new().append(true).open(desk.journal()).unwrap();
+    file.write_all(b"{\"prev\":").unwrap();
+    assert_eq!(new(&mut reader).unwrap(), [] as [u64; 0]);
+    file.set_len(whole.len() as u64).unwrap();
+    append(&desk.reopened(), note(6)).unwrap();
+    assert_eq!(new(&mut reader).unwrap(), [6]);
+    // Another file in its place is another record, and says so.
+    fs::write(desk.journal(), damaged("time edited")).unwrap();
+    desk.store
+        .repair(&id(), TS, "ana@example.com", |_| false)
+        .unwrap();
+    let refused = new(&mut reader).unwrap_err();
+    assert!(
+        matches!(refused, StoreError::Damaged(d) if d.why == Broken::Rewritten),
+        "after a repair"
+    );
+}

@@ -34,6 +34,11 @@ pub fn folder(what: &str, inside: &str) -> Option<PathBuf> {
     found
 }
 
+/// The program of AWS.
+pub fn aws_program() -> Option<PathBuf> {
+    Some(folder("what runs aws itself (PyPI awscli)", "aws/aws")?.join("aws/aws"))
+}
+
 impl Aws {
     /// moto: weighs deny policies and refuses unknown keys, but takes inactive keys as before.
     /// It asks nobody for a signature until [`Aws::guard`] is called.
