@@ -7,7 +7,7 @@
 //! drill                   the simulated World, scenarios, players, score
 //! engine                  the loop; returns questions, prints nothing
 //! boundary signoff store evidence collectors access providers local report      the rooms
-//! world effects sshsig redact journal      ports and their real halves; pure readers of foreign text
+//! world effects sshsig redact journal age      ports and their real halves; pure readers of foreign text; sealing
 //! model                   the words: plain data and pure rules
 //! ```
 
@@ -26,6 +26,7 @@ pub mod report;
 pub mod signoff;
 pub mod store;
 
+pub mod age;
 pub mod effects;
 pub mod journal;
 pub mod redact;

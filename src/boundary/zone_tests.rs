@@ -39,6 +39,7 @@ pub(super) fn policy() -> Policy {
         need_outside: need(2),
         valid_ms: 30 * 60 * 1000,
         people: BTreeMap::new(),
+        seal_originals_to: Vec::new(),
     }
 }
 

@@ -139,19 +139,18 @@ pub fn enter(ui: &Ui, engine: &Engine<'_>, stage: Stage) -> Result<(), CliError>
     Ok(())
 }
 
-/// What a capture came to: how much of each word, and every hole with its reason.
+/// What a capture came to: how much of each word, every hole with its reason, and who can open what is sealed.
 pub fn captured(ui: &Ui, captured: &Captured) {
     let bytes: u64 = captured.items.iter().map(|i| i.bytes).sum();
     let redacted: u32 = captured.items.iter().map(|i| i.redactions).sum();
     let mut words: BTreeMap<ItemStatus, usize> = BTreeMap::new();
     // What has one reason stands in one line: thirty agents that were never here are one piece of news.
-    let mut holes: BTreeMap<(ItemStatus, &str), Vec<String>> = BTreeMap::new();
+    let mut told: BTreeMap<(ItemStatus, &str), Vec<String>> = BTreeMap::new();
     for item in &captured.items {
         *words.entry(item.status).or_default() += 1;
         if item.status != ItemStatus::Collected {
             let why = item.why.as_deref().unwrap_or("the record does not say why");
-            holes
-                .entry((item.status, why))
+            told.entry((item.status, why))
                 .or_default()
                 .push(escape(&item.name));
         }
@@ -165,9 +164,10 @@ pub fn captured(ui: &Ui, captured: &Captured) {
         captured.exhibit,
         words.join(", "),
     ));
-    for ((status, why), names) in holes {
+    for ((status, why), names) in told {
         let text = format!("{}, {}: {}", status.word(), escape(why), names.join(", "));
-        ui.hanging(Tone::Warn, "  ", &text);
+        let tone = if status.is_hole() { Tone::Warn } else { Tone::Plain };
+        ui.hanging(tone, "  ", &text);
     }
 }
 

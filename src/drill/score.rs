@@ -10,7 +10,7 @@ use super::scenario::{Claim, Scenario, Trap};
 use super::sim::{Truth, What};
 use crate::journal::Record;
 use crate::model::act::Stage;
-use crate::model::event::{ActStarted, Event, ItemStatus};
+use crate::model::event::{ActStarted, Event};
 use crate::model::time::span;
 
 /// A score and its reasons.
@@ -94,7 +94,7 @@ impl Book {
             let mine = begun.name == name || begun.step.as_ref().is_some_and(|s| s.as_str() == name);
             let whole = self.events.iter().any(|(_, e)| match e {
                 Event::CaptureEnded(end) if end.capture == *seq => {
-                    !end.items.is_empty() && end.items.iter().all(|i| i.status == ItemStatus::Collected)
+                    !end.items.is_empty() && !end.items.iter().any(|i| i.status.is_hole())
                 }
                 _ => false,
             });

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::keep::Keeper;
 use super::{Engine, EngineError};
 use crate::boundary::{Answer, Asked, Refusal, Verdict, judge};
 use crate::journal::Hash;
@@ -371,64 +372,65 @@ impl Engine<'_> {
             Ok(case) => case,
             Err(e) => return (not_started(e.to_string()), Err(e)),
         };
-        let begun = case.begin_capture(seq, name).and_then(|staging| {
-            let files = (staging.create("stdout")?, staging.create("stderr")?);
-            Ok((staging, files))
-        });
-        let (staging, (out_file, err_file)) = match begun {
+        let begun = self
+            .sealing()
+            .and_then(|s| Ok((case.begin_capture(seq, name)?, s)));
+        let (staging, sealing) = match begun {
             Ok(begun) => begun,
-            Err(e) => {
-                return (
-                    not_started(format!("its output cannot be kept: {e}")),
-                    Err(e.into()),
-                );
-            }
+            Err(e) => return (not_started(format!("its output cannot be kept: {e}")), Err(e)),
         };
-        let (mut out, mut err) = (redactor.stream(out_file), redactor.stream(err_file));
+        let keeper = Keeper {
+            world: self.world,
+            staging: &staging,
+            redactor: &redactor,
+            sealing: &sealing,
+        };
+        let files = keeper
+            .create("stdout")
+            .and_then(|out| Ok((out, keeper.create("stderr")?)));
+        let (mut out, mut err) = match files {
+            Ok(files) => files,
+            Err(e) => return (not_started(format!("its output cannot be kept: {e}")), Err(e)),
+        };
         let run = self.world.spawn.run(command, &mut out, &mut err, &mut note_child);
         let ran = self
             .world
             .wait(run)
             .unwrap_or_else(|| not_started("the world gave up on it".into()));
         let keep = || {
-            let no = |e: std::io::Error| EngineError::File {
-                path: name.to_owned(),
-                why: e.to_string(),
-            };
-            let (out_file, out_receipts) = out.finish().map_err(no)?;
-            let (err_file, err_receipts) = err.finish().map_err(no)?;
-            let cut = [out_file.is_cut(), err_file.is_cut()];
-            let mut files = vec![out_file.finish()?, err_file.finish()?];
-            let mut items = Vec::new();
-            for ((file, cut), (source, receipts)) in files.iter().zip(cut).zip([
-                ("standard output", out_receipts.len()),
-                ("standard error", err_receipts.len()),
-            ]) {
-                let mut item = super::capture::kept_whole(file, source, receipts);
-                if ran.truncated && file.len >= OUTPUT_CAP {
+            let (mut files, mut items, mut receipts) = (Vec::new(), Vec::new(), Vec::new());
+            for (name, source, file) in [
+                ("stdout", "standard output", out),
+                ("stderr", "standard error", err),
+            ] {
+                let kept = file.finish()?;
+                let mut item = super::capture::kept_whole(&kept.stored, source, kept.taken_out);
+                if ran.truncated && kept.stored.len >= OUTPUT_CAP {
                     item.status = ItemStatus::Truncated;
                     item.why = Some("longer than 64 MiB; the beginning is kept".into());
                 }
-                if cut {
+                if kept.cut {
                     super::capture::no_room_for(&mut item);
                 }
                 items.push(item);
+                items.extend(kept.original);
+                files.push(kept.stored);
+                files.extend(kept.sealed);
+                receipts.push((name.to_owned(), kept.receipts));
             }
-            let receipts = vec![
-                ("stdout".to_owned(), out_receipts),
-                ("stderr".to_owned(), err_receipts),
-            ];
             if let Some(list) = super::capture::receipts_in(&staging, &receipts)? {
                 items.push(super::capture::kept_whole(&list, super::capture::RECEIPTS_ARE, 0));
                 files.push(list);
             }
+            Ok((files, items))
+        };
+        let kept = keep().and_then(|(files, items)| {
             staging.commit(files)?;
             Ok(Output {
                 exhibit: format!("{seq:04}-{name}"),
                 items,
             })
-        };
-        let kept = keep();
+        });
         (ran, kept)
     }
 

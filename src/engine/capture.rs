@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::rc::Rc;
 
+use super::keep::{Keeper, Keeping, Kept, SEALED};
 use super::{Engine, EngineError};
 use crate::collectors::{self, Ctx, Item, Limits, Scene, Sink, Taken};
 use crate::model::act::{Act, CaptureSpec, Given, Stage};
@@ -15,8 +16,8 @@ use crate::model::event::{
 use crate::model::ids::StepId;
 use crate::model::incident::{ITEMS_LIST, RECEIPTS_LIST};
 use crate::model::secret::SecretRef;
-use crate::redact::{Receipt, Redactor};
-use crate::store::{Case, ExhibitFile, Staging, Stored};
+use crate::redact::Receipt;
+use crate::store::{Case, Staging, Stored};
 
 /// One capture that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -239,17 +240,31 @@ impl Engine<'_> {
         name: &str,
         look: impl FnOnce(&dyn Sink) -> Vec<Taken>,
     ) -> Result<Vec<CaptureItem>, EngineError> {
-        let redactor = self.redactor();
+        let (redactor, sealing) = (self.redactor(), self.sealing()?);
         let staging = case.begin_capture(capture, name)?;
-        let bench = Bench {
+        let keeper = Keeper {
+            world: self.world,
             staging: &staging,
             redactor: &redactor,
+            sealing: &sealing,
+        };
+        let bench = Bench {
+            keeper: &keeper,
             files: RefCell::default(),
         };
         let looked = look(&bench);
-        let (kept, receipts) = bench.finish()?;
+        let mut kept = bench.finish()?;
+        let receipts: Receipts = kept
+            .values_mut()
+            .map(|k| (file_name(&k.stored), std::mem::take(&mut k.receipts)))
+            .collect();
         let mut items: Vec<CaptureItem> = looked.into_iter().map(|taken| self.item(taken, &kept)).collect();
-        let mut stored: Vec<Stored> = kept.into_values().map(|kept| kept.stored).collect();
+        let mut stored = Vec::new();
+        for one in kept.into_values() {
+            stored.push(one.stored);
+            stored.extend(one.sealed);
+            items.extend(one.original);
+        }
         // What became of each thing stands beside the things themselves, for readers of the bundle.
         let list = staging.put(ITEMS_LIST, &serde_json::to_vec_pretty(&items).unwrap_or_default())?;
         items.push(kept_whole(&list, "what became of each thing", 0));
@@ -262,17 +277,18 @@ impl Engine<'_> {
         Ok(items)
     }
 
-    fn item(&self, taken: Taken, kept: &Kept) -> CaptureItem {
+    fn item(&self, taken: Taken, kept: &BTreeMap<String, Kept>) -> CaptureItem {
         let (name, bytes, sha256, redactions, cut) = match kept.get(&taken.name) {
-            Some(KeptFile {
+            Some(Kept {
                 stored,
-                redactions,
+                taken_out,
                 cut,
+                ..
             }) => (
-                stored.path.display().to_string(),
+                file_name(stored),
                 stored.len,
                 stored.sha256.to_string(),
-                *redactions,
+                *taken_out,
                 *cut,
             ),
             None => (taken.name, 0, String::new(), 0, false),
@@ -314,7 +330,7 @@ impl Engine<'_> {
             });
         }
         let mut source = self.world.files.open(path).map_err(no)?;
-        let redactor = self.redactor();
+        let (redactor, sealing) = (self.redactor(), self.sealing()?);
         // The folder is numbered after the record that will name it.
         let seq = self.incident()?.records;
         let staging = case.begin_capture(seq, "attached")?;
@@ -329,21 +345,25 @@ impl Engine<'_> {
                 .take(60)
                 .collect::<String>()
         );
-        let mut out = redactor.stream(staging.create(&name)?);
+        let keeper = Keeper {
+            world: self.world,
+            staging: &staging,
+            redactor: &redactor,
+            sealing: &sealing,
+        };
+        let mut out = keeper.create(&name)?;
         io::copy(&mut source, &mut out).map_err(no)?;
-        let (file, receipts) = out.finish().map_err(no)?;
-        if file.is_cut() {
-            drop(file);
+        let kept = out.finish()?;
+        if kept.cut {
             staging.discard()?;
             return Err(no(io::ErrorKind::StorageFull.into()));
         }
-        let mut stored = vec![file.finish()?];
         let from = path.display().to_string();
-        let mut items: Vec<CaptureItem> = stored
-            .iter()
-            .map(|s| kept_whole(s, &from, receipts.len()))
-            .collect();
-        if let Some(list) = receipts_in(&staging, &vec![(name, receipts)])? {
+        let mut items = vec![kept_whole(&kept.stored, &from, kept.taken_out)];
+        items.extend(kept.original);
+        let mut stored = vec![kept.stored];
+        stored.extend(kept.sealed);
+        if let Some(list) = receipts_in(&staging, &vec![(name, kept.receipts)])? {
             items.push(kept_whole(&list, RECEIPTS_ARE, 0));
             stored.push(list);
         }
@@ -400,7 +420,7 @@ impl Engine<'_> {
 }
 
 /// A file that was kept whole.
-pub(super) fn kept_whole(stored: &Stored, source: &str, redactions: usize) -> CaptureItem {
+pub(super) fn kept_whole(stored: &Stored, source: &str, redactions: u32) -> CaptureItem {
     CaptureItem {
         name: file_name(stored),
         source: source.to_owned(),
@@ -408,7 +428,7 @@ pub(super) fn kept_whole(stored: &Stored, source: &str, redactions: usize) -> Ca
         why: None,
         bytes: stored.len,
         sha256: stored.sha256.to_string(),
-        redactions: u32::try_from(redactions).unwrap_or(u32::MAX),
+        redactions,
     }
 }
 
@@ -432,34 +452,29 @@ fn lines_of(items: Vec<CaptureItem>) -> Vec<Vec<CaptureItem>> {
 
 /// Where collectors put what they see: redacted and hashed on the way.
 struct Bench<'s, 'c> {
-    staging: &'s Staging<'c>,
-    redactor: &'s Redactor,
-    files: RefCell<BTreeMap<String, Rc<RefCell<Slot<'s>>>>>,
+    keeper: &'s Keeper<'s, 'c>,
+    files: RefCell<BTreeMap<String, Slot<'s, 'c>>>,
 }
 
 /// One file being written; empty once it is finished.
-struct Slot<'s> {
-    stream: Option<crate::redact::Stream<'s, ExhibitFile>>,
-}
+type Slot<'s, 'c> = Rc<RefCell<Option<Keeping<'s, 'c>>>>;
 
-impl<'s> Sink for Bench<'s, '_> {
+impl Sink for Bench<'_, '_> {
     fn open<'o>(&'o self, name: &str) -> io::Result<Box<dyn Write + 'o>> {
         let kept_as = exhibit_name(name, self.files.borrow().len());
-        let file = self.staging.create(&kept_as).map_err(io::Error::other)?;
-        let slot = Rc::new(RefCell::new(Slot {
-            stream: Some(self.redactor.stream(file)),
-        }));
+        let file = self.keeper.create(&kept_as).map_err(io::Error::other)?;
+        let slot = Rc::new(RefCell::new(Some(file)));
         self.files.borrow_mut().insert(name.to_owned(), Rc::clone(&slot));
         Ok(Box::new(Pen(slot)))
     }
 }
 
-struct Pen<'s>(Rc<RefCell<Slot<'s>>>);
+struct Pen<'s, 'c>(Slot<'s, 'c>);
 
-impl Write for Pen<'_> {
+impl Write for Pen<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.0.borrow_mut().stream {
-            Some(stream) => stream.write(bytes),
+        match &mut *self.0.borrow_mut() {
+            Some(file) => file.write(bytes),
             None => Err(io::Error::other("the file is finished")),
         }
     }
@@ -470,45 +485,17 @@ impl Write for Pen<'_> {
 }
 
 impl Bench<'_, '_> {
-    /// Makes every file durable and says what it is, with how many secrets were taken out.
-    fn finish(&self) -> Result<(Kept, Receipts), EngineError> {
-        let mut kept = Kept::new();
-        let mut all = Receipts::new();
+    /// Makes every file durable, by the name it was asked for.
+    fn finish(&self) -> Result<BTreeMap<String, Kept>, EngineError> {
+        let mut kept = BTreeMap::new();
         for (name, slot) in std::mem::take(&mut *self.files.borrow_mut()) {
-            let Some(stream) = slot.borrow_mut().stream.take() else {
+            let Some(file) = slot.borrow_mut().take() else {
                 continue;
             };
-            let (file, receipts) = stream.finish().map_err(|e| EngineError::File {
-                path: name.clone(),
-                why: e.to_string(),
-            })?;
-            let count = u32::try_from(receipts.len()).unwrap_or(u32::MAX);
-            let cut = file.is_cut();
-            let stored = file.finish()?;
-            all.push((file_name(&stored), receipts));
-            kept.insert(
-                name,
-                KeptFile {
-                    stored,
-                    redactions: count,
-                    cut,
-                },
-            );
+            kept.insert(name, file.finish()?);
         }
-        Ok((kept, all))
+        Ok(kept)
     }
-}
-
-/// Every file by the name it was asked for, with how many secrets were taken out.
-type Kept = BTreeMap<String, KeptFile>;
-
-/// One file of an exhibit.
-struct KeptFile {
-    stored: Stored,
-    /// How many secrets were taken out.
-    redactions: u32,
-    /// True where the disk had no room for all of it.
-    cut: bool,
 }
 
 /// Says of a file that the disk had no room for all of it.
@@ -559,7 +546,7 @@ fn file_name(stored: &Stored) -> String {
 fn exhibit_name(name: &str, number: usize) -> String {
     const TAIL: usize = 90;
     let flat = super::act::file_name(name);
-    let ours = flat == ITEMS_LIST || flat == RECEIPTS_LIST;
+    let ours = flat == ITEMS_LIST || flat == RECEIPTS_LIST || flat.ends_with(SEALED);
     if flat == name && flat.len() <= TAIL && !flat.starts_with('.') && !ours {
         return flat;
     }
@@ -586,6 +573,7 @@ mod tests {
         assert_eq!(exhibit_name("stdout", 3), "stdout");
         assert_eq!(exhibit_name("a/B c.jsonl", 3), "0003-a-b-c.jsonl");
         assert_eq!(exhibit_name(".env", 0), "0000-.env");
+        assert_eq!(exhibit_name("stdout.age", 2), "0002-stdout.age");
         assert_eq!(exhibit_name("é/../x", 1), "0001---..-x");
         assert_eq!(exhibit_name(&"x".repeat(300), 9).len(), 95);
     }

@@ -14,6 +14,7 @@ mod cut;
 mod discover;
 mod escalate;
 mod exposed;
+mod keep;
 mod lines;
 mod mirror;
 mod plan;
@@ -432,6 +433,7 @@ pub fn shipped_runbook() -> Runbook {
             need_outside: need(2),
             valid_ms: 0,
             people: BTreeMap::new(),
+            seal_originals_to: Vec::new(),
         };
         Runbook {
             name: "none".into(),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rows::{Rows, Said, row};
 use crate::journal::{Hash, Line};
-use crate::model::event::{CaptureItem, ItemStatus};
+use crate::model::event::CaptureItem;
 
 /// One file of an exhibit, as it was when it was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,7 +195,7 @@ impl LedgerFold {
         }
         let row = row(of, exhibit, item);
         self.ledger.rows += 1;
-        if row.status != ItemStatus::Collected {
+        if row.status.is_hole() {
             self.ledger.partial.push(Hole {
                 what: format!("{}/{}", row.exhibit, row.name),
                 why: format!("{}: {}", row.status.word(), row.why),

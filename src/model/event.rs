@@ -675,6 +675,8 @@ pub enum ItemStatus {
     Skipped,
     /// Kept, but stays out of bundles.
     Withheld,
+    /// The original of something redacted, which only those it names can open.
+    Sealed,
 }
 
 impl ItemStatus {
@@ -688,7 +690,13 @@ impl ItemStatus {
             ItemStatus::Truncated => "truncated",
             ItemStatus::Skipped => "skipped",
             ItemStatus::Withheld => "withheld",
+            ItemStatus::Sealed => "sealed",
         }
+    }
+
+    /// True where something is missing.
+    pub fn is_hole(self) -> bool {
+        !matches!(self, ItemStatus::Collected | ItemStatus::Sealed)
     }
 }
 

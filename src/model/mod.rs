@@ -11,6 +11,7 @@ pub mod grant;
 pub mod ids;
 pub mod incident;
 pub mod inventory;
+pub mod recipient;
 pub mod runbook;
 pub mod secret;
 pub mod time;

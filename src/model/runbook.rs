@@ -9,8 +9,10 @@ use super::act::{Check, Stage, Step};
 use super::diagnostic::{Diagnostic, Place};
 use super::effect::{Effect, Effects};
 use super::ids::StepId;
+use super::recipient::Recipient;
 use super::yaml::{self, Fields, Mistakes, Node, Value};
 
+mod originals;
 mod steps;
 
 pub use steps::{fill, secret_ref};
@@ -47,6 +49,9 @@ pub struct Policy {
     pub valid_ms: u64,
     /// People by principal.
     pub people: BTreeMap<String, Person>,
+    /// To whom the originals of what is redacted are sealed; nobody = they are not kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seal_originals_to: Vec<Recipient>,
 }
 
 /// Who must sign.
@@ -161,6 +166,7 @@ fn whole(node: &Node, mistakes: &Mistakes) -> Option<Runbook> {
     };
     let (need_at, need_outside, valid_ms) = escalation(fields.take("escalation"), &people, mistakes);
     let backups = backups(fields.take("backups"), mistakes);
+    let seal_originals_to = originals::recipients(fields.take("evidence"), mistakes);
     let mut steps = Vec::new();
     if let Some(node) = fields.need("stages", "write `stages:` with stop, assess, contain, recover")
         && let Some(mut stages) = Fields::of(node, "`stages`", mistakes)
@@ -186,6 +192,7 @@ fn whole(node: &Node, mistakes: &Mistakes) -> Option<Runbook> {
             need_outside,
             valid_ms,
             people,
+            seal_originals_to,
         },
         backups,
         steps: steps.into_iter().map(|(_, s)| s).collect(),

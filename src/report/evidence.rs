@@ -1,5 +1,7 @@
 //! What was captured, and what was not.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::Entry;
@@ -55,9 +57,9 @@ pub struct Against {
 /// Something that was to be looked at and is not whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hole {
-    /// The capture it belongs to.
+    /// The capture or act it belongs to.
     pub capture: u64,
-    /// That capture's name.
+    /// Its name, or its step's.
     pub name: String,
     /// What is missing.
     pub what: String,
@@ -65,6 +67,18 @@ pub struct Hole {
     pub status: &'static str,
     /// Why; empty where the record does not say.
     pub why: String,
+}
+
+/// Originals of redacted files that only some people can open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Originals {
+    /// Who can, and to whom nothing was sealed and why.
+    pub sealed: String,
+    /// How many.
+    pub files: usize,
+    /// Which of them have a hand in the incident after all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub acted: Vec<String>,
 }
 
 /// The baseline.
@@ -87,11 +101,7 @@ pub struct Baseline {
 /// Every capture, in order.
 pub(super) fn captures(incident: &Incident) -> Vec<Capture> {
     let one = |(seq, c): (&u64, &CaptureState)| {
-        let holes = c
-            .items
-            .iter()
-            .filter(|i| i.status != ItemStatus::Collected)
-            .count();
+        let holes = c.items.iter().filter(|i| i.status.is_hole()).count();
         Capture {
             capture: *seq,
             name: c.name.clone(),
@@ -127,9 +137,55 @@ fn against(incident: &Incident, after: u64) -> Option<Against> {
     })
 }
 
-/// Every hole: what is not whole, and a capture that never ended.
-pub(super) fn holes(incident: &Incident) -> Vec<Hole> {
+/// What is sealed, by who can open it.
+pub(super) fn originals(entries: &[Entry], incident: &Incident) -> Vec<Originals> {
+    let items = entries.iter().flat_map(|entry| match &entry.event {
+        Event::CaptureEnded(e) => &e.items[..],
+        Event::ExhibitFiled(e) => &e.items,
+        Event::FileAttached(e) => &e.items,
+        _ => &[],
+    });
+    let mut all: BTreeMap<&str, usize> = BTreeMap::new();
+    for item in items.filter(|item| item.status == ItemStatus::Sealed) {
+        *all.entry(item.why.as_deref().unwrap_or_default()).or_default() += 1;
+    }
+    let row = |(sealed, files): (&str, usize)| {
+        let to = sealed.split(';').next().unwrap_or_default();
+        let named = incident.opened.policy.seal_originals_to.iter().map(|r| &r.person);
+        let acted = named.filter(|who| to.contains(who.as_str()) && incident.had_a_hand(who));
+        Originals {
+            sealed: sealed.to_owned(),
+            files,
+            acted: acted.cloned().collect(),
+        }
+    };
+    all.into_iter().map(row).collect()
+}
+
+/// Every hole: what is not whole, in captures and in what acts wrote, and a capture that never ended.
+pub(super) fn holes(entries: &[Entry], incident: &Incident) -> Vec<Hole> {
     let mut all = Vec::new();
+    for entry in entries {
+        let Event::ExhibitFiled(filed) = &entry.event else {
+            continue;
+        };
+        let Some(act) = incident.acts.get(&filed.of) else {
+            continue;
+        };
+        all.extend(
+            filed
+                .items
+                .iter()
+                .filter(|i| i.status.is_hole())
+                .map(|item| Hole {
+                    capture: filed.of,
+                    name: act.step.to_string(),
+                    what: item.name.clone(),
+                    status: item.status.word(),
+                    why: item.why.clone().unwrap_or_default(),
+                }),
+        );
+    }
     for (seq, capture) in &incident.captures {
         let hole = |what: &str, status: &'static str, why: &str| Hole {
             capture: *seq,

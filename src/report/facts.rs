@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::cut::{self, Cut};
 use super::decisions::{self, Decision, Rejected, Request};
-use super::evidence::{self, Baseline, Capture, Hole};
+use super::evidence::{self, Baseline, Capture, Hole, Originals};
 use super::timeline::{Row, timeline};
 use super::{Entry, escape, words};
 use crate::journal::Hash;
@@ -56,6 +56,9 @@ pub struct Report {
     pub captures: Vec<Capture>,
     /// What was not.
     pub holes: Vec<Hole>,
+    /// What was redacted and is kept sealed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub originals: Vec<Originals>,
     /// The newest baseline.
     pub baseline: Option<Baseline>,
     /// Every act, with its zone and who allowed it.
@@ -216,7 +219,8 @@ impl Report {
             unlisted: "access nobody listed: unknown",
             problems,
             captures: evidence::captures(incident),
-            holes: evidence::holes(incident),
+            holes: evidence::holes(entries, incident),
+            originals: evidence::originals(entries, incident),
             baseline: evidence::baseline(entries, incident),
             acts: decisions::decisions(entries, incident),
             requests: decisions::requests(incident),

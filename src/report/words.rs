@@ -3,9 +3,7 @@
 use std::fmt::Display;
 
 use crate::model::effect::Effects;
-use crate::model::event::{
-    AnchorFiled, AnchorKind, ClockOffset, CustodyBegan, Event, ItemStatus, Outcome, StopFacts,
-};
+use crate::model::event::{AnchorFiled, AnchorKind, ClockOffset, CustodyBegan, Event, Outcome, StopFacts};
 use crate::model::fact::{Fact, Observed};
 use crate::model::runbook::Need;
 use crate::model::time::{rfc3339, span};
@@ -106,11 +104,7 @@ pub fn words_of(event: &Event) -> Option<String> {
         Event::QuestionAnswered(e) => format!("answered {}: {}", e.step, e.text),
         Event::CaptureStarted(e) => format!("began to capture {} ({})", e.name, e.purpose),
         Event::CaptureEnded(e) => {
-            let holes = e
-                .items
-                .iter()
-                .filter(|i| i.status != ItemStatus::Collected)
-                .count();
+            let holes = e.items.iter().filter(|i| i.status.is_hole()).count();
             let (things, holes) = (count(e.items.len(), "thing"), count(holes, "hole"));
             format!(
                 "capture #{} ended after {}: {things}, {holes}",

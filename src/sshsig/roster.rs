@@ -4,6 +4,7 @@ use chrono::NaiveDateTime;
 use ssh_key::{HashAlg, PublicKey};
 
 use crate::model::diagnostic::{Diagnostic, Place};
+use crate::model::recipient::{Recipient, montgomery};
 use crate::model::time;
 
 /// Who may sign, as pinned when the incident opened.
@@ -33,6 +34,8 @@ pub struct Entry {
     pub fingerprint: String,
     /// Type of the key, such as `ssh-ed25519`.
     pub algorithm: String,
+    /// Where it is an `ssh-ed25519` key: the point that something could be sealed to.
+    pub point: Option<[u8; 32]>,
 }
 
 /// Why a key is nobody's, as far as counting goes.
@@ -150,6 +153,17 @@ impl Roster {
             .map(|e| e.fingerprint.as_str())
     }
 
+    /// The name under which a recipient's key stands, where that is not their own.
+    pub fn another_holds(&self, recipient: &Recipient) -> Option<&str> {
+        let own = |name: &&String| name.eq_ignore_ascii_case(&recipient.person);
+        let theirs = |entry: &&Entry| entry.point.as_ref() == Some(recipient.key.point());
+        self.entries
+            .iter()
+            .filter(theirs)
+            .find_map(|entry| entry.principals.iter().find(|name| !own(name)))
+            .map(String::as_str)
+    }
+
     /// The one person whose key this is, for this purpose at this time.
     pub fn who(&self, fingerprint: &str, namespace: &str, at_ms: i64) -> Result<&str, NotCounted> {
         let lines = || self.entries.iter().filter(|e| e.fingerprint == fingerprint);
@@ -263,6 +277,7 @@ fn entry(line: u32, text: &str) -> Result<Entry, Mistake> {
         valid_before: None,
         fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
         algorithm: key.algorithm().to_string(),
+        point: key.key_data().ed25519().and_then(|k| montgomery(&k.0)),
     };
     for (at, option) in options {
         entry.set(at, option)?;

@@ -42,6 +42,7 @@ pub struct ExhibitFile {
     hasher: Sha256,
     len: u64,
     room: Room,
+    spare: u64,
 }
 
 /// How much more a file may take of its disk.
@@ -56,6 +57,8 @@ enum Room {
 
 /// Bytes of the disk that are left for the lists beside the evidence, in which it says what is missing.
 const SPARE: u64 = 1 << 20;
+/// Bytes of the disk that a file leaves which stands beside the evidence and is none of it.
+const SPARE_ASIDE: u64 = 64 << 20;
 /// Most bytes that are written before the disk is looked at again.
 const STRIDE: u64 = 1 << 20;
 
@@ -90,10 +93,20 @@ impl Staging<'_> {
     /// Where the disk is nearly full the rest is dropped, no error: what was kept so far is evidence, and
     /// [`ExhibitFile::is_cut`] says so.
     pub fn create(&self, name: &str) -> Result<ExhibitFile, StoreError> {
-        self.begin(name, Room::For(0))
+        self.begin(name, Room::For(0), SPARE)
     }
 
-    fn begin(&self, name: &str, room: Room) -> Result<ExhibitFile, StoreError> {
+    /// Begins a file beside the evidence, which leaves the last of the disk to it.
+    pub fn create_aside(&self, name: &str) -> Result<ExhibitFile, StoreError> {
+        self.begin(name, Room::For(0), SPARE_ASIDE)
+    }
+
+    /// Takes a file back that was begun or finished in this capture and is not wanted.
+    pub fn remove(&self, name: &str) -> Result<(), StoreError> {
+        self.dir.remove(name).doing("remove", self.dir.join(name))
+    }
+
+    fn begin(&self, name: &str, room: Room, spare: u64) -> Result<ExhibitFile, StoreError> {
         dir::check_name(name)?;
         let path = self.dir.join(name);
         let file = match self.dir.create(name) {
@@ -107,12 +120,13 @@ impl Staging<'_> {
             hasher: Sha256::new(),
             len: 0,
             room,
+            spare,
         })
     }
 
     /// Writes a whole file of this capture, or says why it cannot.
     pub fn put(&self, name: &str, bytes: &[u8]) -> Result<Stored, StoreError> {
-        let mut file = self.begin(name, Room::Any)?;
+        let mut file = self.begin(name, Room::Any, 0)?;
         file.write_all(bytes).doing("write", &file.path)?;
         file.finish()
     }
@@ -192,7 +206,7 @@ impl ExhibitFile {
 impl Write for ExhibitFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Room::For(0) = self.room {
-            let free = dir::free(&self.file)?.saturating_sub(SPARE);
+            let free = dir::free(&self.file)?.saturating_sub(self.spare);
             // Others write to that disk, too: the nearer its end, the oftener it is looked at.
             self.room = match usize::try_from((free / 8).min(STRIDE)) {
                 Ok(room) if room >= 4096 => Room::For(room),

@@ -19,7 +19,7 @@ const FLOORS: [&[&str]; 6] = [
         "local",
         "report",
     ],
-    &["world", "effects", "sshsig", "redact", "journal"],
+    &["world", "effects", "sshsig", "redact", "journal", "age"],
     &["model"],
 ];
 

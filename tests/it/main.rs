@@ -21,6 +21,7 @@ mod house;
 mod local;
 mod mirror;
 mod orders;
+mod originals;
 mod promises;
 mod providers;
 mod redact;

@@ -673,7 +673,7 @@ fn text_that_hides() {
     4 | "evil\e[2J\u202e": 1
       | ^^^^^^^^^^^^^^^^^
       |
-    help: known here: version, name, people, boundary, escalation, backups, stages, probes
+    help: known here: version, name, people, boundary, escalation, backups, evidence, stages, probes
     "##);
 }
 

@@ -9,7 +9,6 @@ use serde_json::json;
 use crate::cli::ui::{Tone, Ui, styled};
 use crate::cli::{App, CliError, Exit};
 use crate::evidence::{self, Entry, Fault, Hit, Kind, Row, Shelf, ShelfError, escape, escape_bytes};
-use crate::model::event::ItemStatus;
 use crate::report::words::count;
 
 /// Arguments of `evidence`.
@@ -271,7 +270,7 @@ impl Reading<'_> {
         if !row.why.is_empty() {
             text += &format!(": {}", row.why);
         }
-        let whole = row.status == ItemStatus::Collected;
+        let whole = !row.status.is_hole();
         if whole && !kept {
             text += ": not in it";
         }

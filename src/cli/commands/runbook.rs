@@ -172,6 +172,11 @@ fn show(app: &App, written: &Written, raw: bool) -> Result<Exit, CliError> {
             }
         ),
     );
+    if !policy.seal_originals_to.is_empty() {
+        let to = listed(policy.seal_originals_to.iter().map(|r| &r.person));
+        let words = format!("originals of what is redacted: sealed to {}", escape(&to));
+        app.ui.wrapped(2, &words);
+    }
     plan::show(&app.ui, &rows, false);
     for probe in &engine.runbook().probes {
         app.ui.line(&format!("probe {}", probe.id));
@@ -304,6 +309,22 @@ fn warnings(engine: &Engine<'_>, written: &Written) -> Result<Vec<String>, CliEr
                 "{who} stands under `people:` and has no key in allowed_signers"
             ));
         }
+    }
+    for recipient in &policy.seal_originals_to {
+        if let Some(other) = roster.another_holds(recipient) {
+            all.push(format!(
+                "the key named for {} under `seal-originals-to:` is {other}'s in allowed_signers: nothing will be sealed to it",
+                recipient.person
+            ));
+        }
+    }
+    if let [one] = policy.seal_originals_to.as_slice()
+        && policy.people.contains_key(&one.person)
+    {
+        all.push(format!(
+            "only {} can open originals: where they act in an incident, nothing is sealed to them, and the originals are lost",
+            one.person
+        ));
     }
     for (zone, need) in [(Zone::At, &policy.need_at), (Zone::Outside, &policy.need_outside)] {
         if zones.contains(&zone) {

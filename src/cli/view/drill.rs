@@ -8,7 +8,7 @@ use crate::cli::ui::{Tone, Ui, styled, wrap};
 use crate::drill::Sheet;
 use crate::drill::scenario::{Inject, Scenario};
 use crate::evidence::escape;
-use crate::model::event::{CaptureItem, Event, ItemStatus, Outcome};
+use crate::model::event::{CaptureItem, Event, Outcome};
 
 /// Columns before the words of a row.
 const MARGIN: usize = 23;
@@ -136,7 +136,7 @@ pub fn told(event: &Event) -> Option<(Tone, &'static str, String)> {
 }
 
 fn holes(items: &[CaptureItem]) -> usize {
-    items.iter().filter(|i| i.status != ItemStatus::Collected).count()
+    items.iter().filter(|i| i.status.is_hole()).count()
 }
 
 /// Rows of a captured text that are shown.

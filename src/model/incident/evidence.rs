@@ -204,7 +204,10 @@ impl Incident {
     pub fn changes(&self, before: u64, after: u64) -> Vec<(&str, Change)> {
         let kept = |seq: &u64| {
             let items = self.captures.get(seq).map_or(&[][..], |c| &c.items);
-            let kept = items.iter().filter(|i| !i.sha256.is_empty() && !is_list(&i.name));
+            // No two sealed files are alike, whatever is in them.
+            let kept = items
+                .iter()
+                .filter(|i| !i.sha256.is_empty() && i.status != ItemStatus::Sealed && !is_list(&i.name));
             kept.map(|i| (i.name.as_str(), i.sha256.as_str()))
                 .collect::<BTreeMap<_, _>>()
         };
@@ -221,13 +224,25 @@ impl Incident {
         all
     }
 
+    /// True where this person acted, answered, looked or held the record: whoever the originals are
+    /// sealed to must be none of these.
+    pub fn had_a_hand(&self, person: &str) -> bool {
+        let acted = self.actors.iter();
+        let looked = self.captures.values().map(|c| &c.who);
+        let held = self.custody.began.iter().map(|began| &began.who);
+        acted
+            .chain(looked)
+            .chain(held)
+            .any(|who| who.eq_ignore_ascii_case(person))
+    }
+
     /// Things that were to be looked at and are not whole, those of one capture with one reason together:
     /// thirty agents that were never here are one piece of news.
     pub fn holes(&self) -> Vec<Gap<'_>> {
         let mut all: Vec<Gap<'_>> = Vec::new();
         for (seq, capture) in &self.captures {
             let first = all.len();
-            for item in capture.items.iter().filter(|i| i.status != ItemStatus::Collected) {
+            for item in capture.items.iter().filter(|i| i.status.is_hole()) {
                 let why = item.why.as_deref().unwrap_or_default();
                 let known = all.iter_mut().skip(first);
                 match known

@@ -13,6 +13,7 @@ use crate::model::event::*;
 use crate::model::fact::{Fact, Observed};
 use crate::model::grant::{Target, Tree, TreeRule};
 use crate::model::ids::{IncidentId, StepId, TargetId};
+use crate::model::recipient::{Recipient, SealKey};
 use crate::model::runbook::{Need, Policy};
 
 const ANA: &str = "ana@example.com";
@@ -50,6 +51,11 @@ fn opened() -> Event {
             need_outside: need(2),
             valid_ms: 1,
             people: BTreeMap::new(),
+            seal_originals_to: vec![Recipient {
+                person: "kim@vendor.example".into(),
+                key: SealKey::parse("age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj")
+                    .unwrap(),
+            }],
         },
         problems: vec!["access.yaml:1:1: broken".into()],
     }

@@ -185,6 +185,8 @@ fn nothing_planted_comes_through_any_collector() {
         .into_iter()
         .filter(|path| !path.components().any(|c| c.as_os_str() == "undo") && !path.ends_with("case.key"))
         .map(|path| (path.display().to_string(), std::fs::read(&path).unwrap()))
+        // What is reserved for the journal is long, and nothing yet.
+        .filter(|(_, bytes)| bytes.iter().any(|b| *b != 0))
         .collect();
     places.push(("the bundle".to_owned(), std::fs::read(&bundle).unwrap()));
     for out in &said {
