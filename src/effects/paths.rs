@@ -103,6 +103,33 @@ pub(super) fn touched(path: &str) -> Option<&'static [Effect]> {
         .or(Some(&[Effect::DataWrite]))
 }
 
+/// Whether a path names a file that holds secrets, by the names that tools give them.
+pub(super) fn secret(path: &str) -> bool {
+    const ENDS: [&str; 12] = [
+        "/.aws/credentials",
+        "/.aws",
+        "/.ssh",
+        "/.kube/config",
+        "/.docker/config.json",
+        "/.git-credentials",
+        "/.netrc",
+        "/.pgpass",
+        "/.my.cnf",
+        "/.vault-token",
+        "/etc/shadow",
+        "/environ",
+    ];
+    let lower = format!("/{}", path.trim_end_matches('/').to_ascii_lowercase());
+    let last = lower.rsplit('/').next().unwrap_or_default();
+    let dotenv = (last == ".env" || last.starts_with(".env."))
+        && ![".example", ".sample", ".template"]
+            .iter()
+            .any(|end| last.ends_with(end));
+    let private = lower.contains("/.ssh/id_") && !last.ends_with(".pub");
+    let key = last.ends_with(".key") && !last.starts_with('.') && !last.contains(['[', '{', '$']);
+    dotenv || private || key || ENDS.iter().any(|end| lower.ends_with(end))
+}
+
 /// Whether a relative folder is one that tools build anew, such as `node_modules`.
 pub(super) fn rebuildable(path: &str) -> bool {
     const FOLDERS: [&str; 14] = [

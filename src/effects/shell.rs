@@ -6,7 +6,7 @@
 use crate::model::effect::Effect;
 
 use super::eye::{Cmd, Eye, Stdin, usual};
-use super::words::{Lexed, Piece, Word, lex};
+use super::words::{Lexed, Piece, Word, lex, substitutions};
 use super::{paths, tools};
 
 /// Variables that may be set in front of a command without changing what it does, only where or how.
@@ -55,8 +55,8 @@ const KEYWORDS: [&str; 13] = [
     "if", "then", "else", "elif", "fi", "while", "until", "do", "done", "{", "}", "!", "esac",
 ];
 
-/// Looks at everything in a shell text.
-pub(super) fn text(eye: &mut Eye<'_>, text: &str) {
+/// Looks at everything in a shell text; its first command reads `stdin`.
+pub(super) fn text(eye: &mut Eye<'_>, text: &str, stdin: &Stdin<'_>) {
     if !eye.afford(text) {
         return;
     }
@@ -66,11 +66,12 @@ pub(super) fn text(eye: &mut Eye<'_>, text: &str) {
     }
     for inner in &lexed.inner {
         eye.unknown(inner, "shell.substitution");
-        eye.deeper(inner, |eye| self::text(eye, inner));
+        eye.deeper(inner, |eye| self::text(eye, inner, &Stdin::Unseen));
     }
     let before = eye.sights();
-    commands(eye, &lexed);
-    if eye.sights() == before && lexed.pieces.is_empty() {
+    commands(eye, &lexed, stdin);
+    // Comments, separators and redirections onto themselves: no command, so nothing is done.
+    if eye.sights() == before {
         eye.see(Effect::Read, text, "shell.nothing");
     }
 }
@@ -83,7 +84,7 @@ pub(super) fn script_file(eye: &mut Eye<'_>, cmd: &Cmd<'_>, bytes: &[u8]) {
     };
     let Some(first) = script.strip_prefix("#!").and_then(|rest| rest.lines().next()) else {
         eye.unknown(&line, "script.no-interpreter");
-        return text(eye, script);
+        return text(eye, script, &cmd.stdin);
     };
     let mut words: Vec<&str> = first.split_whitespace().collect();
     if words.first().is_some_and(|program| program.ends_with("/env")) {
@@ -95,7 +96,7 @@ pub(super) fn script_file(eye: &mut Eye<'_>, cmd: &Cmd<'_>, bytes: &[u8]) {
         .and_then(|program| program.rsplit('/').next())
         .unwrap_or_default();
     if is_shell(program) && words.first().is_some_and(|path| usual(path)) {
-        text(eye, script);
+        text(eye, script, &cmd.stdin);
     } else if matches!(program, "psql" | "make" | "awk" | "sed") {
         eye.unknown(&line, "script.interpreter");
     } else {
@@ -111,10 +112,13 @@ pub(super) fn is_shell(name: &str) -> bool {
     )
 }
 
-fn commands(eye: &mut Eye<'_>, lexed: &Lexed) {
+fn commands(eye: &mut Eye<'_>, lexed: &Lexed, stdin: &Stdin<'_>) {
     let mut words: Vec<Word> = Vec::new();
     let mut here: Vec<&(String, bool)> = Vec::new();
-    let mut piped: Option<Vec<u8>> = None;
+    let mut piped: Option<Vec<u8>> = match stdin {
+        Stdin::Bytes(bytes) => Some(bytes.to_vec()),
+        Stdin::Unseen => None,
+    };
     let mut redirects: Vec<(&'static str, Word)> = Vec::new();
     let mut pieces = lexed.pieces.iter().peekable();
     loop {
@@ -126,11 +130,9 @@ fn commands(eye: &mut Eye<'_>, lexed: &Lexed) {
                 Some(Piece::Word(target)) => redirects.push((op, target.clone())),
                 _ => eye.unknown(op, "shell.unfinished"),
             },
-            Some(Piece::End("("))
-                if words.len() == 1 && words.iter().all(|w| !KEYWORDS.contains(&w.as_str())) =>
-            {
+            Some(Piece::End("(")) if after_keywords(&words).len() == 1 => {
                 // `name()` gives a word a new meaning for the rest of the text.
-                eye.unknown(words.first().map_or("", Word::as_str), "shell.function");
+                eye.unknown(words.last().map_or("", Word::as_str), "shell.function");
                 words.clear();
             }
             Some(Piece::End(_)) | None => {
@@ -161,6 +163,9 @@ fn fed(
     for (body, fixed) in &here {
         if !fixed {
             eye.unknown(body, "shell.here-document-expands");
+            for inner in substitutions(body) {
+                eye.deeper(&inner, |eye| text(eye, &inner, &Stdin::Unseen));
+            }
         }
     }
     let inputs: Vec<_> = redirects.iter().filter(|(op, _)| op.starts_with('<')).collect();
@@ -168,6 +173,7 @@ fn fed(
         ([], []) => piped,
         ([(body, _)], []) => Some(body.clone().into_bytes()),
         ([], [("<<<", word)]) if word.fixed => Some(word.text.clone().into_bytes()),
+        ([], [("<", word)]) if word.text == "/dev/null" => Some(Vec::new()),
         ([], [("<", word)]) if word.fixed => eye.script(&word.text).map(<[u8]>::to_vec),
         _ => None,
     }
@@ -178,9 +184,8 @@ fn echoed(words: &[Word], stdin: &Stdin<'_>) -> Option<Vec<u8>> {
     let (first, args) = words.split_first()?;
     match (first.text.as_str(), stdin) {
         ("echo" | "printf", _)
-            if args
-                .iter()
-                .all(|w| w.fixed && !w.text.contains(['\\', '%']) && !w.text.starts_with('-')) =>
+            if args.iter().all(|w| w.fixed && !w.text.contains(['\\', '%']))
+                && !args.first().is_some_and(|first| first.text.starts_with('-')) =>
         {
             let parts: Vec<&str> = args.iter().map(Word::as_str).collect();
             Some(parts.join(" ").into_bytes())
@@ -200,6 +205,9 @@ fn files(eye: &mut Eye<'_>, redirects: &[(&'static str, Word)], words: &[Word]) 
             continue;
         }
         if matches!(*op, "<" | "<&") {
+            if paths::secret(&target.text) {
+                eye.see(Effect::CredentialChange, &text, "read.secret-file");
+            }
             if target.text.starts_with("/dev/tcp/") || target.text.starts_with("/dev/udp/") {
                 eye.unknown(&text, "shell.network-file");
             }
@@ -215,7 +223,7 @@ fn files(eye: &mut Eye<'_>, redirects: &[(&'static str, Word)], words: &[Word]) 
             continue;
         };
         eye.see_all(effects, &text, "shell.redirect");
-        let empty = words
+        let empty = after_keywords(words)
             .first()
             .is_none_or(|w| matches!(w.text.as_str(), ":" | "true"));
         if empty && *op != ">>" {
@@ -224,8 +232,16 @@ fn files(eye: &mut Eye<'_>, redirects: &[(&'static str, Word)], words: &[Word]) 
     }
 }
 
+/// The words behind `if`, `{`, `do` and their kind.
+fn after_keywords(words: &[Word]) -> &[Word] {
+    let keyword = |word: &&Word| word.bare && KEYWORDS.contains(&word.as_str());
+    words
+        .get(words.iter().take_while(keyword).count()..)
+        .unwrap_or_default()
+}
+
 /// One command with its keywords and assignments in front.
-fn simple(eye: &mut Eye<'_>, words: &[Word], stdin: &Stdin<'_>) {
+pub(super) fn simple(eye: &mut Eye<'_>, words: &[Word], stdin: &Stdin<'_>) {
     let mut rest = words;
     while let Some((first, after)) = rest.split_first() {
         if first.bare && KEYWORDS.contains(&first.as_str()) {
@@ -263,28 +279,42 @@ fn simple(eye: &mut Eye<'_>, words: &[Word], stdin: &Stdin<'_>) {
         }
         "case" | "function" | "coproc" if first.bare => {
             eye.unknown(&first.text, "shell.not-followed");
-            if !args.is_empty() && first.text != "case" {
-                eye.deeper("", |eye| eye.command(args, stdin));
+            // `function f { rm x`: the name is no command, what stands behind the bracket is one.
+            let body = if first.text == "function" {
+                args.get(1..).unwrap_or_default()
+            } else {
+                args
+            };
+            if !body.is_empty() && first.text != "case" {
+                eye.deeper("", |eye| simple(eye, body, stdin));
             }
         }
         "alias" if !args.is_empty() => eye.unknown("alias", "shell.alias"),
         "eval" => {
             let joined = join(args);
             eye.unknown(&joined, "shell.eval");
-            eye.deeper(&joined, |eye| text(eye, &joined));
+            eye.deeper(&joined, |eye| text(eye, &joined, stdin));
         }
         "trap" => match args {
             [only] if only.text.starts_with('-') => eye.see(Effect::Read, "trap", "shell.builtin"),
             [action, ..] if action.fixed => {
                 let action = action.text.clone();
                 eye.see(Effect::Read, "trap", "shell.builtin");
-                eye.deeper(&action, |eye| text(eye, &action));
+                eye.deeper(&action, |eye| text(eye, &action, &Stdin::Unseen));
             }
             _ => eye.unknown("trap", "shell.trap"),
         },
         "." | "source" => source(eye, rest),
         "export" | "declare" | "local" | "readonly" | "typeset" => {
             eye.see(Effect::Read, &first.text, "shell.builtin");
+            // `declare -n a=PATH` makes `a=` set another variable.
+            if args
+                .iter()
+                .any(|arg| arg.text.starts_with('-') && arg.text.contains('n'))
+                && first.text != "export"
+            {
+                eye.unknown(&join(rest), "shell.name-reference");
+            }
             for arg in args.iter().filter(|arg| !arg.text.starts_with('-')) {
                 let name = assigned(arg).unwrap_or(&arg.text);
                 environment(eye, name);
@@ -311,7 +341,7 @@ pub(super) fn source(eye: &mut Eye<'_>, words: &[Word]) {
         .filter(|path| path.fixed)
         .and_then(|path| eye.script(&path.text));
     match script.and_then(|bytes| std::str::from_utf8(bytes).ok()) {
-        Some(script) => eye.deeper(&line, |eye| text(eye, script)),
+        Some(script) => eye.deeper(&line, |eye| text(eye, script, &Stdin::Unseen)),
         None => eye.unknown(&line, "shell.source"),
     }
 }
@@ -340,7 +370,12 @@ pub(super) fn environment(eye: &mut Eye<'_>, name: &str) {
     }
     // zsh ties the lower-case names to `PATH` and its kind.
     let tied = ["path", "fpath", "cdpath", "module_path"].contains(&name);
-    let own = name.chars().any(|c| c.is_ascii_lowercase()) && !name.ends_with("_proxy") && !tied;
+    // `TF_CLI_ARGS_plan` and `npm_config_script_shell` are read by programs; a script's own are lower-case.
+    let own = name.chars().any(|c| c.is_ascii_lowercase())
+        && !name.chars().any(|c| c.is_ascii_uppercase())
+        && !name.ends_with("_proxy")
+        && !name.starts_with("npm_")
+        && !tied;
     if own || HARMLESS.contains(&name) || name.starts_with("LC_") || name.starts_with("TF_VAR_") {
         eye.see(Effect::Read, &text, "shell.assignment");
     } else {

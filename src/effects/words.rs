@@ -93,6 +93,26 @@ pub(super) fn lex(text: &str) -> Lexed {
     lexer.out
 }
 
+/// The texts inside `$(…)`, `${…}` and backticks of a text that is expanded but not split.
+pub(super) fn substitutions(text: &str) -> Vec<String> {
+    let mut lexer = Lexer {
+        chars: text.chars().collect(),
+        at: 0,
+        word: None,
+        out: Lexed::default(),
+        waiting: Vec::new(),
+    };
+    while let Some(c) = lexer.peek(0) {
+        match c {
+            '\\' => lexer.at += 2,
+            '$' => lexer.dollar(true),
+            '`' => lexer.backtick(),
+            _ => lexer.at += 1,
+        }
+    }
+    lexer.out.inner
+}
+
 impl Lexer {
     fn peek(&self, ahead: usize) -> Option<char> {
         self.chars.get(self.at + ahead).copied()

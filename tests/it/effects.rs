@@ -1,5 +1,9 @@
 //! Properties of the detectors: nothing hangs or panics, and no wrapper hides an effect.
 
+mod alike;
+mod corpus;
+mod shipped;
+
 use std::time::Instant;
 
 use incident::effects::{

@@ -74,7 +74,7 @@ const ACTS: &[(&str, &[Effect])] = &[
     ("pg_advisory_lock", &[Effect::Traffic]),
     ("set_config", &[Effect::ConfigChange]),
     ("truncate_tables", &[Effect::BulkData, Effect::OneWay]),
-    ("load_extension", &[Effect::SecurityConfig]),
+    ("load_extension", &[Effect::SecurityConfig, Effect::Unknown]),
     ("writefile", &[Effect::DataWrite]),
 ];
 

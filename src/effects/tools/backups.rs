@@ -92,6 +92,8 @@ const BORG: Verbs = Verbs {
         ("create", &[Protect]),
         ("extract", &[DataRestore, DataWrite]),
         ("delete", LOSE),
+        ("rdelete", LOSE),
+        ("repo-delete", LOSE),
         ("prune", LOSE),
         ("compact", LOSE),
         ("recreate", LOSE),
@@ -122,6 +124,56 @@ pub(super) fn borg(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         .any(|arg| arg.text.starts_with("--rsh") || arg.text.starts_with("--remote-path"))
     {
         eye.unknown(&cmd.text(), "borg.runs-program");
+    }
+}
+
+/// `kopia`, `duplicity`, `rdiff-backup`, `proxmox-backup-client`.
+pub(super) fn others(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    const LOOKS: [&str; 12] = [
+        "list",
+        "ls",
+        "show",
+        "status",
+        "list-current-files",
+        "collection-status",
+        "list-increments",
+        "snapshots",
+        "verify",
+        "info",
+        "--list-increments",
+        "--version",
+    ];
+    const LOSES: [&str; 12] = [
+        "delete",
+        "forget",
+        "prune",
+        "expire",
+        "remove-older-than",
+        "remove-all-but-n-full",
+        "cleanup",
+        "gc",
+        "remove",
+        "rm",
+        "maintenance",
+        "set-retention",
+    ];
+    let line = cmd.text();
+    let words: Vec<&str> = cmd.args.iter().map(|arg| arg.text.as_str()).take(4).collect();
+    let named = |list: &[&str]| {
+        words
+            .iter()
+            .any(|word| list.contains(word) || list.contains(&word.trim_start_matches('-')))
+    };
+    if named(&LOSES) {
+        eye.see_all(LOSE, &line, "backup.loses");
+    } else if named(&["restore", "mount"]) {
+        eye.see_all(&[DataRestore, DataWrite], &line, "backup.restore");
+    } else if named(&["create", "backup", "full", "incremental", "incr"]) {
+        eye.see(Protect, &line, "backup.makes");
+    } else if words.iter().take(2).any(|word| LOOKS.contains(word)) {
+        eye.see(Read, &line, "backup.looks");
+    } else {
+        eye.unknown(&line, "backup.not-known");
     }
 }
 

@@ -7,6 +7,7 @@ use crate::model::effect::Effect::{
 
 use crate::effects::eye::{Cmd, Eye};
 use crate::effects::options::{Options, Verbs, promises};
+use crate::effects::wrappers;
 
 /// Services and operations of AWS that do not follow from their names.
 const AWS: Verbs = Verbs {
@@ -112,6 +113,22 @@ const READS: [&str; 15] = [
     "preview-",
 ];
 
+/// Operations that read by name and answer with a secret.
+const DISCLOSES: &[(&str, &str)] = &[
+    ("secretsmanager", "get-secret-value"),
+    ("secretsmanager", "batch-get-secret-value"),
+    ("secretsmanager", "get-random-password"),
+    ("iam", "get-credential-report"),
+    ("eks", "get-token"),
+    ("lightsail", "download-default-key-pair"),
+    ("lightsail", "get-instance-access-details"),
+    ("lightsail", "get-relational-database-master-user-password"),
+    ("redshift", "get-cluster-credentials"),
+    ("codeartifact", "get-authorization-token"),
+    ("cognito-idp", "describe-user-pool-client"),
+    ("lambda", "get-function-configuration"),
+];
+
 /// What a service is about, where its operation does not say more.
 const SERVICES: &[(&str, Effect)] = &[
     ("iam", CredentialChange),
@@ -199,6 +216,10 @@ pub(super) fn aws(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         .iter()
         .find(|(name, _)| *name == service)
         .map(|(_, effect)| *effect);
+    let discloses = DISCLOSES.iter().any(|(of, what)| *of == service && *what == op);
+    if discloses || has("--with-decryption") {
+        return eye.see(CredentialChange, &line, "aws.shows-secret");
+    }
     if READS.iter().any(|start| op.starts_with(start)) || op.is_empty() && service == "help" {
         return eye.see(Read, &line, "aws.read");
     }
@@ -415,6 +436,10 @@ pub(super) fn nouns_then_verb(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     if nouns.first() == Some(&"auth") && verb != "list" || is("credentials") && verb == "get" {
         return eye.see(CredentialChange, &line, "cloud.auth");
     }
+    let secret = is("secret") || is("keys") || is("credential") || is("connection-string");
+    if effects == [Read] && secret && verb != "describe" && !(is("secrets") && verb == "list") {
+        return eye.see(CredentialChange, &line, "cloud.shows-secret");
+    }
     if effects == [Read] {
         return eye.see(Read, &line, &rule(verb));
     }
@@ -422,6 +447,9 @@ pub(super) fn nouns_then_verb(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         return eye.see(Protect, &line, "cloud.snapshot");
     }
     eye.see_all(effects, &line, &rule(verb));
+    if matches!(verb, "ssh" | "run-command" | "execute") {
+        wrappers::suspects(eye, cmd, cmd.args);
+    }
     if effects != [DataRestore] && effects != [ServiceRestart] {
         noun_effects(eye, nouns, &line);
     }

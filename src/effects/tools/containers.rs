@@ -99,7 +99,16 @@ const DOCKER: Verbs = Verbs {
         ("compose pull", &[DataWrite]),
         ("compose down", &[InfraChange, Traffic]),
         ("compose rm", &[DataWrite, OneWay]),
+        ("compose run", &[Deploy, Unknown]),
+        ("compose build", &[Unknown]),
+        ("compose create", &[Deploy]),
+        ("compose cp", &[DataWrite]),
     ],
+};
+
+const COMPOSE: Options = Options {
+    valued: "-f --file -p --project-name --profile --env-file --project-directory --ansi --progress --parallel",
+    flags: "--compatibility --all-resources",
 };
 
 /// `docker`, `podman`, `nerdctl` and their `compose`.
@@ -117,6 +126,14 @@ pub(super) fn docker(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
                 stdin: cmd.stdin,
             },
         );
+    }
+    // `compose` has options of its own in front of its verb.
+    if let Some(at) = cmd.args.iter().position(|arg| arg.text == "compose")
+        && let (width @ 1.., true) = COMPOSE.skip(cmd.args.get(at + 1..).unwrap_or_default())
+    {
+        let mut args = cmd.args.to_vec();
+        args.drain(at + 1..at + 1 + width);
+        return docker(eye, &Cmd { args: &args, ..*cmd });
     }
     let Some(row) = DOCKER.look(eye, cmd) else { return };
     let forced = cmd
@@ -137,6 +154,9 @@ pub(super) fn docker(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         }
         "compose down" if cmd.args.iter().any(|arg| arg.text.starts_with("--rmi")) => {
             eye.see(Effect::OneWay, &line, "docker.removes-images");
+        }
+        "compose run" => {
+            wrappers::suspects(eye, cmd, cmd.args.get(2..).unwrap_or_default());
         }
         "run" | "create" => {
             // The image's program is not known; the words behind it are looked at all the same.

@@ -4,8 +4,9 @@ use crate::model::effect::Effect::{
     self, ConfigChange, CredentialChange, DataWrite, OneWay, Read, SecurityConfig,
 };
 
-use crate::effects::eye::{Cmd, Eye};
+use crate::effects::eye::{Cmd, Eye, Stdin};
 use crate::effects::options::{Options, Verbs};
+use crate::effects::words::Word;
 
 /// Programs that do nothing but change accounts.
 pub(super) fn account(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
@@ -46,6 +47,9 @@ pub(super) fn ssh_keygen(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     if mode("sign") {
         return eye.see(DataWrite, &line, "ssh-keygen.sign");
     }
+    if cmd.args.iter().any(|arg| super::reads::acts(&arg.text, "-D -w")) {
+        eye.unknown(&line, "ssh-keygen.loads-library");
+    }
     eye.see(CredentialChange, &line, "ssh-keygen.change");
 }
 
@@ -60,7 +64,7 @@ const VAULT: Verbs = Verbs {
         ("version", &[Read]),
         ("read", &[Read]),
         ("list", &[Read]),
-        ("kv get", &[Read]),
+        ("kv get", &[CredentialChange]),
         ("kv list", &[Read]),
         ("kv metadata get", &[Read]),
         ("kv put", &[CredentialChange]),
@@ -130,6 +134,28 @@ pub(super) fn openssl(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
                 | "-keyout"
         )
     });
+    // A connection that is given nothing to say; `echo … |` would be a request.
+    const LOOKS: [&str; 14] = [
+        "-connect",
+        "-servername",
+        "-showcerts",
+        "-starttls",
+        "-CAfile",
+        "-CApath",
+        "-verify",
+        "-brief",
+        "-tls1_2",
+        "-tls1_3",
+        "-alpn",
+        "-status",
+        "-verify_return_error",
+        "-quiet",
+    ];
+    let silent = matches!(cmd.stdin, Stdin::Bytes(bytes) if bytes.is_empty());
+    let plain = |arg: &Word| arg.fixed && (!arg.text.starts_with('-') || LOOKS.contains(&arg.as_str()));
+    if verb == "s_client" && silent && cmd.args.iter().skip(1).all(plain) {
+        return eye.see(Read, &line, "openssl.connects");
+    }
     if matches!(verb, "x509" | "verify" | "version" | "crl" | "dgst" | "asn1parse") && !writes {
         eye.see(Read, &line, "openssl.looks");
     } else if matches!(verb, "genrsa" | "genpkey" | "req" | "ca" | "ecparam") {

@@ -8,6 +8,7 @@ use crate::model::effect::Effect::{
 use crate::effects::eye::{Cmd, Eye, Stdin};
 use crate::effects::options::Options;
 use crate::effects::sql::{self, Dialect};
+use crate::effects::words::Word;
 
 const MYSQL: Options = Options {
     valued: "-e --execute -h --host -P --port -u --user -D --database -S --socket --protocol --default-character-set --delimiter --init-command --login-path --connect-timeout",
@@ -47,7 +48,7 @@ pub(super) fn mysql(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         if executes {
             given = true;
             let next = cmd.args.get(at + 1).map_or("", |next| next.text.as_str());
-            sql::detect(eye, attached(&arg.text, next, width), Dialect::MySql);
+            sql::detect(eye, vertical(attached(&arg.text, next, width)), Dialect::MySql);
         }
         if matches!(arg.text.as_str(), "-V" | "--version") {
             given = true;
@@ -58,6 +59,12 @@ pub(super) fn mysql(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     if !given {
         from_stdin(eye, cmd, Dialect::MySql, "mysql.reads-terminal");
     }
+}
+
+/// Without the `\G` that asks for one column a line.
+fn vertical(text: &str) -> &str {
+    let text = text.trim_end().trim_end_matches(';');
+    text.strip_suffix("\\G").unwrap_or(text)
 }
 
 fn executes(cluster: &str) -> bool {
@@ -172,6 +179,27 @@ pub(super) fn redis(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         valued: "-h -p -s -a -u -n --user --pass -t --cacert --cert --key --sni",
         flags: "--raw --no-raw --csv --json -c --tls --no-auth-warning --insecure -2 -3",
     };
+    const LOOKS: [&str; 8] = [
+        "--scan",
+        "--bigkeys",
+        "--memkeys",
+        "--hotkeys",
+        "--stat",
+        "--latency",
+        "--latency-history",
+        "--latency-dist",
+    ];
+    if let Some(at) = cmd.args.iter().position(|arg| LOOKS.contains(&arg.as_str())) {
+        let (start, known) = options.skip(cmd.args.get(..at).unwrap_or_default());
+        let rest: Vec<&str> = cmd.args.iter().skip(at + 1).map(Word::as_str).collect();
+        let plain = matches!(
+            rest.as_slice(),
+            [] | ["--pattern" | "--count" | "-i", _] | ["--pattern", _, "--count", _]
+        );
+        if known && start == at && plain && cmd.args.iter().all(|arg| arg.fixed) {
+            return eye.see(Read, &line, "redis.looks");
+        }
+    }
     let (start, known) = options.skip(cmd.args);
     if !known {
         eye.unknown(&line, "redis.option-not-known");
@@ -232,6 +260,9 @@ pub(super) fn mongo(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         ("shutdownserver", &[ServiceRestart, Traffic]),
     ];
     let line = cmd.text();
+    if matches!(cmd.args, [only] if matches!(only.text.as_str(), "--version" | "--help")) {
+        return eye.see(Read, &line, "mongo.version");
+    }
     eye.unknown(&line, "mongo.program-not-followed");
     let lower: String = cmd
         .args

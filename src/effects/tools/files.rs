@@ -75,8 +75,14 @@ pub(super) fn put(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let all: Vec<&Word> = words(cmd).collect();
     let noclobber = cmd.args.iter().any(|arg| acts(&arg.text, "-n --no-clobber"));
     match cmd.name {
-        "mkdir" | "touch" | "mkfifo" | "split" | "csplit" => eye.see(DataWrite, &line, &rule),
+        "mkdir" | "touch" | "mkfifo" | "split" | "csplit" => {
+            if cmd.args.iter().any(|arg| arg.text.starts_with("--f")) {
+                eye.unknown(&line, "files.split-filter");
+            }
+            eye.see(DataWrite, &line, &rule);
+        }
         _ => {
+            super::reads::secret_files(eye, cmd);
             // `mv` takes its source away: its kind counts too.
             let counted = if cmd.name == "mv" {
                 all.as_slice()
@@ -185,6 +191,7 @@ pub(super) fn sed(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     if from_file || !cmd.args.iter().all(known) || !scripts.iter().all(|script| plain_sed(script)) {
         eye.unknown(&line, "files.sed-script");
     } else {
+        super::reads::secret_files(eye, cmd);
         eye.see(Read, &line, "files.sed");
     }
 }
@@ -227,6 +234,7 @@ pub(super) fn awk(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     if odd || writes {
         eye.unknown(&line, "files.awk-program");
     } else {
+        super::reads::secret_files(eye, cmd);
         eye.see(Read, &line, "files.awk");
     }
 }
@@ -281,7 +289,16 @@ pub(super) fn find(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let mut args = cmd.args.iter().enumerate();
     while let Some((at, arg)) = args.next() {
         match arg.text.as_str() {
-            "-delete" => eye.see_all(&[BulkData, OneWay], &line, "files.find-delete"),
+            "-delete" => {
+                eye.see_all(&[BulkData, OneWay], &line, "files.find-delete");
+                for path in cmd
+                    .args
+                    .iter()
+                    .take_while(|arg| !arg.text.starts_with(['-', '(', '!']))
+                {
+                    touch(eye, path, &line, "files.find-delete");
+                }
+            }
             "-exec" | "-execdir" | "-ok" | "-okdir" | "-x" | "-X" | "--exec" | "--exec-batch" => {
                 let rest = cmd.args.get(at + 1..).unwrap_or_default();
                 let end = rest
@@ -322,6 +339,13 @@ pub(super) fn find(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
 /// `tar`: listing reads; unpacking writes over what stands there.
 pub(super) fn tar(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let line = cmd.text();
+    if cmd
+        .args
+        .iter()
+        .any(|arg| acts(&arg.text, "--remove-files --recursive-unlink --unlink-first"))
+    {
+        eye.see_all(&[BulkData, OneWay], &line, "files.tar-removes");
+    }
     const ACTS: &str = "--to-command --checkpoint-action --use-compress-program --info-script --new-volume-script --rsh-command --rmt-command --remove-files -I -F";
     if cmd.args.iter().any(|arg| acts(&arg.text, ACTS))
         || cmd
@@ -367,6 +391,14 @@ pub(super) fn pack(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     match (safe, known) {
         (true, true) => eye.see(Read, &line, "files.pack-reads"),
         (true, false) => eye.unknown(&line, "files.pack"),
+        _ if cmd.name == "zip"
+            && cmd
+                .args
+                .iter()
+                .any(|arg| acts(&arg.text, "-T -TT -m --unzip-command --test --move")) =>
+        {
+            eye.unknown(&line, "files.pack-runs-or-removes");
+        }
         _ => eye.see(DataWrite, &line, "files.pack"),
     }
 }

@@ -14,8 +14,8 @@ use super::reads::acts;
 const GIT: Verbs = Verbs {
     tool: "git",
     options: Options {
-        valued: "-C --git-dir --work-tree --namespace",
-        flags: "--no-pager -P --no-optional-locks --bare --literal-pathspecs --version",
+        valued: "-C --git-dir --work-tree --namespace -c --config-env --exec-path",
+        flags: "--no-pager -P --no-optional-locks --bare --literal-pathspecs --version -p --paginate",
     },
     rows: &[
         ("status", &[Read]),
@@ -106,8 +106,11 @@ const GIT: Verbs = Verbs {
 /// `git`, by its verb and the options that change what the verb does.
 pub(super) fn git(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let line = cmd.text();
-    // `-c alias.x=!…` and friends run anything.
     let start = GIT.options.skip(cmd.args).0;
+    // `-c alias.x=!…` and friends run anything.
+    if acts_before_verb(cmd.args.get(..start).unwrap_or_default()) {
+        eye.unknown(&line, "git.option-acts");
+    }
     let rest = cmd.args.get(start..).unwrap_or_default();
     let args = rest.get(1..).unwrap_or_default();
     let option = |options: &str| args.iter().any(|arg| acts(&arg.text, options));
@@ -188,6 +191,32 @@ pub(super) fn git(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         "rebase" if option("-x --exec") => eye.unknown(&line, "git.rebase-exec"),
         _ => {}
     }
+}
+
+/// Whether an option in front of the verb could run something.
+fn acts_before_verb(leading: &[Word]) -> bool {
+    const HARMLESS: [&str; 5] = [
+        "color.",
+        "safe.directory=",
+        "core.quotepath=",
+        "core.pager=cat",
+        "log.showsignature=",
+    ];
+    let mut expects = false;
+    leading.iter().any(|arg| {
+        let setting = if std::mem::take(&mut expects) {
+            Some(arg.as_str())
+        } else {
+            None
+        };
+        expects = arg.text == "-c";
+        match setting.or_else(|| arg.text.strip_prefix("-c").filter(|rest| !rest.is_empty())) {
+            Some(setting) => !HARMLESS
+                .iter()
+                .any(|known| setting.to_ascii_lowercase().starts_with(known)),
+            None => !expects && acts(&arg.text, "-p --paginate --config-env --exec-path"),
+        }
+    })
 }
 
 fn start_known(cmd: &Cmd<'_>) -> bool {
@@ -284,6 +313,52 @@ const GH: Verbs = Verbs {
         ("api", &[]),
     ],
 };
+
+const GLAB: Verbs = Verbs {
+    tool: "glab",
+    options: Options {
+        valued: "-R --repo -g --group",
+        flags: "",
+    },
+    rows: &[
+        ("auth status", &[Read]),
+        ("auth", &[CredentialChange]),
+        ("repo view", &[Read]),
+        ("repo list", &[Read]),
+        ("repo clone", &[Effect::DataWrite]),
+        ("repo delete", &[InfraChange, BulkData, OneWay]),
+        ("repo", &[InfraChange]),
+        ("mr view", &[Read]),
+        ("mr list", &[Read]),
+        ("mr diff", &[Read]),
+        ("mr merge", &[Deploy]),
+        ("mr", &[Effect::DataWrite]),
+        ("issue view", &[Read]),
+        ("issue list", &[Read]),
+        ("issue", &[Effect::DataWrite]),
+        ("ci view", &[Read]),
+        ("ci list", &[Read]),
+        ("ci status", &[Read]),
+        ("ci get", &[Read]),
+        ("ci trace", &[Read]),
+        ("ci", &[Deploy, Unknown]),
+        ("release list", &[Read]),
+        ("release view", &[Read]),
+        ("release delete", &[Deploy, OneWay]),
+        ("release", &[Deploy]),
+        ("variable list", &[CredentialChange]),
+        ("variable", &[CredentialChange, ConfigChange]),
+        ("token", &[CredentialChange]),
+        ("ssh-key", &[CredentialChange]),
+        ("deploy-key", &[CredentialChange]),
+        ("api", &[Unknown]),
+    ],
+};
+
+/// `glab`.
+pub(super) fn glab(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    GLAB.look(eye, cmd);
+}
 
 /// `gh`; `gh api` is an HTTP request.
 pub(super) fn gh(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {

@@ -265,6 +265,56 @@ fn option<'w>(arg: &'w Word, width: usize, next: Option<&'w Word>) -> Option<(ch
     }
 }
 
+/// `http` and `xh`: a method in front of the address, and items behind it that make it a request with a body.
+pub(super) fn httpie(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    let line = cmd.text();
+    let words: Vec<&str> = cmd
+        .args
+        .iter()
+        .map(Word::as_str)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
+    let options = cmd.args.iter().any(|arg| {
+        arg.text.starts_with('-')
+            && !matches!(
+                arg.text.as_str(),
+                "-h" | "-b"
+                    | "-v"
+                    | "--headers"
+                    | "--body"
+                    | "--verbose"
+                    | "--ignore-stdin"
+                    | "--check-status"
+            )
+    });
+    if options || !matches!(cmd.stdin, crate::effects::eye::Stdin::Unseen) {
+        eye.unknown(&line, "http.option-not-known");
+    }
+    let method = words
+        .first()
+        .filter(|word| word.chars().all(|c| c.is_ascii_alphabetic()) && words.len() > 1);
+    let (method, rest) = match method {
+        Some(method) => (*method, words.get(1..).unwrap_or_default()),
+        None => ("GET", words.as_slice()),
+    };
+    let Some((address, items)) = rest.split_first() else {
+        return eye.unknown(&line, "http.no-address");
+    };
+    // `a==b` is a query, `a:b` a header; what else has an `=`, `:=` or `@` is sent.
+    let sent = items
+        .iter()
+        .any(|item| item.contains(['=', '@']) && !item.contains("=="));
+    let overrides = items
+        .iter()
+        .any(|item| item.to_ascii_lowercase().contains("method-override"));
+    let method = if sent && method.eq_ignore_ascii_case("get") {
+        "POST"
+    } else {
+        method
+    };
+    request(eye, if overrides { "OVERRIDDEN" } else { method }, address);
+}
+
 /// `wget` saves what it fetches unless told otherwise.
 pub(super) fn wget(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let line = cmd.text();

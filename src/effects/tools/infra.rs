@@ -6,6 +6,7 @@ use crate::model::effect::Effect::{
 
 use crate::effects::eye::{Cmd, Eye};
 use crate::effects::options::{Options, Verbs};
+use crate::effects::wrappers;
 
 const TERRAFORM: Verbs = Verbs {
     tool: "terraform",
@@ -40,6 +41,8 @@ const TERRAFORM: Verbs = Verbs {
         ("fmt", &[ConfigChange]),
         ("apply", &[InfraChange]),
         ("destroy", &[InfraChange, OneWay]),
+        ("destroy-all", &[InfraChange, OneWay]),
+        ("apply-all", &[InfraChange, OneWay, Unknown]),
         ("import", &[InfraChange]),
         ("taint", &[InfraChange]),
         ("untaint", &[InfraChange]),
@@ -51,6 +54,22 @@ const TERRAFORM: Verbs = Verbs {
 /// `terraform` and `tofu`. What an apply would do stands in a plan that is not read here.
 pub(super) fn terraform(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let line = cmd.text();
+    // `terragrunt run-all destroy`, `run --all -- destroy`, `destroy-all`: the same verb in every folder.
+    let all = ["run-all", "run", "--all", "--"];
+    let fronts = cmd
+        .args
+        .iter()
+        .take_while(|arg| all.contains(&arg.as_str()))
+        .count();
+    if cmd.name == "terragrunt" && fronts > 0 {
+        return terraform(
+            eye,
+            &Cmd {
+                args: cmd.args.get(fronts..).unwrap_or_default(),
+                ..*cmd
+            },
+        );
+    }
     let Some(verb) = TERRAFORM.look(eye, cmd) else {
         return;
     };
@@ -153,6 +172,7 @@ pub(super) fn ansible(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         return eye.see(Read, &line, "ansible.lists");
     }
     eye.see_all(&[InfraChange, Unknown], &line, "ansible.runs");
+    wrappers::suspects(eye, cmd, cmd.args);
     if cmd.args.iter().any(|arg| arg.text.contains("state=absent")) {
         eye.see(OneWay, &line, "ansible.absent");
     }

@@ -7,6 +7,7 @@ use crate::model::effect::Effect::{
 
 use crate::effects::eye::{Cmd, Eye};
 use crate::effects::options::{Options, Verbs, promises};
+use crate::effects::words::Word;
 use crate::effects::wrappers;
 
 const KUBECTL: Verbs = Verbs {
@@ -81,6 +82,21 @@ const KUBECTL: Verbs = Verbs {
 /// `kubectl` and `oc`. `--dry-run=client` and `--dry-run=server` persist nothing, by contract.
 pub(super) fn kubectl(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let line = cmd.text();
+    // `k3s kubectl …`, `minikube kubectl -- …`
+    if let Some((first, rest)) = cmd.args.split_first()
+        && cmd.name != "kubectl"
+        && first.text == "kubectl"
+    {
+        let args = rest.strip_prefix(&[Word::fixed("--")]).unwrap_or(rest);
+        return kubectl(
+            eye,
+            &Cmd {
+                name: "kubectl",
+                args,
+                ..*cmd
+            },
+        );
+    }
     let dashes = cmd
         .args
         .iter()
@@ -150,6 +166,15 @@ pub(super) fn kubectl(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         "podsecuritypolicy",
         "podsecuritypolicie",
     ]);
+    // A listing names secrets; `-o` and a template show what stands in them.
+    let shows = |arg: &Word| {
+        arg.text.starts_with("-o") || arg.text.starts_with("--o") || arg.text.starts_with("--te")
+    };
+    if row == "get" && secret && kind(&["secret"]) && own.iter().any(shows)
+        || row == "config view" && own.iter().any(|arg| arg.text.starts_with("--ra"))
+    {
+        eye.see(CredentialChange, &line, "kubectl.shows-secret");
+    }
     if row.split(' ').next() != Some("get") && row != "describe" && row != "exec" && row != "logs" {
         if secret {
             eye.see(CredentialChange, &line, "kubectl.credential-kind");
@@ -166,6 +191,17 @@ pub(super) fn kubectl(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
                 .position(|arg| arg.text == "exec")
                 .map_or(0, |at| at + 1);
             wrappers::container_exec(eye, cmd, cmd.args.get(at..).unwrap_or_default());
+        }
+        "run" | "debug" => wrappers::suspects(eye, cmd, cmd.args.get(dashes..).unwrap_or_default()),
+        "get" if own.iter().any(|arg| arg.text.starts_with("--ra")) => {
+            let path = own
+                .iter()
+                .map(Word::as_str)
+                .find(|arg| arg.starts_with('/'))
+                .unwrap_or_default();
+            if path.contains("proxy") || path.contains("secret") || path.is_empty() {
+                eye.unknown(&line, "kubectl.raw");
+            }
         }
         "delete" => {
             let pod = kind(&["pod", "po", "replicaset", "job"])
@@ -286,6 +322,33 @@ pub(super) fn helm(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         eye.unknown(&line, "helm.option-acts");
     }
 }
+
+pub(super) const FLUX: Verbs = Verbs {
+    tool: "flux",
+    options: Options {
+        valued: "-n --namespace --context --kubeconfig --timeout",
+        flags: "--verbose -A --all-namespaces",
+    },
+    rows: &[
+        ("get", &[Read]),
+        ("logs", &[Read]),
+        ("events", &[Read]),
+        ("stats", &[Read]),
+        ("tree", &[Read]),
+        ("trace", &[Read]),
+        ("check", &[Read]),
+        ("version", &[Read]),
+        ("diff", &[Read]),
+        ("reconcile", &[Deploy]),
+        ("suspend", &[Deploy]),
+        ("resume", &[Deploy]),
+        ("create", &[ConfigChange, InfraChange]),
+        ("delete", &[InfraChange, OneWay]),
+        ("install", &[InfraChange]),
+        ("bootstrap", &[InfraChange, CredentialChange]),
+        ("uninstall", &[InfraChange, OneWay]),
+    ],
+};
 
 const ARGO: Verbs = Verbs {
     tool: "argocd",

@@ -10,16 +10,21 @@ mod credentials;
 mod databases;
 mod files;
 mod git;
+mod hosting;
 mod infra;
 mod kubernetes;
+mod machines;
 mod platform;
 mod postgres;
 mod projects;
 mod psql_text;
+mod queues;
 mod reads;
 mod services;
 
 use super::eye::{Cmd, Eye};
+use super::options::Verbs;
+use super::wrappers;
 
 /// Looks at one command of a program it knows; says nothing where it understood nothing.
 type Detector = fn(&mut Eye<'_>, &Cmd<'_>);
@@ -51,6 +56,7 @@ const TOOLS: &[(&str, Detector)] = &[
     ),
     ("git", git::git),
     ("gh", git::gh),
+    ("glab", git::glab),
     ("terraform tofu terragrunt", infra::terraform),
     ("pulumi", infra::pulumi),
     ("cdk sam serverless sls", infra::stacks),
@@ -59,7 +65,7 @@ const TOOLS: &[(&str, Detector)] = &[
         infra::ansible,
     ),
     ("etcdctl", infra::etcd),
-    ("kubectl oc k3s", kubernetes::kubectl),
+    ("kubectl oc k3s microk8s minikube", kubernetes::kubectl),
     ("helm", kubernetes::helm),
     ("argocd", kubernetes::argocd),
     ("velero", kubernetes::velero),
@@ -106,11 +112,11 @@ const TOOLS: &[(&str, Detector)] = &[
     ),
     ("gsutil bq mc s3cmd", platform::objects),
     (
-        "fly flyctl heroku vercel netlify railway wrangler render",
+        "fly flyctl heroku vercel netlify railway render",
         platform::platform,
     ),
     (
-        "prisma drizzle-kit rails rake manage.py artisan sequelize sequelize-cli typeorm alembic flyway liquibase supabase knex hasura goose migrate dbmate sqitch atlas django-admin mix diesel sqlx",
+        "prisma drizzle-kit rails rake manage.py artisan sequelize sequelize-cli typeorm alembic flyway liquibase knex hasura goose migrate dbmate sqitch atlas django-admin mix diesel sqlx dotnet console",
         projects::migrations,
     ),
     (
@@ -122,6 +128,21 @@ const TOOLS: &[(&str, Detector)] = &[
         "claude codex gemini opencode copilot cursor-agent aider",
         projects::agents,
     ),
+    ("stripe", hosting::stripe),
+    ("virsh lxc incus multipass vagrant", machines::machines),
+    ("nginx apachectl apache2ctl", machines::web_server),
+    (
+        "kafka-topics kafka-topics.sh kafka-consumer-groups kafka-consumer-groups.sh kafka-configs kafka-configs.sh kafka-acls kafka-acls.sh kafka-delete-records kafka-delete-records.sh",
+        queues::kafka,
+    ),
+    ("less more most man", reads::pager),
+    ("nc ncat netcat", reads::netcat),
+    ("history", reads::history),
+    (
+        "kopia duplicity rdiff-backup proxmox-backup-client",
+        backups::others,
+    ),
+    ("http https xh xhs", http::httpie),
     ("curl", http::curl),
     ("wget", http::wget),
     (
@@ -129,6 +150,27 @@ const TOOLS: &[(&str, Detector)] = &[
         interpreters::look,
     ),
 ];
+
+/// Programs whose verbs say it all.
+const TABLES: &[(&str, &Verbs)] = &[
+    ("supabase", &hosting::SUPABASE),
+    ("neonctl neon", &hosting::NEON),
+    ("wrangler", &hosting::WRANGLER),
+    ("pscale turso eksctl kops kind firebase eb", &hosting::OTHERS),
+    ("rabbitmqctl rabbitmqadmin rabbitmq-diagnostics", &queues::RABBIT),
+    ("nats", &queues::NATS),
+    ("consul", &queues::CONSUL),
+    ("nomad", &queues::NOMAD),
+    ("pm2", &machines::PM2),
+    ("flux", &kubernetes::FLUX),
+];
+
+fn table(name: &str) -> Option<&'static Verbs> {
+    TABLES
+        .iter()
+        .find(|(names, _)| names.split(' ').any(|known| known == name))
+        .map(|(_, verbs)| *verbs)
+}
 
 fn find(name: &str) -> Option<Detector> {
     let listed = |names: &str| names.split(' ').any(|known| known == name);
@@ -141,6 +183,7 @@ fn find(name: &str) -> Option<Detector> {
 /// Whether there is a detector for a program, or it is a known read.
 pub(super) fn is_known(name: &str) -> bool {
     find(name).is_some()
+        || table(name).is_some()
         || reads::find(name).is_some()
         || name.starts_with("mkfs")
         || interpreters::is_versioned(name)
@@ -159,6 +202,14 @@ pub(super) fn look(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         Some(detector) => detector(eye, cmd),
         None if cmd.name.starts_with("mkfs") => files::device(eye, cmd),
         None if interpreters::is_versioned(cmd.name) => interpreters::look(eye, cmd),
-        None => eye.unknown(&cmd.text(), "program.not-known"),
+        None => match table(cmd.name) {
+            Some(verbs) => {
+                verbs.look(eye, cmd);
+            }
+            None => {
+                eye.unknown(&cmd.text(), "program.not-known");
+                wrappers::suspects(eye, cmd, cmd.args);
+            }
+        },
     }
 }

@@ -10,6 +10,7 @@ use crate::effects::options::{Options, Verbs};
 use crate::effects::sql::{self, Dialect};
 
 use super::reads::acts;
+use crate::effects::wrappers;
 
 const OBJECTS: Verbs = Verbs {
     tool: "objects",
@@ -91,8 +92,8 @@ const PLATFORM: Verbs = Verbs {
         ("apps list", &[Read]),
         ("apps:info", &[Read]),
         ("releases $", &[Read]),
-        ("config $", &[Read]),
-        ("config:get", &[Read]),
+        ("config $", &[CredentialChange]),
+        ("config:get", &[CredentialChange]),
         ("pg:info", &[Read]),
         ("pg:backups $", &[Read]),
         ("pg:backups:capture", &[Protect]),
@@ -103,6 +104,14 @@ const PLATFORM: Verbs = Verbs {
         ("config:*", &[ConfigChange]),
         ("apps:destroy", &[InfraChange, BulkData, OneWay]),
         ("apps destroy", &[InfraChange, BulkData, OneWay]),
+        ("machine destroy", &[InfraChange, BulkData, OneWay]),
+        ("machine list", &[Read]),
+        ("machine restart", &[ServiceRestart]),
+        ("machine stop", &[ServiceRestart, Traffic]),
+        ("machine", &[InfraChange, Unknown]),
+        ("ssh", &[Unknown]),
+        ("run:detached", &[Unknown]),
+        ("console", &[Unknown]),
         ("addons:destroy", &[InfraChange, BulkData, OneWay]),
         ("sites:delete", &[InfraChange, BulkData, OneWay]),
         ("volumes list", &[Read]),
@@ -142,7 +151,12 @@ const PLATFORM: Verbs = Verbs {
     ],
 };
 
-/// `fly`, `heroku`, `vercel`, `netlify`, `railway`, `wrangler`.
+/// `fly`, `heroku`, `vercel`, `netlify`, `railway`; what is run over there is looked for.
 pub(super) fn platform(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
-    PLATFORM.look(eye, cmd);
+    if matches!(
+        PLATFORM.look(eye, cmd),
+        Some("run" | "run:detached" | "ssh" | "machine" | "console")
+    ) {
+        wrappers::suspects(eye, cmd, cmd.args.get(1..).unwrap_or_default());
+    }
 }

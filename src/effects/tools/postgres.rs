@@ -165,7 +165,7 @@ fn backslash(eye: &mut Eye<'_>, command: &str) {
     let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
     let rest = rest.trim();
     if let Some(shell_text) = command.strip_prefix('!') {
-        return shell::text(eye, shell_text);
+        return shell::text(eye, shell_text, &Stdin::Unseen);
     }
     if rest.contains('`') {
         return eye.unknown(&line, "psql.runs-program");

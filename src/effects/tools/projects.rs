@@ -7,6 +7,7 @@ use crate::model::effect::Effect::{
 
 use crate::effects::eye::{Cmd, Eye};
 use crate::effects::options::{Options, Verbs};
+use crate::effects::words::Word;
 
 const WIPE: &[Effect] = &[SchemaChange, BulkData, OneWay];
 const MIGRATE: &[Effect] = &[SchemaChange, Unknown];
@@ -45,6 +46,22 @@ const MIGRATIONS: Verbs = Verbs {
         ("db:migrate:status", &[Read]),
         ("db:version", &[Read]),
         ("db:rollback", &[SchemaChange, BulkData, OneWay]),
+        ("db:wipe", WIPE),
+        ("db:migrate:undo:all", WIPE),
+        ("db:migrate:undo", &[SchemaChange, BulkData, OneWay]),
+        ("ecto.drop", WIPE),
+        ("ecto.reset", WIPE),
+        ("ecto.rollback", &[SchemaChange, BulkData, OneWay]),
+        ("ecto.migrations", &[Read]),
+        ("ecto.*", MIGRATE),
+        ("database drop", WIPE),
+        ("database reset", WIPE),
+        ("ef database drop", WIPE),
+        ("ef database update", MIGRATE),
+        ("doctrine:schema:drop", WIPE),
+        ("doctrine:database:drop", WIPE),
+        ("doctrine:fixtures:load", &[BulkData, OneWay]),
+        ("doctrine:*", MIGRATE),
         ("db:*", MIGRATE),
         ("schema:drop", WIPE),
         ("schema:sync", WIPE),
@@ -82,7 +99,7 @@ const MIGRATIONS: Verbs = Verbs {
         ("reset", WIPE),
         ("up", MIGRATE),
         ("migrate", MIGRATE),
-        ("metadata clear", &[ConfigChange, OneWay]),
+        ("metadata clear", &[ConfigChange, BulkData, OneWay]),
         ("metadata", &[ConfigChange]),
         ("version", &[Read]),
     ],
@@ -91,6 +108,18 @@ const MIGRATIONS: Verbs = Verbs {
 /// `prisma`, `rails`, `alembic`, `flyway` and their kind.
 pub(super) fn migrations(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     MIGRATIONS.look(eye, cmd);
+    // `rake db:version db:reset` does one after the other.
+    let tasks: Vec<&Word> = cmd
+        .args
+        .iter()
+        .filter(|arg| !arg.text.starts_with('-') && !arg.text.contains('='))
+        .collect();
+    if matches!(cmd.name, "rails" | "rake" | "mix" | "manage.py") && tasks.len() > 1 {
+        for task in tasks.iter().skip(1).filter(|task| task.text.contains([':', '.'])) {
+            let args = [(*task).clone()];
+            MIGRATIONS.look(eye, &Cmd { args: &args, ..*cmd });
+        }
+    }
     if cmd
         .args
         .iter()

@@ -3,6 +3,7 @@
 use crate::model::effect::Effect;
 
 use crate::effects::eye::{Cmd, Eye};
+use crate::effects::paths;
 
 /// A program that only reads, and the options that would make it do more.
 pub(super) struct ReadOnly {
@@ -163,6 +164,9 @@ const READS: &[ReadOnly] = &[
     unless("base64", "-o --output"),
     unless("ss", "-K --kill -D --diag"),
     unless("top", ""),
+    unless("lvs", "--config --devicesfile --logreport"),
+    unless("pvs", "--config --devicesfile --logreport"),
+    unless("vgs", "--config --devicesfile --logreport"),
     unless(
         "dmesg",
         "-c -C -D -E -n --clear --read-clear --console-off --console-on --console-level",
@@ -193,6 +197,83 @@ const READS: &[ReadOnly] = &[
     at_most("mount", 0, "-a --all -o -r -w --bind -B -M -t --make-shared"),
 ];
 
+/// `less`, `more`, `man`: what stands behind a `+` is typed into them, and `man` runs what it is told to.
+pub(super) fn pager(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    let line = cmd.text();
+    let typed = |arg: &str| {
+        arg.strip_prefix('+').is_some_and(|keys| {
+            !matches!(keys, "F" | "G") && !keys.starts_with('/') && !keys.chars().all(|c| c.is_ascii_digit())
+        })
+    };
+    let options = "-o -O -k -K -t -T -P -H -C -M -r -l --log-file --LOG-FILE --lesskey-file --lesskey-src --tag --pager --html --config-file --troff-device";
+    let acts =
+        |arg: &str| typed(arg) || arg.contains('!') || acts(arg, options) || arg.starts_with("--prompt");
+    if cmd.args.iter().any(|arg| !arg.fixed || acts(&arg.text)) {
+        eye.unknown(&line, "read.pager-may-run");
+    } else {
+        secret_files(eye, cmd);
+        eye.see(Effect::Read, &line, "read.pager");
+    }
+}
+
+/// `nc -z` only knocks.
+pub(super) fn netcat(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    let line = cmd.text();
+    let plain = |arg: &str| {
+        !arg.starts_with('-')
+            || arg.chars().skip(1).all(|c| "zvnu46w0123456789".contains(c)) && !arg.starts_with("--")
+    };
+    let knocks = cmd
+        .args
+        .iter()
+        .any(|arg| arg.text.starts_with('-') && arg.text.contains('z'));
+    if knocks && cmd.args.iter().all(|arg| arg.fixed && plain(&arg.text)) {
+        eye.see(Effect::Read, &line, "read.netcat-knocks");
+    } else {
+        eye.unknown(&line, "read.netcat");
+    }
+}
+
+/// `history -c` takes the trace of what was typed.
+pub(super) fn history(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    let line = cmd.text();
+    let plain = |arg: &str| !arg.is_empty() && arg.chars().all(|c| c.is_ascii_digit());
+    if cmd.args.iter().all(|arg| plain(&arg.text)) {
+        eye.see(Effect::Read, &line, "read.history");
+    } else {
+        eye.see_all(
+            &[Effect::DataWrite, Effect::OneWay],
+            &line,
+            "read.history-cleared",
+        );
+    }
+}
+
+/// Programs that say something about a file without showing what stands in it.
+const ABOUT: &str = " ls stat test [ du df file echo printf true false : basename dirname realpath readlink which type whereis md5sum sha1sum sha256sum sha512sum b2sum cksum shasum sum wc cmp getfacl lsattr lsof tree findmnt sleep seq ssh-keyscan ";
+
+/// Notes files of secrets whose contents a reading program would show.
+///
+/// What was shown on a screen or to an agent has to be changed: it is a matter of credentials.
+pub(super) fn secret_files(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    if ABOUT.contains(&format!(" {} ", cmd.name)) {
+        return;
+    }
+    // The first word of these is a pattern or a program.
+    let skipped = usize::from(matches!(
+        cmd.name,
+        "grep" | "egrep" | "fgrep" | "zgrep" | "rg" | "jq" | "yq"
+    ));
+    let files = cmd
+        .args
+        .iter()
+        .filter(|arg| !arg.text.starts_with('-'))
+        .skip(skipped);
+    if files.map(|arg| arg.text.as_str()).any(paths::secret) {
+        eye.see(Effect::CredentialChange, &cmd.text(), "read.secret-file");
+    }
+}
+
 /// The entry of a program, if it is one that reads.
 pub(super) fn find(name: &str) -> Option<&'static ReadOnly> {
     READS.iter().find(|read| read.name == name)
@@ -208,9 +289,17 @@ pub(super) fn look(eye: &mut Eye<'_>, cmd: &Cmd<'_>, read: &ReadOnly) {
         .count();
     let acts = cmd.args.iter().any(|arg| acts(&arg.text, read.acts));
     let open = cmd.args.iter().any(|arg| !arg.fixed);
+    if cmd.args.iter().any(|arg| arg.text.starts_with("--vac")) {
+        eye.see_all(
+            &[Effect::DataWrite, Effect::OneWay],
+            &cmd.text(),
+            "read.log-deleted",
+        );
+    }
     if restricted && (acts || open || words > read.words) {
         return eye.unknown(&cmd.text(), "read.may-act");
     }
+    secret_files(eye, cmd);
     eye.see(Effect::Read, &cmd.text(), "read.known-program");
 }
 
