@@ -20,6 +20,8 @@ pub(super) struct Asked {
     pub baseline: Option<u64>,
     pub answers: Vec<(String, bool, Moment)>,
     pub withdrawn: bool,
+    /// The plan it was signed under was changed.
+    pub fell: bool,
     pub used: usize,
 }
 
@@ -27,6 +29,10 @@ pub(super) struct Asked {
 pub(super) struct Ran {
     pub seq: u64,
     pub step: String,
+    /// True for a step of recover.
+    pub recover: bool,
+    /// True where somebody wrote down how to take it back.
+    pub way_back: bool,
     /// The act that it takes back, and how often that had been tried.
     pub takes_back: Option<(u64, u32)>,
     pub outcome: Outcome,
@@ -48,7 +54,8 @@ impl Ran {
 pub(super) enum Last {
     Ran(u64, u32),
     Undone(u64),
-    Skipped,
+    /// With what it left half done.
+    Skipped(Option<(u64, u32)>),
 }
 
 #[derive(Default)]
@@ -125,6 +132,52 @@ impl Oracle {
         }
     }
 
+    /// What somebody saw not to have happened leaves nothing.
+    pub fn happened(&self, seq: u64) -> bool {
+        let never = |r: &Ran| r.outcome == Outcome::InDoubt && r.settled == Some(false);
+        !self.ran.iter().any(|r| r.seq == seq && never(r))
+    }
+
+    /// What a step left in force, whole or half.
+    pub fn left(&self, step: &str) -> Option<(u64, u32)> {
+        match *self.last.get(step)? {
+            Last::Ran(seq, tries) => Some((seq, tries)),
+            Last::Skipped(left) => left,
+            Last::Undone(seq) if self.undo_worked(seq) => None,
+            Last::Undone(seq) => self.ran.iter().find(|r| r.seq == seq)?.takes_back,
+        }
+    }
+
+    /// The step of recover that must be taken back before any other.
+    fn newest(&self) -> Option<&str> {
+        let left = self.last.keys().filter_map(|step| self.left(step));
+        let acts = left.filter_map(|(seq, _)| self.ran.iter().find(|r| r.seq == seq));
+        let back = acts.filter(|r| r.recover && r.way_back && self.happened(r.seq));
+        back.max_by_key(|r| r.seq).map(|r| r.step.as_str())
+    }
+
+    /// Every signature that rests on the plan goes with it.
+    pub fn plan_is_over(&mut self) -> Vec<u64> {
+        let plan = self.plan.clone().unwrap_or_default();
+        let mut fell = Vec::new();
+        for asked in &mut self.asked {
+            let refused = asked.answers.iter().any(|(_, approves, _)| !approves);
+            let rests = asked.list.iter().skip(asked.used).any(|act| plan.contains(act));
+            if rests && !refused && !asked.withdrawn && !asked.fell {
+                asked.fell = true;
+                fell.push(asked.seq);
+            }
+        }
+        fell
+    }
+
+    /// The plan's next step: neither done nor left out.
+    fn due(&self) -> Option<&(String, String)> {
+        let left_out = |step: &String| matches!(self.last.get(step), Some(Last::Skipped(_)));
+        let plan = self.plan.as_ref()?;
+        plan.iter().find(|(s, _)| !self.done(s) && !left_out(s))
+    }
+
     fn undo_worked(&self, seq: u64) -> bool {
         self.ran.iter().any(|r| r.seq == seq && r.done())
     }
@@ -154,6 +207,7 @@ impl Oracle {
             };
             asked.list.get(asked.used) == Some(&(act.step.to_string(), digest.to_owned()))
                 && !asked.withdrawn
+                && !asked.fell
                 && asked.baseline == self.baseline
                 && asked.zone >= zone
                 && people.len() >= asked.need as usize
@@ -185,7 +239,7 @@ impl Oracle {
             return Err("something is in doubt");
         }
         match (act.undoes, self.last.get(&step)) {
-            (true, Some(Last::Ran(..))) => {}
+            (true, Some(Last::Ran(..) | Last::Skipped(Some(_)))) => {}
             (true, Some(Last::Undone(seq))) if !self.undo_worked(*seq) => {}
             (true, _) => return Err("nothing to take back"),
             (false, _) if self.done(&step) => return Err("done"),
@@ -221,11 +275,12 @@ impl Oracle {
                 return Err("too early");
             }
             if belongs == 3 {
-                let plan = self.plan.as_ref().ok_or("no plan")?;
-                let next = plan.iter().find(|(s, _)| !self.done(s)).ok_or("plan is over")?;
+                let next = self.due().ok_or("no plan, or it is over")?;
                 if *next != (step, digest.to_owned()) {
                     return Err("not next in the plan, or changed");
                 }
+            } else if act.stage == Stage::Recover && self.newest().is_some_and(|newest| newest != step) {
+                return Err("something came after it");
             }
         }
         if zone == Zone::Inside {

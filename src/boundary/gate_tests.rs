@@ -125,6 +125,7 @@ enum Command {
     },
     Enter,
     Freeze(Vec<usize>),
+    Amend(Vec<usize>),
     DropPlan,
     Ask {
         list: Vec<(usize, bool)>,
@@ -175,6 +176,7 @@ fn command() -> impl Strategy<Value = Command> {
         3 => (0_usize..5, prop::bool::weighted(0.8)).prop_map(|(step, worked)| Command::Picture { step, worked }),
         2 => Just(Command::Enter),
         2 => prop::collection::vec(0_usize..5, 0..4).prop_map(Command::Freeze),
+        1 => prop::collection::vec(0_usize..5, 0..4).prop_map(Command::Amend),
         1 => Just(Command::DropPlan),
         5 => (prop::collection::vec((0_usize..5, prop::bool::weighted(0.2)), 1..3), who(), prop::bool::weighted(0.7))
             .prop_map(|(list, who, proven)| Command::Ask { list, who, proven }),
@@ -404,39 +406,95 @@ impl Desk {
         }
     }
 
-    fn freeze(&mut self, steps: &[usize]) {
-        let steps: Vec<(String, String, Zone)> = steps
-            .iter()
-            .map(|n| self.act(*n, false))
-            .filter(|act| act.stage == Stage::Recover)
-            .map(|act| {
-                (
-                    act.step.to_string(),
-                    Self::digest(&act),
-                    Oracle::zone(&self.policy, &act),
-                )
-            })
-            .collect();
-        let planned = steps.iter().map(|(step, digest, zone)| PlannedStep {
-            step: StepId::new(step).unwrap(),
-            act_sha256: digest.clone(),
-            zone: *zone,
-        });
-        let frozen = PlanFrozen {
-            steps: planned.collect(),
-            digest: "d".into(),
-        };
-        if self.append(PEOPLE[0], frozen.into()).is_err() {
-            assert!(self.books.baseline.is_none());
-            return;
+    /// Steps of recover as a plan holds them, each once.
+    fn planned(&self, steps: &[usize]) -> Vec<PlannedStep> {
+        let mut planned: Vec<PlannedStep> = Vec::new();
+        for act in steps.iter().map(|n| self.act(*n, false)) {
+            if act.stage != Stage::Recover || planned.iter().any(|p| p.step == act.step) {
+                continue;
+            }
+            planned.push(PlannedStep {
+                act_sha256: Self::digest(&act),
+                zone: Oracle::zone(&self.policy, &act),
+                step: act.step,
+            });
         }
-        for (step, ..) in &steps {
-            let done = self.books.done(step);
-            if let (false, Some(Last::Ran(_, tries))) = (done, self.books.last.get_mut(step)) {
-                *tries = 0;
+        planned
+    }
+
+    /// What a plan that begins does to the books.
+    fn plan_begins(&mut self, planned: &[PlannedStep]) {
+        for step in planned.iter().map(|p| p.step.to_string()) {
+            let done = self.books.done(&step);
+            match self.books.last.get_mut(&step) {
+                Some(Last::Ran(_, tries)) if !done => *tries = 0,
+                Some(Last::Skipped(left)) => {
+                    let left = *left;
+                    self.books.last.remove(&step);
+                    if let Some((seq, _)) = left {
+                        self.books.last.insert(step, Last::Ran(seq, 0));
+                    }
+                }
+                _ => {}
             }
         }
-        self.books.plan = Some(steps.into_iter().map(|(s, d, _)| (s, d)).collect());
+        let plan = planned.iter().map(|p| (p.step.to_string(), p.act_sha256.clone()));
+        self.books.plan = Some(plan.collect());
+    }
+
+    fn freeze(&mut self, steps: &[usize]) {
+        let planned = self.planned(steps);
+        let frozen = PlanFrozen {
+            steps: planned.clone(),
+            digest: format!("d{}", self.seq),
+        };
+        let frozen = self.append(PEOPLE[0], frozen.into()).is_ok();
+        assert_eq!(frozen, self.books.baseline.is_some() && self.books.plan.is_none());
+        if frozen {
+            self.plan_begins(&planned);
+        }
+    }
+
+    fn amend(&mut self, steps: &[usize]) {
+        let planned = self.planned(steps);
+        let mut books = self.books.asked.iter().map(|a| a.fell).collect::<Vec<_>>();
+        let fell = self.books.plan_is_over();
+        let amended = PlanAmended {
+            changes: self.incident.plan_changes_to(&planned),
+            steps: planned.clone(),
+            digest: format!("d{}", self.seq),
+            was: self
+                .incident
+                .plan
+                .as_ref()
+                .map_or(String::new(), |p| p.digest.clone()),
+            why: "x".into(),
+            fell,
+        };
+        let amended = self.append(PEOPLE[0], amended.into()).is_ok();
+        assert_eq!(amended, self.books.plan.is_some() && !self.books.in_doubt());
+        match amended {
+            true => self.plan_begins(&planned),
+            // It did not come to pass, and nothing fell.
+            false => {
+                for (asked, fell) in self.books.asked.iter_mut().zip(books.drain(..)) {
+                    asked.fell = fell;
+                }
+            }
+        }
+    }
+
+    fn drop_plan(&mut self) {
+        let had = self.books.plan.is_some();
+        let fell = self.books.plan_is_over();
+        let stands = self.incident.in_force().into_iter().map(|(_, a)| a.step.clone());
+        let event = PlanDropped {
+            why: "x".into(),
+            stands: stands.collect(),
+            fell,
+        };
+        assert_eq!(self.append(PEOPLE[0], event.into()).is_ok(), had);
+        self.books.plan = None;
     }
 
     fn ask(&mut self, list: &[(usize, bool)], who: usize, proven: bool) -> Option<u64> {
@@ -486,6 +544,7 @@ impl Desk {
             baseline: self.books.baseline,
             answers: Vec::new(),
             withdrawn: false,
+            fell: false,
             used: 0,
         });
         Some(seq)
@@ -653,19 +712,12 @@ impl Desk {
             request.used += 1;
         }
         self.books.actors.insert(PEOPLE[who].into());
-        let takes_back = match self.books.last.get(&step) {
-            Some(Last::Ran(seq, tries)) if undoes => Some((*seq, *tries)),
-            Some(Last::Undone(seq)) if undoes => self
-                .books
-                .ran
-                .iter()
-                .find(|r| r.seq == *seq)
-                .and_then(|r| r.takes_back),
-            _ => None,
-        };
+        let takes_back = undoes.then(|| self.books.left(&step)).flatten();
         self.books.ran.push(Ran {
             seq,
             step: step.clone(),
+            recover: act.stage == Stage::Recover,
+            way_back: matches!(act.undo, ResolvedUndo::By(_)),
             takes_back,
             outcome,
             settled: None,
@@ -698,11 +750,8 @@ impl Desk {
             }
             Command::Enter => self.enter(),
             Command::Freeze(steps) => self.freeze(steps),
-            Command::DropPlan => {
-                self.append(PEOPLE[0], PlanDropped { why: "x".into() }.into())
-                    .unwrap();
-                self.books.plan = None;
-            }
+            Command::Amend(steps) => self.amend(steps),
+            Command::DropPlan => self.drop_plan(),
             Command::Ask { list, who, proven } => {
                 self.ask(list, *who, *proven);
             }
@@ -745,7 +794,10 @@ impl Desk {
                 self.run(tally, *step, *undo, true, 0, Outcome::Done)?;
             }
             Command::Insist(step) => {
-                self.freeze(&[*step]);
+                match self.books.plan.is_some() {
+                    true => self.amend(&[*step]),
+                    false => self.freeze(&[*step]),
+                }
                 for _ in 0..3 {
                     if self.ask(&[(*step, false)], 0, true).is_some() {
                         (1..4).for_each(|person| self.answer(0, person, true));
@@ -774,7 +826,11 @@ impl Desk {
                 let skipped = self.append(PEOPLE[0], event.into()).is_ok();
                 prop_assert_eq!(skipped, !must_not);
                 if skipped {
-                    self.books.last.insert(id, Last::Skipped);
+                    if self.books.plan.iter().flatten().any(|(step, _)| *step == id) {
+                        self.books.plan_is_over();
+                    }
+                    let left = self.books.left(&id).filter(|(seq, _)| self.books.happened(*seq));
+                    self.books.last.insert(id, Last::Skipped(left));
                 }
             }
             Command::Live(live) => {
@@ -894,6 +950,8 @@ fn no_act_at_or_outside_the_boundary_runs_without_its_quorum_and_nothing_else_is
         "ChangedSincePlan",
         "Done",
         "TriesUsed",
+        "Skipped",
+        "NotNewest",
         "NothingToUndo",
         "StillLive",
         "NeedsSignoff",

@@ -7,7 +7,7 @@ use crate::journal::Hash;
 use crate::model::act::{Act, Lane, Resolved, ResolvedUndo, Stage};
 use crate::model::effect::{Effect, Zone};
 use crate::model::fact::Proof;
-use crate::model::incident::{Incident, RequestState, StepState};
+use crate::model::incident::{ActState, Incident, RequestState, StepState};
 use crate::model::runbook::Need;
 use crate::model::time::Moment;
 
@@ -103,6 +103,15 @@ pub enum Refusal {
     TriesUsed {
         /// How often.
         tries: u32,
+    },
+    /// The plan goes on without it.
+    #[error("it was skipped, and the plan goes on without it")]
+    Skipped,
+    /// What was done last is taken back first.
+    #[error("`{newest}` came after it and is in force: it is taken back first")]
+    NotNewest {
+        /// The newest step that can be taken back.
+        newest: String,
     },
     /// There is nothing to take back.
     #[error("there is nothing to take back: it was not done")]
@@ -236,10 +245,11 @@ fn gates(incident: &Incident, act: &Resolved, asked: Asked<'_>, zone: Zone) -> R
             walk: incident.stage,
         });
     }
-    if act.stage == Stage::Recover && !act.undoes {
-        in_plan(incident, act)?;
+    match (act.stage, act.undoes) {
+        (Stage::Recover, false) => in_plan(incident, act),
+        (Stage::Recover, true) => newest(incident, act),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Done once is done; undone needs something done.
@@ -247,7 +257,7 @@ fn repeat(incident: &Incident, act: &Resolved) -> Result<(), Refusal> {
     let state = incident.steps.get(&act.step);
     if act.undoes {
         return match state {
-            Some(StepState::Tried { .. }) => Ok(()),
+            Some(StepState::Tried { .. } | StepState::Skipped { left: Some(_), .. }) => Ok(()),
             // An undo that did not work may be tried again.
             Some(StepState::Undone { act }) if !incident.acts.get(act).is_some_and(|a| a.is_done()) => Ok(()),
             _ => Err(Refusal::NothingToUndo),
@@ -293,8 +303,23 @@ fn in_plan(incident: &Incident, act: &Resolved) -> Result<(), Refusal> {
         return Err(Refusal::ChangedSincePlan);
     }
     match incident.plan_next() {
-        Some(next) if next.step != act.step => Err(Refusal::NotNext {
+        Some(next) if next.step == act.step => Ok(()),
+        _ if matches!(incident.steps.get(&act.step), Some(StepState::Skipped { .. })) => {
+            Err(Refusal::Skipped)
+        }
+        Some(next) => Err(Refusal::NotNext {
             next: next.step.to_string(),
+        }),
+        None => Err(Refusal::Done),
+    }
+}
+
+/// What recover did is taken back in reverse. What nobody can take back stands in nobody's way.
+fn newest(incident: &Incident, act: &Resolved) -> Result<(), Refusal> {
+    let undoable = |a: &&ActState| matches!(a.undo, ResolvedUndo::By(_) | ResolvedUndo::ByHand(_));
+    match incident.in_force().into_iter().map(|(_, a)| a).find(undoable) {
+        Some(newest) if newest.step != act.step => Err(Refusal::NotNewest {
+            newest: newest.step.to_string(),
         }),
         _ => Ok(()),
     }

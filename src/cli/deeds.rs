@@ -10,7 +10,7 @@ use super::ui::{Tone, Ui, styled};
 use super::view::proofs;
 use crate::engine::{Acted, Captured, Engine, EngineError, Remote};
 use crate::evidence::escape;
-use crate::model::act::Stage;
+use crate::model::act::{Act, Stage};
 use crate::model::event::{Event, ItemStatus, Outcome};
 use crate::model::ids::TargetId;
 
@@ -186,6 +186,48 @@ pub fn acted(ui: &Ui, acted: &Acted) {
         Some((true, text)) => ui.tone(Tone::Good, &format!("  checked: {}", escape(text))),
         Some((false, text)) => ui.tone(Tone::Bad, &format!("  the check failed: {}", escape(text))),
         None => {}
+    }
+}
+
+/// Takes back what recover did, the newest first, until something fails or a person must do it.
+pub fn take_back(ui: &Ui, engine: &Engine<'_>, why: Option<&str>) -> Result<Exit, CliError> {
+    loop {
+        let back = engine.take_back()?;
+        let Some(step) = back.next else {
+            for (step, why) in &back.stays {
+                let text = format!("`{step}` cannot be taken back and stays: {}", escape(why));
+                ui.hanging(Tone::Warn, "", &text);
+            }
+            if back.stays.is_empty() {
+                ui.line("Nothing of recover is in force any more.");
+            }
+            if engine.incident()?.plan.is_some() {
+                ui.line("  next: incident plan --abort \"WHY\"; the plan itself is still in force");
+            }
+            return Ok(Exit::Done);
+        };
+        let act = engine.resolve_undo(&step)?;
+        ui.tone(Tone::Head, &format!("Taking back {step}"));
+        super::view::verdict::act(ui, &act);
+        if matches!(act.act, Act::Manual(_)) {
+            ui.line("A person does this.");
+            ui.line(&format!(
+                "  next: incident undo {step} --why \"WHAT YOU SAW\", then incident undo --plan goes on"
+            ));
+            return Ok(Exit::Waiting);
+        }
+        let acted = engine.undo(&step, why)?;
+        self::acted(ui, &acted);
+        match exit_of(&acted) {
+            Exit::Done => {}
+            exit => {
+                ui.line(&format!("What came before `{step}` stands as it is."));
+                ui.line(&format!(
+                    "  next: incident undo {step}, or incident skip {step} \"WHY\""
+                ));
+                return Ok(exit);
+            }
+        }
     }
 }
 

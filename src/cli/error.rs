@@ -96,7 +96,16 @@ impl From<EngineError> for CliError {
                 .hint("Put the file back as it was, or open a new incident; stop works all the same"),
             EngineError::NoIncident => CliError::new(Exit::Usage, message)
                 .hint("Run `incident start`; `incident list` shows what there is"),
-            EngineError::Blocked { step, verdict } => blocked(step.as_str(), &verdict),
+            EngineError::Blocked { step, undoes, verdict } => blocked(step.as_str(), undoes, &verdict),
+            EngineError::PlanInForce(_) => CliError::new(Exit::Refused, message)
+                .stands("it is as it was")
+                .hint("`incident plan --amend \"WHY\" [STEP]…` changes it, `incident plan --abort \"WHY\"` gives it up"),
+            EngineError::NoPlan => CliError::new(Exit::Refused, message)
+                .stands("nothing was changed")
+                .hint("`incident plan --freeze` shows the plan and fixes it"),
+            EngineError::NoWords(_) => CliError::new(Exit::Usage, message)
+                .stands("nothing was changed")
+                .hint("Say why, in a few words: it stands in the record"),
             EngineError::NoStep(_) => {
                 CliError::new(Exit::Usage, message).hint("`incident runbook show` lists every step")
             }
@@ -127,11 +136,12 @@ impl From<EngineError> for CliError {
 }
 
 /// A step that may not run, with the way on.
-fn blocked(step: &str, verdict: &crate::boundary::Verdict) -> CliError {
+fn blocked(step: &str, undoes: bool, verdict: &crate::boundary::Verdict) -> CliError {
     let crate::boundary::Answer::Refused(refusal) = &verdict.answer else {
         return CliError::new(Exit::Refused, format!("step `{step}` is blocked"));
     };
-    let mut error = CliError::new(Exit::Refused, format!("step `{step}` is blocked: {refusal}"));
+    let what = if undoes { "taking back step" } else { "step" };
+    let mut error = CliError::new(Exit::Refused, format!("{what} `{step}` is blocked: {refusal}"));
     if let Refusal::NeedsSignoff {
         have,
         expired,
@@ -166,13 +176,14 @@ fn blocked(step: &str, verdict: &crate::boundary::Verdict) -> CliError {
         Refusal::NoCaptureBefore | Refusal::NoReason => format!("`incident run {step} --why \"…\"`"),
         Refusal::NotForThisLane { .. } => "Seal a baseline first: `incident seal`".to_owned(),
         Refusal::NoPlan => "`incident plan --freeze` shows the plan and fixes it".to_owned(),
-        Refusal::NotInPlan | Refusal::ChangedSincePlan => {
-            "`incident plan --drop \"WHY\"`, then `incident plan --freeze`".to_owned()
+        Refusal::NotInPlan | Refusal::ChangedSincePlan | Refusal::Skipped => {
+            "`incident plan --amend \"WHY\" STEP…` names the steps from here on, as they would run now".to_owned()
         }
-        Refusal::NotNext { next } => format!("`incident run {next}`, or `incident skip {next} \"WHY\"` and freeze again"),
+        Refusal::NotNext { next } => format!("`incident run {next}`, or leave it out: `incident skip {next} \"WHY\"`"),
+        Refusal::NotNewest { newest } => format!("`incident undo {newest}`, or all of it in order: `incident undo --plan`"),
         Refusal::Done => "`incident plan` shows what is left".to_owned(),
         Refusal::TriesUsed { .. } => {
-            format!("`incident undo {step}`, or `incident skip {step} \"WHY\"`; `tries:` in the runbook allows more")
+            format!("`incident undo {step}`, `incident skip {step} \"WHY\"`, or `incident plan --amend \"WHY\"`, under which it may be tried again")
         }
         Refusal::NothingToUndo => "`incident status` shows what was done".to_owned(),
         Refusal::StillLive { targets } => {
@@ -185,6 +196,9 @@ fn blocked(step: &str, verdict: &crate::boundary::Verdict) -> CliError {
         }
         Refusal::NeedsSignoff { request: None, .. } if step.starts_with("do-") => {
             "`incident escalate -- …` with the same words writes what the other person signs".to_owned()
+        }
+        Refusal::NeedsSignoff { request: None, .. } if undoes => {
+            format!("`incident escalate --undo {step}` writes what the other person signs")
         }
         Refusal::NeedsSignoff { request: None, .. } => {
             format!("`incident escalate {step}` writes what the other person signs")

@@ -125,14 +125,8 @@ fn step(
             ui.tone(Tone::Bad, &format!("Step `{step}` cannot run: {}", escape(&why)));
             return skip_or_leave(prompt, engine, &step);
         }
-        Next::Failed { step, why } => {
-            ui.tone(Tone::Bad, &format!("Step `{step}` failed: {}", escape(&why)));
-            let choices = ["Take it back (undo)", "Skip it", leave_words(engine)].map(str::to_owned);
-            match prompt.select("What now?", &choices, "incident undo STEP")? {
-                0 => deeds::acted(ui, &engine.undo(&step, None)?),
-                1 => skip(prompt, engine, &step)?,
-                _ => return leave(engine),
-            }
+        Next::Failed { step, why, again } => {
+            return failed(ui, prompt, engine, &step, &why, again.as_deref());
         }
         Next::Freeze(steps) => return freeze(ui, prompt, engine, &steps),
         Next::Prove => return prove_or_leave(ui, prompt, engine),
@@ -309,11 +303,20 @@ fn run(
             return signatures(ui, prompt, engine, step, *request);
         }
         Answer::Refused(Refusal::ChangedSincePlan | Refusal::NotInPlan) => {
-            let choices = ["Give the plan up and freeze a new one", leave_words(engine)].map(str::to_owned);
-            if prompt.select("What now?", &choices, "incident plan --drop \"WHY\"")? == 1 {
-                return leave(engine);
+            let choices = [
+                "Change the plan: it holds this step, as it would run now",
+                "Skip it",
+                leave_words(engine),
+            ];
+            match prompt.select(
+                "What now?",
+                &choices.map(str::to_owned),
+                "incident plan --amend \"WHY\" STEP…",
+            )? {
+                0 => amend(ui, prompt, engine, step)?,
+                1 => skip(prompt, engine, step)?,
+                _ => return leave(engine),
             }
-            engine.drop_plan("what would run is not what was frozen")?;
         }
         Answer::Refused(_) => return skip_or_leave(prompt, engine, step),
     }
@@ -372,6 +375,75 @@ fn own_key(prompt: &mut dyn Prompter, engine: &Engine<'_>) -> Result<Option<Stri
         "none" => None,
         path => Some(path.to_owned()),
     })
+}
+
+/// A step that may have half happened: everything that can be decided about it.
+fn failed(
+    ui: &Ui,
+    prompt: &mut dyn Prompter,
+    engine: &Engine<'_>,
+    step: &StepId,
+    why: &str,
+    again: Option<&Verdict>,
+) -> Result<Option<Exit>, CliError> {
+    const AGAIN: &str = "Try it again";
+    const AMEND: &str = "Change the plan, so that it may be tried again";
+    const UNDO: &str = "Take it back (undo)";
+    const SKIP: &str = "Skip it";
+    const ABORT: &str = "Give the plan up";
+    let what = if again.is_none() {
+        "Taking back step"
+    } else {
+        "Step"
+    };
+    ui.tone(Tone::Bad, &format!("{what} `{step}` failed: {}", escape(why)));
+    ui.wrapped(
+        2,
+        "It may have half happened. Nothing after it runs until you decided about it.",
+    );
+    let mut choices = Vec::new();
+    match again.map(|v| &v.answer) {
+        Some(Answer::Go { .. } | Answer::Refused(Refusal::NeedsSignoff { .. })) => choices.push(AGAIN),
+        Some(Answer::Refused(Refusal::TriesUsed { .. } | Refusal::ChangedSincePlan)) => choices.push(AMEND),
+        _ => {}
+    }
+    if matches!(engine.step(step)?.undo, Undo::By(_) | Undo::ByHand(_)) {
+        choices.push(UNDO);
+    }
+    choices.push(SKIP);
+    if engine.incident()?.plan.is_some() {
+        choices.push(ABORT);
+    }
+    choices.push(leave_words(engine));
+    let words: Vec<String> = choices.iter().map(|c| (*c).to_owned()).collect();
+    let chosen = prompt.select(
+        "What now?",
+        &words,
+        &format!("incident run {step}, or incident undo {step}"),
+    )?;
+    match (choices.get(chosen).copied(), again) {
+        (Some(AGAIN), Some(verdict)) => return run(ui, prompt, engine, step, verdict, false),
+        (Some(AMEND), _) => amend(ui, prompt, engine, step)?,
+        (Some(UNDO), _) => deeds::acted(ui, &engine.undo(step, None)?),
+        (Some(SKIP), _) => skip(prompt, engine, step)?,
+        (Some(ABORT), _) => {
+            let why = prompt.line("Why is the plan given up?", "incident plan --abort \"WHY\"")?;
+            super::view::plan::replanned(ui, &engine.drop_plan(&why)?, true);
+        }
+        _ => return leave(engine),
+    }
+    Ok(None)
+}
+
+/// Changes the plan so that it holds this step, last where it did not, as it would run now.
+fn amend(ui: &Ui, prompt: &mut dyn Prompter, engine: &Engine<'_>, step: &StepId) -> Result<(), CliError> {
+    let mut steps = engine.plan_steps()?;
+    if !steps.contains(step) {
+        steps.push(step.clone());
+    }
+    let why = prompt.line("Why is the plan changed?", "incident plan --amend \"WHY\"")?;
+    super::view::plan::replanned(ui, &engine.amend(&steps, &why)?, false);
+    Ok(())
 }
 
 fn skip(prompt: &mut dyn Prompter, engine: &Engine<'_>, step: &StepId) -> Result<(), CliError> {

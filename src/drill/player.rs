@@ -109,7 +109,14 @@ impl Seat<'_, '_> {
                 engine.done(step, "done, and seen to have worked")?;
             }
             Next::Freeze(steps) => self.plans(steps)?,
-            Next::Broken { step, why } | Next::Failed { step, why } => {
+            Next::Failed {
+                step,
+                again: Some(verdict),
+                ..
+            } if matches!(verdict.answer, Judged::Go { .. }) => {
+                self.runs(step, verdict)?;
+            }
+            Next::Broken { step, why } | Next::Failed { step, why, .. } => {
                 engine.skip(step, why)?;
             }
             Next::Settle(doubt) => {

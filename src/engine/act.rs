@@ -192,6 +192,7 @@ impl Engine<'_> {
             let Answer::Go { consumes } = verdict.answer.clone() else {
                 return Err(EngineError::Blocked {
                     step: act.step.clone(),
+                    undoes: act.undoes,
                     verdict: Box::new(verdict),
                 });
             };

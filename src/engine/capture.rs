@@ -53,6 +53,7 @@ impl Engine<'_> {
             let verdict = Box::new(self.judged(&act, None)?);
             return Err(EngineError::Blocked {
                 step: id.clone(),
+                undoes: act.undoes,
                 verdict,
             });
         }

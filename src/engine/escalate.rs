@@ -415,7 +415,7 @@ impl Engine<'_> {
             .collect();
         let state_now = match state.refused_by() {
             Some(signoff) => signoff::RequestState::Refused(signoff.person.clone()),
-            None if state.withdrawn.is_some() => signoff::RequestState::Withdrawn,
+            None if state.withdrawn.is_some() || state.fell.is_some() => signoff::RequestState::Withdrawn,
             None if state.used > 0 => signoff::RequestState::Consumed,
             None => signoff::RequestState::Open,
         };

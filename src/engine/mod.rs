@@ -65,7 +65,7 @@ pub use discover::Found;
 pub use escalate::{Issued, Pending};
 pub use exposed::Exposed;
 pub use mirror::{Agreement, Mirror, Place as MirrorPlace, compare as compare_mirror, push as push_mirror};
-pub use plan::{PlanRow, ProbeRun};
+pub use plan::{PlanRow, ProbeRun, Replanned, TakeBack};
 pub use preview::Armed;
 pub use recorder::{Listener, Recorder, Told, decode, fold_case};
 pub use remote::{Remote, RemoteStop};
@@ -115,9 +115,20 @@ pub enum EngineError {
     Blocked {
         /// Which step.
         step: StepId,
+        /// True where it was to be taken back.
+        undoes: bool,
         /// Zone, reasons and the refusal.
         verdict: Box<Verdict>,
     },
+    /// A plan is in force already.
+    #[error("a plan is in force already, since record {0}")]
+    PlanInForce(u64),
+    /// No plan is in force.
+    #[error("no plan is in force")]
+    NoPlan,
+    /// Something that must be said for the record is missing.
+    #[error("{0} needs a reason, and none was given")]
+    NoWords(&'static str),
     /// No such step.
     #[error("there is no step `{0}`")]
     NoStep(StepId),

@@ -1,10 +1,10 @@
 //! What is due next. The walk is a loop over single commands; this says which one.
 
 use super::{CloseBlock, DoubtAbout, Engine, EngineError, Unproved};
-use crate::boundary::{Answer, Refusal, Verdict};
-use crate::model::act::{Act, Stage};
+use crate::boundary::Verdict;
+use crate::model::act::{Act, Stage, Step};
 use crate::model::ids::StepId;
-use crate::model::incident::StepState;
+use crate::model::incident::{Incident, Stand};
 
 /// What is due next.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,12 +50,15 @@ pub enum Next {
         /// Why.
         why: String,
     },
-    /// A step that ran and failed, or whose check failed.
+    /// A step that ran and failed, or whose check failed, or that could not be taken back: it may have half
+    /// happened, and nothing after it runs until somebody decided about it.
     Failed {
         /// Which step.
         step: StepId,
         /// How it ended.
         why: String,
+        /// How trying it again would be judged now; `None` where taking it back failed.
+        again: Option<Box<Verdict>>,
     },
     /// The recovery plan is to be shown and frozen.
     Freeze(Vec<StepId>),
@@ -124,24 +127,40 @@ impl Engine<'_> {
         })
     }
 
+    /// The steps of a stage in the order in which they are due: in recover that of the plan, then what it leaves out.
+    fn in_order(&self, stage: Stage, incident: &Incident) -> Vec<&Step> {
+        let plan = incident.plan.as_ref().filter(|_| stage == Stage::Recover);
+        let planned = plan.iter().flat_map(|p| &p.steps);
+        let first = planned.filter_map(|p| self.runbook.step(&p.step));
+        let rest = self
+            .runbook
+            .stage(stage)
+            .filter(|s| !plan.is_some_and(|p| p.holds(&s.id)));
+        first.chain(rest).collect()
+    }
+
     /// The first step of a stage that is neither done nor skipped.
     fn next_step(&self, stage: Stage) -> Result<Option<Next>, EngineError> {
         let incident = self.incident()?;
-        for step in self.runbook.stage(stage) {
+        for step in self.in_order(stage, &incident) {
             let id = &step.id;
-            let settled = match incident.steps.get(id) {
-                Some(StepState::Skipped { .. }) => true,
-                Some(StepState::Undone { act }) => match incident.acts.get(act) {
-                    Some(undo) if !undo.is_done() => {
-                        return Ok(Some(Next::Failed {
-                            step: id.clone(),
-                            why: how_it_ended(undo),
-                        }));
-                    }
-                    _ => true,
-                },
-                Some(StepState::Tried { .. }) => incident.step_done(id),
-                None => false,
+            let stand = incident.stand(id);
+            let how = || {
+                let act = incident.act_of(id);
+                act.map(|(_, a)| a.how_it_ended()).unwrap_or_default()
+            };
+            let settled = match stand {
+                Stand::Done | Stand::Skipped | Stand::LeftHalf => true,
+                // What the plan holds is done again, or left out with a reason.
+                Stand::Undone => !incident.plan.as_ref().is_some_and(|p| p.holds(id)),
+                Stand::UndoFailed => {
+                    return Ok(Some(Next::Failed {
+                        step: id.clone(),
+                        why: how(),
+                        again: None,
+                    }));
+                }
+                Stand::Open | Stand::Failed | Stand::InDoubt => false,
             };
             let looked = incident
                 .captures
@@ -171,17 +190,14 @@ impl Engine<'_> {
                 }
             };
             let verdict = self.judged(&act, None)?;
-            if let Answer::Refused(Refusal::TriesUsed { .. }) = verdict.answer {
-                let why = incident
-                    .act_of(id)
-                    .map(|(_, a)| how_it_ended(a))
-                    .unwrap_or_default();
+            let (step, verdict) = (id.clone(), Box::new(verdict));
+            if stand == Stand::Failed {
                 return Ok(Some(Next::Failed {
-                    step: id.clone(),
-                    why,
+                    step,
+                    why: how(),
+                    again: Some(verdict),
                 }));
             }
-            let (step, verdict) = (id.clone(), Box::new(verdict));
             return Ok(Some(match act.act {
                 Act::Manual(_) => Next::Manual { step, verdict },
                 _ => Next::Run { step, verdict },
@@ -194,13 +210,5 @@ impl Engine<'_> {
     pub fn may_close(&self) -> Result<Result<(), Vec<CloseBlock>>, EngineError> {
         let blocks = self.close_blocks()?;
         Ok(if blocks.is_empty() { Ok(()) } else { Err(blocks) })
-    }
-}
-
-fn how_it_ended(act: &crate::model::incident::ActState) -> String {
-    match (&act.checked, &act.ended) {
-        (Some((false, text)), _) => format!("its check failed: {text}"),
-        (_, Some(ended)) => ended.why.clone(),
-        _ => String::new(),
     }
 }

@@ -398,10 +398,29 @@ events! {
         /// SHA-256 over them.
         digest: String,
     }
+    /// The plan is changed: a plan of its own from here on.
+    PlanAmended = "plan.amended" v 1 {
+        /// The steps, in order, each with the SHA-256 of its resolved act.
+        steps: Vec<PlannedStep>,
+        /// SHA-256 over them and over the plan before.
+        digest: String,
+        /// That of the plan before.
+        was: String,
+        /// Why.
+        why: String,
+        /// What changed, step by step.
+        changes: Vec<PlanChange>,
+        /// Requests whose sign-offs fell because of it.
+        fell: Vec<u64>,
+    }
     /// The plan no longer holds.
     PlanDropped = "plan.dropped" v 1 {
         /// Why.
         why: String,
+        /// Steps of recover that are in force all the same, done or half done, the newest first.
+        stands: Vec<StepId>,
+        /// Requests whose sign-offs fell because of it.
+        fell: Vec<u64>,
     }
     /// A service probe answered.
     ProbeAnswered = "probe.answered" v 1 {
@@ -697,6 +716,44 @@ impl ItemStatus {
     /// True where something is missing.
     pub fn is_hole(self) -> bool {
         !matches!(self, ItemStatus::Collected | ItemStatus::Sealed)
+    }
+}
+
+/// What became of one step from one plan to the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanChange {
+    /// Which step.
+    pub step: StepId,
+    /// What became of it.
+    pub change: StepChange,
+    /// The parts of its act that differ, where it is another act than before.
+    pub parts: Vec<String>,
+}
+
+/// What became of a step from one plan to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepChange {
+    /// It was not in the plan before.
+    Added,
+    /// It is no longer in the plan.
+    LeftOut,
+    /// What it would run is not what it was.
+    Changed,
+    /// It comes before or after others than it did.
+    Moved,
+}
+
+impl StepChange {
+    /// The word used on screen and in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            StepChange::Added => "added",
+            StepChange::LeftOut => "left out",
+            StepChange::Changed => "another act than before",
+            StepChange::Moved => "moved",
+        }
     }
 }
 

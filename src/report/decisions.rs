@@ -88,7 +88,7 @@ pub struct Request {
     pub proven: bool,
     /// Who must sign.
     pub need: String,
-    /// `used`, `open`, `refused` or `withdrawn`.
+    /// `used`, `open`, `refused`, `withdrawn` or `fell with its plan`.
     pub state: &'static str,
     /// Why it was withdrawn.
     pub withdrawn: Option<String>,
@@ -212,6 +212,7 @@ fn request_state(request: &RequestState) -> &'static str {
     match request {
         r if r.refused_by().is_some() => "refused",
         r if r.withdrawn.is_some() => "withdrawn",
+        r if r.fell.is_some() => "fell with its plan",
         r if r.is_open() => "open",
         _ => "used",
     }

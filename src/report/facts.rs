@@ -69,6 +69,9 @@ pub struct Report {
     pub rejected: Vec<Rejected>,
     /// The plan in force at the end.
     pub plan: Option<Plan>,
+    /// How the plan was changed or given up on the way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replanned: Vec<Row>,
     /// Steps that were not done, and why.
     pub skipped: Vec<Skipped>,
     /// What was done outside the tool.
@@ -125,6 +128,8 @@ pub struct Planned {
     pub zone: Zone,
     /// True where it is known to be done.
     pub done: bool,
+    /// How it stands, in a word.
+    pub state: &'static str,
 }
 
 /// A step that was not done.
@@ -134,6 +139,9 @@ pub struct Skipped {
     pub step: String,
     /// Why.
     pub why: String,
+    /// True where it was tried before and failed: it may have half happened.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub half_done: bool,
 }
 
 /// Words somebody gave for the record.
@@ -226,6 +234,7 @@ impl Report {
             requests: decisions::requests(incident),
             rejected: decisions::rejected(entries),
             plan: plan(incident),
+            replanned: replanned(entries),
             skipped: skipped(incident),
             outside: incident.elsewhere.iter().map(Words::of).collect(),
             answers: answers(incident),
@@ -348,6 +357,7 @@ fn plan(incident: &Incident) -> Option<Plan> {
                 step: s.step.to_string(),
                 zone: s.zone,
                 done: incident.step_done(&s.step),
+                state: incident.stand(&s.step).word(),
             })
             .collect(),
     })
@@ -355,9 +365,10 @@ fn plan(incident: &Incident) -> Option<Plan> {
 
 fn skipped(incident: &Incident) -> Vec<Skipped> {
     let skipped = incident.steps.iter().filter_map(|(step, state)| match state {
-        StepState::Skipped { why } => Some(Skipped {
+        StepState::Skipped { why, left } => Some(Skipped {
             step: step.to_string(),
             why: why.clone(),
+            half_done: left.is_some(),
         }),
         _ => None,
     });
@@ -387,6 +398,20 @@ fn probes(incident: &Incident) -> Vec<Probe> {
         text: p.text.clone(),
     };
     incident.probes.iter().map(one).collect()
+}
+
+/// Every change of the plan, and every end of one, a row each.
+fn replanned(entries: &[Entry]) -> Vec<Row> {
+    let changes = |e: &&Entry| matches!(e.event, Event::PlanAmended(_) | Event::PlanDropped(_));
+    let row = |entry: &Entry| {
+        Some(Row {
+            seq: entry.seq,
+            ts: entry.ts.clone(),
+            who: entry.who.clone(),
+            words: words::words_of(&entry.event)?,
+        })
+    };
+    entries.iter().filter(changes).filter_map(row).collect()
 }
 
 /// Who held the record, by which clock, and where its heads are held, a row each.

@@ -148,7 +148,24 @@ pub fn words_of(event: &Event) -> Option<String> {
             None => format!("a signed answer does not count: {}", e.text),
         },
         Event::PlanFrozen(e) => format!("fixed the plan: {}", list(e.steps.iter().map(|s| &s.step))),
-        Event::PlanDropped(e) => format!("gave the plan up{}", reason(&e.why)),
+        Event::PlanAmended(e) => {
+            let changes = match e.changes.is_empty() {
+                true => "the same steps, to be tried again".to_owned(),
+                false => list(
+                    e.changes
+                        .iter()
+                        .map(|c| format!("{} {}", c.step, c.change.word())),
+                ),
+            };
+            format!("changed the plan: {changes}{}{}", fell(&e.fell), reason(&e.why))
+        }
+        Event::PlanDropped(e) => {
+            let stands = match e.stands.is_empty() {
+                true => String::new(),
+                false => format!("; in force all the same: {}", list(&e.stands)),
+            };
+            format!("gave the plan up{stands}{}{}", fell(&e.fell), reason(&e.why))
+        }
         Event::ProbeAnswered(e) => {
             let word = if e.passed { "passed" } else { "failed" };
             format!("probe {} {word}{}", e.probe, reason(&e.text))
@@ -241,6 +258,16 @@ pub fn clock(e: &ClockOffset) -> String {
         0 => format!("this clock agrees with {source}, give or take {give}"),
         1.. => format!("this clock is {by} ahead of {source}, give or take {give}"),
         _ => format!("this clock is {by} behind {source}, give or take {give}"),
+    }
+}
+
+fn fell(requests: &[u64]) -> String {
+    match requests.is_empty() {
+        true => String::new(),
+        false => format!(
+            "; what was signed for in {} fell with it",
+            list(requests.iter().map(|r| format!("#{r}")))
+        ),
     }
 }
 

@@ -30,6 +30,8 @@ mod bundle;
 mod crash;
 #[path = "promises/people.rs"]
 mod people;
+#[path = "promises/plan.rs"]
+mod plan;
 #[path = "promises/record.rs"]
 mod record;
 #[path = "promises/secrets.rs"]

@@ -34,9 +34,16 @@ pub struct SkipArgs {
 
 /// Arguments of `undo`.
 #[derive(clap::Args)]
+#[command(
+    after_help = "What recover did is taken back in reverse: what came last goes first, each through the same gates as any act."
+)]
 pub struct UndoArgs {
     /// Which step
-    step: StepId,
+    #[arg(required_unless_present = "plan", conflicts_with = "plan")]
+    step: Option<StepId>,
+    /// Everything of recover that is in force, the newest first, until something must be decided
+    #[arg(long)]
+    plan: bool,
     /// Why
     #[arg(long)]
     why: Option<String>,
@@ -99,12 +106,18 @@ pub fn skip(app: &App, args: &SkipArgs) -> Result<Exit, CliError> {
     Ok(app.finish(&engine, Exit::Done))
 }
 
-/// Takes a step back.
+/// Takes a step back, or all of recover.
 pub fn undo(app: &App, args: &UndoArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
-    let acted = engine.undo(&args.step, args.why.as_deref())?;
-    deeds::acted(&app.ui, &acted);
-    Ok(app.finish(&engine, deeds::exit_of(&acted)))
+    let exit = match &args.step {
+        Some(step) => {
+            let acted = engine.undo(step, args.why.as_deref())?;
+            deeds::acted(&app.ui, &acted);
+            deeds::exit_of(&acted)
+        }
+        None => deeds::take_back(&app.ui, &engine, args.why.as_deref())?,
+    };
+    Ok(app.finish(&engine, exit))
 }
 
 /// Runs an act nobody foresaw.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cli::record::Record;
 use crate::cli::ui::Tone;
-use crate::cli::view::{danger, next, proofs, truth};
+use crate::cli::view::{danger, next, plan, proofs, truth};
 use crate::cli::{App, CliError, Exit, deeds};
 use crate::engine::{Engine, Mirror};
 use crate::evidence::escape;
@@ -150,6 +150,7 @@ fn show(app: &App, incident: &Incident, mirror: Option<&Mirror>, now: Moment, ar
     if holes.len() > SHOWN {
         ui.line(&format!("  and {} more", holes.len() - SHOWN));
     }
+    plan::in_force(ui, incident);
 }
 
 /// Holes shown on screen; `--json` has all.
@@ -175,6 +176,7 @@ fn json(incident: &Incident, due: &Due, now: Moment, exit: Exit) -> Value {
         "captures": incident.captures.len(), "holes": holes.collect::<Vec<_>>(),
         "baseline": incident.baseline.as_ref().map(|(seq, _)| seq),
         "in_doubt": incident.in_doubt().map(|(seq, a)| json!({"act": seq, "step": a.step})).collect::<Vec<_>>(),
+        "plan": plan::plan_json(incident),
         "recovered": incident.recovered_us.is_some(),
         "next": { "what": due.what, "command": due.command },
         "records": incident.records, "exit": exit.code(),

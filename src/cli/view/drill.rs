@@ -114,6 +114,8 @@ pub fn told(event: &Event) -> Option<(Tone, &'static str, String)> {
             let steps: Vec<_> = e.steps.iter().map(|s| s.step.as_str()).collect();
             plain("plan frozen", steps.join(", "))
         }
+        Event::PlanAmended(e) => plain("plan changed", e.why.clone()),
+        Event::PlanDropped(e) => plain("plan dropped", e.why.clone()),
         Event::ProbeAnswered(e) => {
             let (tone, word) = if e.passed {
                 (Tone::Good, "passed")

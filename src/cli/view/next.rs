@@ -19,6 +19,32 @@ fn refused(step: &StepId, verdict: &Verdict) -> Option<(String, String)> {
     Some((format!("step `{step}` is blocked: {refusal}"), command))
 }
 
+/// A step that may have half happened, and everything that can be decided about it.
+fn failed(step: &StepId, why: &str, again: Option<&Verdict>) -> (String, String) {
+    let skip = format!("incident skip {step} \"WHY\"");
+    let Some(again) = again else {
+        return (
+            format!("taking back step `{step}` failed: {why}"),
+            format!("incident undo {step}, or {skip}"),
+        );
+    };
+    let first = match &again.answer {
+        Answer::Go { .. } => format!("incident run {step}"),
+        Answer::Refused(Refusal::NeedsSignoff { request: Some(_), .. }) => {
+            "incident signoff add FILE".to_owned()
+        }
+        Answer::Refused(Refusal::NeedsSignoff { request: None, .. }) => format!("incident escalate {step}"),
+        Answer::Refused(Refusal::TriesUsed { .. } | Refusal::ChangedSincePlan) => {
+            "incident plan --amend \"WHY\"".to_owned()
+        }
+        Answer::Refused(_) => "incident plan".to_owned(),
+    };
+    (
+        format!("step `{step}` failed and may have half happened: {why}"),
+        format!("{first}, incident undo {step}, or {skip}"),
+    )
+}
+
 /// What is due, in a sentence and a command.
 pub fn due(next: &Next) -> Due {
     let (what, command) = match next {
@@ -58,10 +84,7 @@ pub fn due(next: &Next) -> Due {
             format!("step `{step}` cannot run: {why}"),
             format!("incident skip {step} \"WHY\""),
         ),
-        Next::Failed { step, why } => (
-            format!("step `{step}` failed: {why}"),
-            format!("incident undo {step}, or incident skip {step} \"WHY\""),
-        ),
+        Next::Failed { step, why, again } => failed(step, why, again.as_deref()),
         Next::Freeze(steps) => (
             format!("the recovery plan ({} steps) is to be fixed", steps.len()),
             "incident plan --freeze".to_owned(),

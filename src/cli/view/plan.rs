@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use super::verdict;
 use crate::boundary::Answer;
 use crate::cli::ui::{Tone, Ui, styled};
-use crate::engine::PlanRow;
+use crate::engine::{PlanRow, Replanned};
 use crate::evidence::escape;
 use crate::model::act::Act;
+use crate::model::incident::Incident;
+use crate::report::words::{count, list};
 
 /// Shows the plan; `long` with exactly what and where.
 pub fn show(ui: &Ui, rows: &[PlanRow<'_>], long: bool) {
@@ -66,4 +68,89 @@ pub fn json(rows: &[PlanRow<'_>]) -> Value {
         })
     });
     json!({ "steps": rows.collect::<Vec<_>>() })
+}
+
+/// The plan in force as one JSON object, or null.
+pub fn plan_json(incident: &Incident) -> Value {
+    let Some(plan) = &incident.plan else {
+        return Value::Null;
+    };
+    let steps = plan
+        .steps
+        .iter()
+        .map(|p| json!({ "step": p.step, "zone": p.zone, "state": incident.stand(&p.step).word() }));
+    let failed = incident
+        .plan_failure()
+        .map(|f| json!({ "step": f.step, "act": f.act, "why": f.why, "tries": f.tries }));
+    json!({
+        "record": plan.seq, "digest": plan.digest, "steps": steps.collect::<Vec<_>>(),
+        "next": incident.plan_next().map(|p| &p.step), "failed": failed,
+    })
+}
+
+/// The plan in force: how far it came, and what holds it up. Nothing where there is none.
+pub fn in_force(ui: &Ui, incident: &Incident) {
+    let Some(plan) = &incident.plan else { return };
+    let done = plan.steps.iter().filter(|p| incident.step_done(&p.step)).count();
+    let digest = plan.digest.get(..12).unwrap_or_default();
+    let next = match incident.plan_next() {
+        Some(next) => format!("`{}` is next", next.step),
+        None => "it is through".to_owned(),
+    };
+    ui.line(&format!(
+        "Plan (record {}, digest {digest}…): {done} of {} done, {next}.",
+        plan.seq,
+        count(plan.steps.len(), "step")
+    ));
+    if let Some(failed) = incident.plan_failure() {
+        let text = format!(
+            "`{}` failed and may have half happened ({}); nothing after it runs until it is tried again, taken back, \
+             skipped, or the plan is changed",
+            failed.step,
+            escape(&failed.why)
+        );
+        ui.hanging(Tone::Bad, "  ", &text);
+    }
+}
+
+/// What a change of the plan did: step by step, the sign-offs it took along, and what stands.
+pub fn replanned(ui: &Ui, told: &Replanned, given_up: bool) {
+    for change in &told.changes {
+        let parts = match change.parts.as_slice() {
+            [] => String::new(),
+            parts => format!(": {}", parts.join(", ")),
+        };
+        ui.line(&format!("  {} {}{parts}", change.step, change.change.word()));
+    }
+    if told.changes.is_empty() && !given_up {
+        ui.line("  the same steps; each may be tried again");
+    }
+    for (request, steps, people) in &told.fell {
+        let signed = match people.as_slice() {
+            [] => "nobody had signed it".to_owned(),
+            people => format!("signed by {}", escape(&list(people))),
+        };
+        let text = format!(
+            "request {request} ({}) fell with the old plan; {signed}",
+            list(steps)
+        );
+        ui.hanging(Tone::Warn, "  ", &text);
+    }
+    let stands: Vec<String> = told
+        .stands
+        .iter()
+        .map(|(step, stand)| format!("`{step}` ({})", stand.word()))
+        .collect();
+    match (given_up, stands.is_empty()) {
+        (false, _) => {}
+        (true, true) => ui.line("Nothing of recover is in force. Next: incident plan --freeze"),
+        (true, false) => {
+            ui.hanging(
+                Tone::Warn,
+                "",
+                &format!("In force, the newest first: {}", list(&stands)),
+            );
+            ui.line("  next: incident undo --plan takes it back in this order; incident plan --freeze fixes another plan");
+        }
+    }
 }

@@ -1,11 +1,9 @@
-//! Acts and the plan: what was started, how it ended, what is in doubt.
+//! Acts: what was started, how it ended, what is in doubt.
 
 use super::{At, Incident};
 use crate::model::act::{ResolvedUndo, Stage};
 use crate::model::effect::{Effects, Zone};
-use crate::model::event::{
-    ActChecked, ActChild, ActEnded, ActStarted, Outcome, PlanFrozen, PlannedStep, Runner, StepSkipped,
-};
+use crate::model::event::{ActChecked, ActChild, ActEnded, ActStarted, Outcome, Runner, StepSkipped};
 use crate::model::ids::StepId;
 
 /// One act that was started.
@@ -56,6 +54,21 @@ impl ActState {
         }
     }
 
+    /// True where it was in doubt and somebody saw that it had not happened.
+    pub fn never_happened(&self) -> bool {
+        let doubted = self.ended.as_ref().is_some_and(|e| e.outcome == Outcome::InDoubt);
+        doubted && self.checked.as_ref().is_some_and(|(passed, _)| !passed)
+    }
+
+    /// How it ended, in the words of whoever said so last.
+    pub fn how_it_ended(&self) -> String {
+        match (&self.checked, &self.ended) {
+            (Some((false, text)), _) => format!("its check failed: {text}"),
+            (_, Some(ended)) => ended.why.clone(),
+            _ => String::new(),
+        }
+    }
+
     /// True where it is known to have been done: it said so and no check failed, or a check passed.
     pub fn is_done(&self) -> bool {
         match (&self.ended, &self.checked) {
@@ -85,18 +98,58 @@ pub enum StepState {
     Skipped {
         /// Why.
         why: String,
+        /// The act it left behind half done, and how often that was tried: it can still be taken back.
+        left: Option<(u64, u32)>,
     },
 }
 
-/// The recovery plan in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlanState {
-    /// Its record.
-    pub seq: u64,
-    /// The steps, in order.
-    pub steps: Vec<PlannedStep>,
-    /// SHA-256 over them.
-    pub digest: String,
+impl StepState {
+    /// The act of the step that may be in force, and how often it was tried.
+    fn forward(&self, acts: &std::collections::BTreeMap<u64, ActState>) -> Option<(u64, u32)> {
+        match self {
+            StepState::Tried { act, tries } => Some((*act, *tries)),
+            StepState::Skipped { left, .. } => *left,
+            // An undo that did not work left it as it was.
+            StepState::Undone { act } => acts.get(act).filter(|a| !a.is_done())?.takes_back,
+        }
+    }
+}
+
+/// How a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand {
+    /// Nothing of it was begun.
+    Open,
+    /// Known to be done, and not taken back.
+    Done,
+    /// Tried, and it failed or its check did: it may have half happened.
+    Failed,
+    /// It runs, or nobody knows whether it happened.
+    InDoubt,
+    /// Left out, and nothing of it was begun.
+    Skipped,
+    /// Left out after it had failed: it may have half happened.
+    LeftHalf,
+    /// Taken back.
+    Undone,
+    /// Taking it back failed.
+    UndoFailed,
+}
+
+impl Stand {
+    /// The word used on screen and in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Stand::Open => "not done",
+            Stand::Done => "done",
+            Stand::Failed => "failed",
+            Stand::InDoubt => "in doubt",
+            Stand::Skipped => "skipped",
+            Stand::LeftHalf => "skipped after it failed",
+            Stand::Undone => "taken back",
+            Stand::UndoFailed => "taking it back failed",
+        }
+    }
 }
 
 impl Incident {
@@ -123,9 +176,7 @@ impl Incident {
             _ => 1,
         };
         let takes_back = match self.steps.get(&e.step) {
-            Some(StepState::Tried { act, tries }) if e.undoes => Some((*act, *tries)),
-            // An undo tried again takes back what the first one did not.
-            Some(StepState::Undone { act }) if e.undoes => self.acts.get(act).and_then(|a| a.takes_back),
+            Some(state) if e.undoes => state.forward(&self.acts),
             _ => None,
         };
         let state = if e.undoes {
@@ -223,28 +274,13 @@ impl Incident {
             return Err(format!("act {seq} of step `{}` has no known outcome", e.step));
         }
         self.actors.insert(at.who.to_owned());
-        self.steps.insert(e.step, StepState::Skipped { why: e.why });
-        Ok(())
-    }
-
-    pub(super) fn plan_frozen(&mut self, at: &At<'_>, e: PlanFrozen) -> Result<(), String> {
-        if self.baseline.is_none() {
-            return Err("there is no baseline".into());
+        let left = self.steps.get(&e.step).and_then(|s| s.forward(&self.acts));
+        let left = left.filter(|(act, _)| self.acts.get(act).is_some_and(|a| !a.never_happened()));
+        // The plan goes on without it, which is not the plan that was signed for.
+        if self.plan.as_ref().is_some_and(|p| p.holds(&e.step)) {
+            self.fall(at.seq);
         }
-        // Tries are counted within one plan.
-        for planned in &e.steps {
-            if self.step_done(&planned.step) {
-                continue;
-            }
-            if let Some(StepState::Tried { tries, .. }) = self.steps.get_mut(&planned.step) {
-                *tries = 0;
-            }
-        }
-        self.plan = Some(PlanState {
-            seq: at.seq,
-            steps: e.steps,
-            digest: e.digest,
-        });
+        self.steps.insert(e.step, StepState::Skipped { why: e.why, left });
         Ok(())
     }
 
@@ -264,12 +300,33 @@ impl Incident {
         }
     }
 
-    /// The first step of the plan that is not done yet.
-    pub fn plan_next(&self) -> Option<&PlannedStep> {
-        self.plan
-            .as_ref()?
-            .steps
-            .iter()
-            .find(|p| !self.step_done(&p.step))
+    /// How a step stands.
+    pub fn stand(&self, step: &StepId) -> Stand {
+        let Some(state) = self.steps.get(step) else {
+            return Stand::Open;
+        };
+        let (act, failed, done) = match state {
+            StepState::Skipped { left: None, .. } => return Stand::Skipped,
+            StepState::Skipped { left: Some(_), .. } => return Stand::LeftHalf,
+            StepState::Tried { act, .. } => (act, Stand::Failed, Stand::Done),
+            StepState::Undone { act } => (act, Stand::UndoFailed, Stand::Undone),
+        };
+        match self.acts.get(act) {
+            Some(a) if a.is_open_question() => Stand::InDoubt,
+            Some(a) if a.is_done() => done,
+            Some(a) if a.never_happened() => Stand::Open,
+            _ => failed,
+        }
+    }
+
+    /// What recover did and nobody took back, the newest first; what failed may have half happened.
+    pub fn in_force(&self) -> Vec<(u64, &ActState)> {
+        let forward = self.steps.values().filter_map(|s| s.forward(&self.acts));
+        let mut all: Vec<(u64, &ActState)> = forward
+            .filter_map(|(seq, _)| Some((seq, self.acts.get(&seq)?)))
+            .filter(|(_, a)| a.stage == Stage::Recover && !a.never_happened())
+            .collect();
+        all.sort_by_key(|(seq, _)| std::cmp::Reverse(*seq));
+        all
     }
 }

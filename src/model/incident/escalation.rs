@@ -25,6 +25,8 @@ pub struct RequestState {
     pub withdrawn: Option<String>,
     /// How many of its acts have used it, in order.
     pub used: usize,
+    /// The record by which the plan it rests on was changed or given up.
+    pub fell: Option<u64>,
 }
 
 /// A signed answer that counts.
@@ -52,7 +54,8 @@ impl RequestState {
 
     /// True where it waits for answers or for its acts.
     pub fn is_open(&self) -> bool {
-        self.withdrawn.is_none() && self.refused_by().is_none() && self.used < self.asked.steps.len()
+        let gone = self.withdrawn.is_some() || self.fell.is_some() || self.refused_by().is_some();
+        !gone && self.used < self.asked.steps.len()
     }
 
     /// The next act it covers.
@@ -64,7 +67,7 @@ impl RequestState {
 
     pub(super) fn consume(&mut self, step: &StepId, act_sha256: &str) -> Result<(), String> {
         if !self.is_open() {
-            return Err("the sign-off is used up, refused or withdrawn".into());
+            return Err("the sign-off is used up, refused, withdrawn, or fell with its plan".into());
         }
         match self.next() {
             Some((s, a)) if s == step && a == act_sha256 => {
@@ -93,6 +96,7 @@ impl Incident {
             signoffs: Vec::new(),
             withdrawn: None,
             used: 0,
+            fell: None,
         };
         self.requests.insert(at.seq, request);
         Ok(())

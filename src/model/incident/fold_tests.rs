@@ -274,6 +274,8 @@ fn story() -> Vec<Event> {
         .into(),
         PlanDropped {
             why: "other order".into(),
+            stands: vec![],
+            fell: vec![],
         }
         .into(),
         request("swap"), // 17
@@ -346,6 +348,28 @@ fn story() -> Vec<Event> {
             head: "h".into(),
             place: "/tmp".into(),
             records: 2,
+        }
+        .into(),
+        PlanFrozen {
+            steps: vec![],
+            digest: "d".into(),
+        }
+        .into(),
+        PlanAmended {
+            steps: vec![PlannedStep {
+                step: step("late"),
+                act_sha256: "act".into(),
+                zone: Zone::At,
+            }],
+            digest: "e".into(),
+            was: "d".into(),
+            why: "one more".into(),
+            changes: vec![PlanChange {
+                step: step("late"),
+                change: StepChange::Added,
+                parts: vec!["act".into()],
+            }],
+            fell: vec![],
         }
         .into(),
         Closed {
@@ -709,7 +733,7 @@ fn what_cannot_follow_is_refused_and_says_why() {
         (
             told(20),
             started("swap", Zone::At, vec![17]),
-            "used up, refused or withdrawn",
+            "used up, refused, withdrawn",
         ),
         (
             told(24),
@@ -783,7 +807,7 @@ fn what_cannot_follow_is_refused_and_says_why() {
             "after the last act",
         ),
         (
-            told(37),
+            told(39),
             started("late", Zone::Inside, vec![]),
             "the incident is closed",
         ),

@@ -1,12 +1,13 @@
 //! The incident: a fold over the journal and nothing else.
 //!
 //! [`Incident::apply`] takes the events one by one; an event that cannot follow is an error, never
-//! ignored. Families of events are folded in files of their own: stop, acts, evidence, escalation.
+//! ignored. Families of events are folded in files of their own: stop, acts, plan, evidence, escalation.
 
 mod acts;
 mod custody;
 mod escalation;
 mod evidence;
+mod plan;
 mod stop;
 
 #[cfg(test)]
@@ -19,10 +20,11 @@ use super::act::Stage;
 use super::event::{Event, EventError, MirrorEnded, Opened, WindowSeen};
 use super::ids::{IncidentId, StepId, TargetId};
 
-pub use acts::{ActState, PlanState, StepState};
+pub use acts::{ActState, Stand, StepState};
 pub use custody::{Custody, Recorded};
 pub use escalation::{RequestState, SignoffState};
 pub use evidence::{CaptureState, Change, Gap, ITEMS_LIST, ProbeState, RECEIPTS_LIST};
+pub use plan::{PlanFailure, PlanState};
 pub use stop::{StopState, TargetState};
 
 /// The event cannot follow what came before.
@@ -241,7 +243,8 @@ impl Incident {
             Event::SignoffFiled(e) => self.signoff_filed(at, e)?,
             Event::SignoffRejected(e) => self.rejected.push((at.seq, e.reason, e.text)),
             Event::PlanFrozen(e) => self.plan_frozen(at, e)?,
-            Event::PlanDropped(_) => self.plan = None,
+            Event::PlanAmended(e) => self.plan_amended(at, e)?,
+            Event::PlanDropped(e) => self.plan_dropped(at, e)?,
             Event::ProbeAnswered(e) => self.probe_answered(at, e),
             Event::Recovered(e) => self.recovered(e)?,
             Event::Closed(e) => {

@@ -9,7 +9,7 @@ use incident::model::effect::{Effect, Zone};
 use super::*;
 
 /// A runbook over the drill's programs; `{contain}` and `{recover}` are filled in.
-fn runbook(contain: &str, recover: &str) -> String {
+pub(super) fn runbook(contain: &str, recover: &str) -> String {
     format!(
         "version: 1
 name: gates
@@ -322,7 +322,11 @@ fn promise_02_an_undo_that_failed_is_not_called_undone() {
         let rows = engine.plan().unwrap();
         rows.iter().find(|r| r.step.id == step(name)).unwrap().state
     };
-    assert_eq!(state("pause"), "undo failed", "the container is paused still");
+    assert_eq!(
+        state("pause"),
+        "taking it back failed",
+        "the container is paused still"
+    );
     assert!(matches!(engine.next().unwrap(), Next::Failed { .. }));
     assert_eq!(
         engine.undo(&step("pause"), None).unwrap().code,

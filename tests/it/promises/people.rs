@@ -140,9 +140,14 @@ fn promise_06_an_altered_statement_is_not_what_was_signed() {
 #[test]
 fn promise_06_a_change_of_the_plan_voids_it_and_words_do_not() {
     type Change = fn(&Room, &Engine<'_>);
-    let changes: [(&str, Change); 3] = [
+    let changes: [(&str, Change); 4] = [
         ("the plan", |_, engine| {
-            engine.freeze(&[step(ROTATE), step(RESTORE)]).unwrap();
+            engine
+                .amend(&[step(ROTATE), step(RESTORE)], "the key first")
+                .unwrap();
+        }),
+        ("the same plan, to be tried again", |_, engine| {
+            engine.amend(&[step(RESTORE)], "once more").unwrap();
         }),
         ("the order of the plan", |_, engine| {
             engine.drop_plan("another order").unwrap();
@@ -176,10 +181,10 @@ fn promise_06_a_change_of_the_plan_voids_it_and_words_do_not() {
 }
 
 /// The files of the host, one of them changed after it was signed for.
-struct Swapped {
-    inner: Box<dyn incident::world::Files>,
-    path: PathBuf,
-    swapped: Rc<RefCell<bool>>,
+pub(super) struct Swapped {
+    pub inner: Box<dyn incident::world::Files>,
+    pub path: PathBuf,
+    pub swapped: Rc<RefCell<bool>>,
 }
 
 impl incident::world::Files for Swapped {
