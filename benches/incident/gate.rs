@@ -81,6 +81,7 @@ fn zone(table: &mut Table) {
         .resolve(&StepId::new("bring-bookings-back").unwrap())
         .unwrap();
     const TURNS: usize = 200;
+    let now = drill.world.clock.now();
     let ms = median_ms(9, || {
         for turn in 0..TURNS {
             let argv: Vec<String> = ACTS[turn % ACTS.len()].iter().map(|w| (*w).to_owned()).collect();
@@ -90,7 +91,7 @@ fn zone(table: &mut Table) {
                 stdin: None,
             });
             let act = incident::model::act::Resolved { seen, ..act.clone() };
-            black_box(zone_of(&policy, &act));
+            black_box(zone_of(&policy, &act, now));
         }
     });
     table.most("zone of a step", ms / TURNS as f64, 1.0, "ms", "");

@@ -890,7 +890,7 @@ fn policy(at: u32, outside: u32, external: bool) -> Policy {
         };
         let person_of = Person {
             roles: [role.to_owned()].into(),
-            team: None,
+            ..Person::default()
         };
         policy.people.insert(person.into(), person_of);
     }

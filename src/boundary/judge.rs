@@ -155,7 +155,7 @@ fn people(need: &Need) -> String {
 /// Whether `act` may run now. Pure: the same record, act and moment give the same answer.
 pub fn judge(incident: &Incident, act: &Resolved, asked: Asked<'_>, now: Moment) -> Verdict {
     let policy = &incident.opened.policy;
-    let (zone, because) = zone_of(policy, act);
+    let (zone, because) = zone_of(policy, act, now);
     let answer = match gates(incident, act, asked, zone) {
         Err(refusal) => Answer::Refused(refusal),
         Ok(()) => quorum(incident, act, zone, now),

@@ -1,7 +1,7 @@
 //! The default boundary against what people type at 3 a.m.: it blocks what it should and nothing else.
 
 use super::zone_of;
-use super::zone_tests::{act as plain, verified};
+use super::zone_tests::{NOW, act as plain, verified};
 use crate::effects::{ActText, detect};
 use crate::model::act::{Act, Resolved, ResolvedUndo, Stage};
 use crate::model::effect::{Effect, Effects, Zone};
@@ -30,7 +30,7 @@ fn step(line: &[&str], declared: Option<&[Effect]>) -> Resolved {
 }
 
 fn zone(policy: &Policy, act: &Resolved) -> (Zone, String) {
-    let (zone, because) = zone_of(policy, act);
+    let (zone, because) = zone_of(policy, act, NOW);
     let reasons: Vec<String> = because
         .iter()
         .map(|b| format!("{} {} by {}: {}", b.effect, b.zone, b.rule, b.text))

@@ -5,6 +5,8 @@
 //! Absent from this room: files, clocks, signatures (they are checked before they become events).
 
 mod judge;
+mod rules;
+mod standing;
 mod zone;
 
 pub use judge::{Answer, Asked, Refusal, Verdict, judge};
@@ -16,5 +18,7 @@ mod gate_oracle_tests;
 mod gate_tests;
 #[cfg(test)]
 mod matrix_tests;
+#[cfg(test)]
+mod policy_tests;
 #[cfg(test)]
 mod zone_tests;

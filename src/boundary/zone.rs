@@ -2,9 +2,12 @@
 
 use serde::Serialize;
 
+use super::rules::Case;
+use super::standing::Standing;
 use crate::model::act::{Act, Resolved};
 use crate::model::effect::{Effect, Zone};
 use crate::model::runbook::Policy;
+use crate::model::time::Moment;
 
 /// Why one effect puts an act into a zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,11 +22,17 @@ pub struct Because {
     pub text: String,
 }
 
-/// The worst zone of all effects, and the reasons, worst first.
-pub fn zone_of(policy: &Policy, act: &Resolved) -> (Zone, Vec<Because>) {
+/// The worst zone of all effects, and the reasons, worst first. Pure: rules that hold at certain hours are handed
+/// the moment.
+pub fn zone_of(policy: &Policy, act: &Resolved, now: Moment) -> (Zone, Vec<Because>) {
+    let standing = Standing::of(policy, act);
     let mut reasons: Vec<Because> = Vec::new();
-    for effect in act.effects() {
-        if matches!(act.act, Act::Sweep(_)) {
+    let mut effects = act.effects();
+    let sweep = matches!(act.act, Act::Sweep(_));
+    let harmed = effects.iter().copied().find(|e| standing.harms_backups(*e));
+    let harmed = harmed.filter(|_| !sweep && effects.insert(Effect::BackupChange));
+    for effect in effects {
+        if sweep {
             // Stop never waits: a sweep changes credentials and services, and needs nobody.
             reasons.push(Because {
                 effect,
@@ -33,23 +42,69 @@ pub fn zone_of(policy: &Policy, act: &Resolved) -> (Zone, Vec<Because>) {
             });
             continue;
         }
-        let (zone, condition) = side(policy, act, effect);
-        let seen = act.seen.iter().find(|s| s.effect == effect);
-        let (rule, text) = match (&condition, seen) {
-            (Some(reason), _) => (format!("boundary.{effect}"), reason.clone()),
-            (None, Some(seen)) => (seen.rule.clone(), seen.text.clone()),
-            (None, None) => said_or_missing(act, effect, zone),
-        };
-        reasons.push(Because {
+        let case = Case {
             effect,
-            zone,
-            rule,
-            text,
-        });
+            act,
+            standing: &standing,
+            now_ms: now.utc_ms,
+        };
+        let mut because = one(policy, &case);
+        if let (Effect::BackupChange, Some(harmed)) = (effect, harmed)
+            && because.text.is_empty()
+        {
+            because.rule = "environments.backups".into();
+            because.text = format!("{harmed} on what belongs to `backups`");
+        }
+        reasons.push(because);
     }
     reasons.sort_by(|a, b| b.zone.cmp(&a.zone).then(a.effect.cmp(&b.effect)));
     let zone = reasons.first().map_or(Zone::Outside, |r| r.zone);
     (zone, reasons)
+}
+
+/// Where one effect puts the act, and why.
+fn one(policy: &Policy, case: &Case<'_>) -> Because {
+    let Case {
+        effect,
+        act,
+        standing,
+        ..
+    } = *case;
+    let because = |zone, rule: String, text: String| Because {
+        effect,
+        zone,
+        rule,
+        text,
+    };
+    if effect == Effect::Read {
+        let seen = act.seen.iter().find(|s| s.effect == effect);
+        let (rule, text) = match seen {
+            Some(seen) => (seen.rule.clone(), seen.text.clone()),
+            None => said_or_missing(act, effect, Zone::Inside),
+        };
+        return because(Zone::Inside, rule, text);
+    }
+    if let (Some(why), true) = (&standing.unmapped, effect != Effect::Unknown) {
+        return because(Zone::Outside, "environments.unmapped".into(), why.clone());
+    }
+    let (written, condition) = side(policy, act, effect);
+    let never = matches!(effect, Effect::Unknown | Effect::OneWay | Effect::BulkData);
+    let lowers = condition.is_none() && !never;
+    let (zone, rule) = case.zone(&policy.rules, written, lowers);
+    if let Some(rule) = rule {
+        return because(
+            zone,
+            format!("rules.{}", rule.id),
+            format!("{} ({})", rule.reason, rule.owner),
+        );
+    }
+    let seen = act.seen.iter().find(|s| s.effect == effect);
+    let (rule, text) = match (condition, seen) {
+        (Some(reason), _) => (format!("boundary.{effect}"), reason),
+        (None, Some(seen)) => (seen.rule.clone(), seen.text.clone()),
+        (None, None) => said_or_missing(act, effect, zone),
+    };
+    because(zone, rule, text)
 }
 
 fn said_or_missing(act: &Resolved, effect: Effect, zone: Zone) -> (String, String) {
@@ -79,7 +134,6 @@ fn side(policy: &Policy, act: &Resolved, effect: Effect) -> (Zone, Option<String
     };
     let written = written.unwrap_or(Zone::Outside);
     match effect {
-        Effect::Read => (Zone::Inside, None),
         // Not understood is outside, whatever a policy says.
         Effect::Unknown => (Zone::Outside, None),
         Effect::OneWay | Effect::BulkData => (written.max(Zone::At), None),

@@ -8,6 +8,13 @@ use crate::model::effect::{Effect, Effects, Seen, Zone};
 use crate::model::grant::{Target, Tree, TreeRule};
 use crate::model::ids::{StepId, TargetId};
 use crate::model::runbook::{Need, Policy, Runbook};
+use crate::model::time::Moment;
+
+/// Friday 2026-11-20, 03:14 UTC.
+pub(super) const NOW: Moment = Moment {
+    utc_ms: 1_795_144_440_000,
+    mono_us: 0,
+};
 
 /// The boundary of DESIGN 6, without people.
 pub(super) fn policy() -> Policy {
@@ -40,6 +47,8 @@ pub(super) fn policy() -> Policy {
         valid_ms: 30 * 60 * 1000,
         people: BTreeMap::new(),
         seal_originals_to: Vec::new(),
+        environments: BTreeMap::new(),
+        rules: Vec::new(),
     }
 }
 
@@ -57,6 +66,8 @@ pub(super) fn act(step: &str) -> Resolved {
         files: Vec::new(),
         targets: BTreeMap::new(),
         declared: None,
+        scope: Default::default(),
+        approved: None,
         seen: Vec::new(),
         undo: ResolvedUndo::Unsaid,
         backup: None,
@@ -89,7 +100,7 @@ fn renewal(step: &str) -> Resolved {
 
 #[test]
 fn a_new_credential_is_inside_where_the_tool_makes_it_and_nowhere_else() {
-    let zone = |policy: &Policy, act: &Resolved| zone_of(policy, act).0;
+    let zone = |policy: &Policy, act: &Resolved| zone_of(policy, act, NOW).0;
     let mut shipped = policy();
     assert_eq!(
         zone(&shipped, &renewal("new")),
@@ -102,7 +113,7 @@ fn a_new_credential_is_inside_where_the_tool_makes_it_and_nowhere_else() {
         act: Act::Run(vec!["/usr/bin/vault".into(), "token".into(), "create".into()]),
         ..renewal("declared")
     };
-    let (zone_of_declared, because) = zone_of(&shipped, &declared);
+    let (zone_of_declared, because) = zone_of(&shipped, &declared, NOW);
     assert_eq!(zone_of_declared, Zone::At);
     assert!(because[0].text.contains("access restore"), "{because:?}");
     let wider = Resolved {
@@ -136,11 +147,11 @@ fn saw(effect: Effect) -> Seen {
 }
 
 fn zone(act: &Resolved) -> Zone {
-    zone_of(&policy(), act).0
+    zone_of(&policy(), act, NOW).0
 }
 
 fn first_reason(act: &Resolved) -> String {
-    let (_, because) = zone_of(&policy(), act);
+    let (_, because) = zone_of(&policy(), act, NOW);
     format!("{}: {}", because[0].rule, because[0].text)
 }
 
@@ -222,7 +233,7 @@ fn what_nobody_understood_is_outside_whatever_a_policy_says() {
         ..declared("dark", &[Effect::Read])
     };
     for act in [act("nobody-classified"), declared("says-nothing", &[]), dark] {
-        assert_eq!(zone_of(&generous, &act).0, Zone::Outside, "{}", act.step);
+        assert_eq!(zone_of(&generous, &act, NOW).0, Zone::Outside, "{}", act.step);
     }
     for (list, other) in [("inside", "at"), ("at", "inside")] {
         let source =
@@ -243,7 +254,7 @@ fn one_way_and_bulk_are_never_inside() {
     generous.inside = Effects::from(Effect::ALL);
     for effect in [Effect::OneWay, Effect::BulkData] {
         assert_eq!(
-            zone_of(&generous, &declared("x", &[effect])).0,
+            zone_of(&generous, &declared("x", &[effect]), NOW).0,
             Zone::At,
             "{effect}"
         );
@@ -312,6 +323,6 @@ fn a_sweep_is_inside_whatever_the_policy_says() {
             act: Act::Sweep(sweep),
             ..act("stop-1")
         };
-        assert_eq!(zone_of(&strict, &act).0, Zone::Inside);
+        assert_eq!(zone_of(&strict, &act, NOW).0, Zone::Inside);
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::effect::{Effect, Seen};
 
+use super::reach::Aim;
 use super::words::Word;
 use super::{SCRIPT_LIMIT, ScriptText, shell, tools, wrappers};
 
@@ -72,6 +73,10 @@ pub(super) struct Eye<'a> {
     bytes: usize,
     /// How often anything was seen, so that a command that said nothing is noticed.
     sights: u64,
+    /// How often anything but a read was seen.
+    changes: u64,
+    /// What the commands are aimed at, where somebody asks.
+    pub aim: Aim<'a>,
 }
 
 impl<'a> Eye<'a> {
@@ -84,12 +89,15 @@ impl<'a> Eye<'a> {
             commands: 0,
             bytes: 0,
             sights: 0,
+            changes: 0,
+            aim: Aim::default(),
         }
     }
 
     /// Notes one effect with the words it was read from and the rule that read it.
     pub fn see(&mut self, effect: Effect, text: &str, rule: &str) {
         self.sights += 1;
+        self.changes += u64::from(effect != Effect::Read);
         self.seen
             .entry((effect, rule.to_owned()))
             .or_insert_with(|| plain(text));
@@ -139,8 +147,15 @@ impl<'a> Eye<'a> {
         (script.bytes.len() <= SCRIPT_LIMIT).then_some(script.bytes)
     }
 
-    /// Looks at one command.
+    /// Looks at one command: what it changes, and where.
     pub fn command(&mut self, words: &[Word], stdin: &Stdin<'_>) {
+        let outer = self.aim.enter(words);
+        let before = self.changes;
+        self.effects(words, stdin);
+        self.aim.leave(outer, words, self.changes != before);
+    }
+
+    fn effects(&mut self, words: &[Word], stdin: &Stdin<'_>) {
         let Some((first, args)) = words.split_first() else {
             return self.unknown("", "act.empty");
         };

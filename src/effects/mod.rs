@@ -14,6 +14,7 @@
 mod eye;
 mod options;
 mod paths;
+mod reach;
 mod shell;
 mod sql;
 mod tools;
@@ -22,11 +23,15 @@ mod wrappers;
 
 #[cfg(doc)]
 use crate::model::effect::Effect;
+use std::collections::BTreeSet;
+
 use crate::model::effect::Seen;
+use crate::model::reach::Reach;
 
 use eye::{Eye, Stdin};
 use words::Word;
 
+pub use reach::{Around, Asked};
 pub use sql::Dialect;
 
 /// The largest script a detector reads, in bytes; a longer one is not understood.
@@ -62,6 +67,16 @@ pub fn detect(act: &ActText<'_>) -> Vec<Seen> {
     let mut eye = Eye::new(act.scripts);
     eye.command(&words, &stdin);
     eye.finish()
+}
+
+/// Reads out of an act what it is aimed at: hosts, clusters, accounts, databases, by the names in it.
+pub fn reaches(act: &ActText<'_>, around: Around<'_>) -> BTreeSet<Reach> {
+    let words: Vec<Word> = act.argv.iter().map(|arg| Word::fixed(arg)).collect();
+    let stdin = act.stdin.map_or(Stdin::Unseen, Stdin::Bytes);
+    let mut eye = Eye::new(act.scripts);
+    eye.aim = reach::Aim::new(around);
+    eye.command(&words, &stdin);
+    eye.aim.finish()
 }
 
 /// Reads the effects out of SQL text: any number of statements in one dialect.

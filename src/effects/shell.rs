@@ -327,6 +327,9 @@ pub(super) fn simple(eye: &mut Eye<'_>, words: &[Word], stdin: &Stdin<'_>) {
                     environment(eye, &arg.text);
                 }
             }
+            if matches!(first.text.as_str(), "cd" | "pushd" | "popd") {
+                eye.aim.set("PWD");
+            }
             eye.see(Effect::Read, &first.text, "shell.builtin");
         }
         _ => eye.command(rest, stdin),
@@ -357,6 +360,7 @@ pub(super) fn assigned(word: &Word) -> Option<&str> {
 
 /// A variable that is set for what follows.
 pub(super) fn environment(eye: &mut Eye<'_>, name: &str) {
+    eye.aim.set(name);
     // Only the name is shown: the value may be a secret.
     let text = format!("{name}=");
     let upper = name.to_ascii_uppercase();

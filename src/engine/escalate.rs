@@ -84,14 +84,15 @@ impl Engine<'_> {
         let incident = self.incident()?;
         let policy = &incident.opened.policy;
         // An act inside the boundary uses no sign-off: left in a mixed list, it would stay its next act for ever.
-        let inside = |act: &Resolved| zone_of(policy, act).0 == Zone::Inside;
+        let now = self.world.clock.now();
+        let inside = |act: &Resolved| zone_of(policy, act, now).0 == Zone::Inside;
         if !acts.iter().all(inside) {
             acts.retain(|act| !inside(act));
         }
         let judged: Vec<(Zone, String)> = acts
             .iter()
             .map(|act| {
-                let (zone, because) = zone_of(policy, act);
+                let (zone, because) = zone_of(policy, act, now);
                 (zone, because.first().map(|b| b.rule.clone()).unwrap_or_default())
             })
             .collect();

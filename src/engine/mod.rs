@@ -6,6 +6,7 @@
 
 mod act;
 mod anchor;
+mod around;
 mod capture;
 mod close;
 mod compare;
@@ -445,6 +446,8 @@ pub fn shipped_runbook() -> Runbook {
             valid_ms: 0,
             people: BTreeMap::new(),
             seal_originals_to: Vec::new(),
+            environments: BTreeMap::new(),
+            rules: Vec::new(),
         };
         Runbook {
             name: "none".into(),

@@ -183,7 +183,7 @@ impl Engine<'_> {
                 continue;
             }
             let act = self.resolved(step)?;
-            let (zone, _) = crate::boundary::zone_of(&incident.opened.policy, &act);
+            let (zone, _) = crate::boundary::zone_of(&incident.opened.policy, &act, self.world.clock.now());
             let bytes = act.canonical();
             let act_sha256 = Hash::of(&bytes).to_string();
             self.with_case(|case| case.write_once(Folder::Signoffs, &act_file(&act_sha256), &bytes))?;

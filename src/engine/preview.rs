@@ -1,5 +1,6 @@
 //! Looking without an incident: how steps and commands would be judged, what could be cut. Records nothing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -15,6 +16,7 @@ use crate::model::grant::{Target, TriggerKind};
 use crate::model::ids::IncidentId;
 use crate::model::incident::{At, Incident};
 use crate::model::inventory::Inventory;
+use crate::model::reach::Scope;
 use crate::model::secret::{Secret, SecretRef};
 use crate::providers::Ctx;
 
@@ -89,6 +91,11 @@ impl Engine<'_> {
     /// What `incident do -- ARGV…` would be judged by where the program is not on this host: its words alone.
     pub fn by_words(&self, argv: &[String]) -> Result<Resolved, EngineError> {
         let step = ad_hoc(&*self.incident()?, argv, self.world.host.cwd())?;
+        let text = ActText {
+            argv,
+            scripts: &[],
+            stdin: None,
+        };
         Ok(Resolved {
             step: step.id,
             stage: step.stage,
@@ -99,13 +106,14 @@ impl Engine<'_> {
             cwd: self.world.host.cwd().display().to_string(),
             env: Default::default(),
             files: Vec::new(),
-            targets: Default::default(),
+            targets: BTreeMap::from([("host".to_owned(), self.world.host.identity().host)]),
+            scope: Scope {
+                reaches: self.reaches(&text, &self.world.host.cwd().display().to_string(), &step.env),
+                ..Scope::default()
+            },
+            approved: None,
             declared: None,
-            seen: detect(&ActText {
-                argv,
-                scripts: &[],
-                stdin: None,
-            }),
+            seen: detect(&text),
             undo: ResolvedUndo::Unsaid,
             backup: None,
             rollback_tested: None,

@@ -99,6 +99,8 @@ impl Engine<'_> {
             files: Vec::new(),
             targets,
             declared: Some(Effects::from([effect])),
+            scope: Default::default(),
+            approved: None,
             seen: Vec::new(),
             undo: ResolvedUndo::ByHand(Manual {
                 what: format!("revoke the new one: {}", about.manual),

@@ -1,6 +1,6 @@
 //! From a step as written to exactly what will run, where, and what it changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,7 @@ use crate::model::act::{
 use crate::model::effect::{Effect, Effects, Seen};
 use crate::model::ids::StepId;
 use crate::model::incident::Incident;
+use crate::model::reach::{Reach, Scope};
 use crate::model::runbook::{Backup, DEFAULT_TIMEOUT_MS, fill};
 
 /// Longest script whose text the detectors read, in bytes; a longer one is not understood.
@@ -62,10 +63,13 @@ impl Engine<'_> {
                 });
             }
         };
+        let mut reaches = BTreeSet::new();
         let (files, seen) = if argv.is_empty() {
             (Vec::new(), Vec::new())
         } else {
-            self.read_act(id, &argv, &forward.cwd)?
+            let read = self.read_act(id, &argv, &forward.cwd, &forward.env)?;
+            reaches = read.reaches;
+            (read.files, read.seen)
         };
         Ok(Resolved {
             title: format!("undo: {}", forward.title),
@@ -76,6 +80,12 @@ impl Engine<'_> {
             undo: ResolvedUndo::Never("it is an undo itself".into()),
             verify: None,
             targets: targets_of(&argv, &forward.env, &self.world.host.identity().host),
+            scope: Scope {
+                reaches,
+                environment: forward.scope.environment,
+                ..Scope::default()
+            },
+            approved: None,
             ..forward
         })
     }
@@ -145,22 +155,24 @@ impl Engine<'_> {
             }
             Ok(out)
         };
+        let mut reaches = BTreeSet::new();
         let (act, mut files, mut seen) = match &step.act {
             Act::Run(argv) => {
                 let argv = filled(argv)?;
-                let (files, seen) = self.read_act(&step.id, &argv, &cwd)?;
-                (Act::Run(argv), files, seen)
+                let read = self.read_act(&step.id, &argv, &cwd, &step.env)?;
+                reaches = read.reaches;
+                (Act::Run(argv), read.files, read.seen)
             }
             Act::Capture(CaptureSpec::Command { argv, cwd: own }) => {
                 let argv = filled(argv)?;
-                let (files, seen) = self.read_act(&step.id, &argv, &cwd)?;
+                let read = self.read_act(&step.id, &argv, &cwd, &step.env)?;
                 (
                     Act::Capture(CaptureSpec::Command {
                         argv,
                         cwd: own.clone(),
                     }),
-                    files,
-                    seen,
+                    read.files,
+                    read.seen,
                 )
             }
             other => {
@@ -175,9 +187,13 @@ impl Engine<'_> {
             Some(check) => {
                 let run = filled(&check.run)?;
                 // A check that changes something is part of what the step changes.
-                let (more, also) = self.read_act(&step.id, &run, &cwd)?;
-                files.extend(more);
-                seen.extend(also.into_iter().filter(|s| s.effect != Effect::Read));
+                let read = self.read_act(&step.id, &run, &cwd, &step.env)?;
+                files.extend(read.files);
+                let before = seen.len();
+                seen.extend(read.seen.into_iter().filter(|s| s.effect != Effect::Read));
+                if seen.len() > before {
+                    reaches.extend(read.reaches);
+                }
                 Some(Check { run, ..check.clone() })
             }
         };
@@ -223,6 +239,12 @@ impl Engine<'_> {
             undo,
             backup,
             rollback_tested: step.rollback_tested.clone(),
+            scope: Scope {
+                reaches,
+                environment: step.environment,
+                ..Scope::default()
+            },
+            approved: None,
             verify,
             timeout_ms: step.timeout_ms,
             tries: step.tries,
@@ -250,7 +272,8 @@ impl Engine<'_> {
         step: &StepId,
         argv: &[String],
         cwd: &str,
-    ) -> Result<(Vec<Pinned>, Vec<Seen>), EngineError> {
+        env: &BTreeMap<String, EnvValue>,
+    ) -> Result<ReadAct, EngineError> {
         let mut files = Vec::new();
         let mut texts: Vec<(String, Vec<u8>)> = Vec::new();
         if let Some(program) = argv.first() {
@@ -271,12 +294,16 @@ impl Engine<'_> {
             .iter()
             .map(|(path, bytes)| ScriptText { path, bytes })
             .collect();
-        let seen = effects::detect(&ActText {
+        let text = ActText {
             argv,
             scripts: &scripts,
             stdin: None,
-        });
-        Ok((files, seen))
+        };
+        Ok(ReadAct {
+            seen: effects::detect(&text),
+            reaches: self.reaches(&text, cwd, env),
+            files,
+        })
     }
 
     /// A file's hash, read in pieces.
@@ -392,6 +419,13 @@ impl Engine<'_> {
     }
 }
 
+/// What an argument list runs, changes and is aimed at.
+struct ReadAct {
+    files: Vec<Pinned>,
+    seen: Vec<Seen>,
+    reaches: BTreeSet<Reach>,
+}
+
 /// An act nobody foresaw, as a step.
 pub(super) fn ad_hoc(incident: &Incident, argv: &[String], cwd: PathBuf) -> Result<Step, EngineError> {
     let id = StepId::new(&format!("do-{}", incident.records))
@@ -408,6 +442,7 @@ pub(super) fn ad_hoc(incident: &Incident, argv: &[String], cwd: PathBuf) -> Resu
         undo: Undo::Unsaid,
         needs_backup: None,
         rollback_tested: None,
+        environment: None,
         verify: None,
         cwd: Some(cwd),
         env: BTreeMap::new(),
@@ -460,12 +495,14 @@ fn targets_of(argv: &[String], env: &BTreeMap<String, EnvValue>, host: &str) -> 
         ("--account", "account"),
         ("-C", "folder"),
     ];
-    let mut all = BTreeMap::from([("host".to_owned(), host.to_owned())]);
+    let mut all = BTreeMap::new();
     for (name, value) in env {
         if let EnvValue::Plain(value) = value {
             all.insert(name.clone(), value.clone());
         }
     }
+    // After the variables: none of them may rename this host.
+    all.insert("host".to_owned(), host.to_owned());
     for (at, arg) in argv.iter().enumerate().skip(1) {
         for (flag, target) in FLAGS {
             let value = match arg.strip_prefix(flag) {

@@ -111,6 +111,8 @@ impl Engine<'_> {
             files: Vec::new(),
             targets,
             declared: Some(Effects::from([Effect::CredentialChange])),
+            scope: Default::default(),
+            approved: None,
             seen: Vec::new(),
             undo: ResolvedUndo::ByHand(Manual {
                 what: "cut it again: incident stop".to_owned(),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::effect::{Effect, Effects, Seen};
 use super::grant::Target;
 use super::ids::StepId;
+use super::reach::{Environment, Scope};
 use super::secret::SecretRef;
 
 /// The four stages, in order.
@@ -92,6 +93,8 @@ pub struct Step {
     pub needs_backup: Option<String>,
     /// The earlier configuration it goes back to was tested, on this day (`2026-11-20`).
     pub rollback_tested: Option<String>,
+    /// Where its author says it belongs.
+    pub environment: Option<Environment>,
     /// How to see that it worked.
     pub verify: Option<Check>,
     /// Working directory.
@@ -347,6 +350,20 @@ impl BackupFound {
     }
 }
 
+/// Somebody's word, given and signed in peacetime, for exactly these words, programs and scripts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approved {
+    /// Who signed.
+    pub by: Vec<String>,
+    /// What it changes, in their word.
+    pub effects: Effects,
+    /// Last moment, ms since the epoch.
+    pub until_ms: i64,
+    /// SHA-256 of what was signed.
+    pub sha256: String,
+}
+
 /// How an act can be taken back, resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -385,6 +402,12 @@ pub struct Resolved {
     pub files: Vec<Pinned>,
     /// What it is aimed at (`host`, `user`, `database`, `context`, …).
     pub targets: BTreeMap<String, String>,
+    /// The same, read off its words by kind, for the map and the rules of the boundary.
+    #[serde(default, skip_serializing_if = "Scope::is_empty")]
+    pub scope: Scope,
+    /// The approval given in advance that fits it exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approved>,
     /// What the author declared; `None` = nobody classified it.
     pub declared: Option<Effects>,
     /// What the detectors saw.
@@ -428,6 +451,11 @@ impl Resolved {
         // Taking a protection away is not protecting.
         if self.undoes && all.remove(&Effect::Protect) {
             all.insert(Effect::BackupChange);
+        }
+        // Somebody read it in peacetime and signed what it changes. What is seen in it counts all the same.
+        if let Some(approved) = &self.approved {
+            all.extend(&approved.effects);
+            all.remove(&Effect::Unknown);
         }
         if all.is_empty() {
             all.insert(Effect::Unknown);

@@ -8,13 +8,17 @@ use serde::{Deserialize, Serialize};
 use super::act::{Check, Stage, Step};
 use super::diagnostic::{Diagnostic, Place};
 use super::effect::{Effect, Effects};
+use super::hours::Hours;
 use super::ids::StepId;
+use super::reach::Map;
 use super::recipient::Recipient;
 use super::yaml::{self, Fields, Mistakes, Node, Value};
 
 mod originals;
+mod rules;
 mod steps;
 
+pub use rules::{Amount, Period, Rule};
 pub use steps::{fill, secret_ref};
 use steps::{step, variables};
 
@@ -52,6 +56,12 @@ pub struct Policy {
     /// To whom the originals of what is redacted are sealed; nobody = they are not kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seal_originals_to: Vec<Recipient>,
+    /// What belongs to which environment; empty where nobody wrote it down.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environments: Map,
+    /// Rules beside the two lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
 }
 
 /// Who must sign.
@@ -75,6 +85,9 @@ pub struct Person {
     /// Their team.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
+    /// When they can be reached; `None` where nobody wrote it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
 }
 
 /// A backup written down in advance.
@@ -164,6 +177,8 @@ fn whole(node: &Node, mistakes: &Mistakes) -> Option<Runbook> {
         Some(node) => boundary(node, mistakes),
         None => (Effects::new(), Effects::new()),
     };
+    let environments = rules::map(fields.take("environments"), mistakes);
+    let rules = rules::rules(fields.take("rules"), &people, mistakes);
     let (need_at, need_outside, valid_ms) = escalation(fields.take("escalation"), &people, mistakes);
     let backups = backups(fields.take("backups"), mistakes);
     let seal_originals_to = originals::recipients(fields.take("evidence"), mistakes);
@@ -193,6 +208,8 @@ fn whole(node: &Node, mistakes: &Mistakes) -> Option<Runbook> {
             valid_ms,
             people,
             seal_originals_to,
+            environments,
+            rules,
         },
         backups,
         steps: steps.into_iter().map(|(_, s)| s).collect(),
@@ -232,6 +249,7 @@ fn people(node: &Node, mistakes: &Mistakes) -> BTreeMap<String, Person> {
         let person = Person {
             roles: fields.texts("roles").into_iter().collect(),
             team: fields.text("team"),
+            hours: fields.take("hours").and_then(|n| rules::hours(n, mistakes)),
         };
         fields.finish();
         all.insert(key.text.clone(), person);

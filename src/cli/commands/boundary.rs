@@ -54,7 +54,7 @@ pub fn run(app: &App, args: &BoundaryArgs) -> Result<Exit, CliError> {
         },
     };
     let policy = &engine.runbook().policy;
-    let (zone, because) = zone_of(policy, &act);
+    let (zone, because) = zone_of(policy, &act, app.world.clock.now());
     if app.ui.json {
         app.ui.value(&json!({
             "zone": zone, "effects": act.effects(), "because": because,

@@ -56,6 +56,8 @@ fn opened() -> Event {
                 key: SealKey::parse("age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj")
                     .unwrap(),
             }],
+            environments: BTreeMap::new(),
+            rules: Vec::new(),
         },
         problems: vec!["access.yaml:1:1: broken".into()],
     }

@@ -112,6 +112,9 @@ pub(super) fn step(
         check
     });
     let env = fields.take("env").map(|n| env(n, mistakes)).unwrap_or_default();
+    let environment = fields
+        .take("environment")
+        .and_then(|n| super::rules::environment(n, mistakes));
     let title = fields.text("title");
     let why = fields.text("why");
     let cwd = fields.text("cwd").map(PathBuf::from);
@@ -139,6 +142,7 @@ pub(super) fn step(
         undo,
         needs_backup,
         rollback_tested,
+        environment,
         verify,
         cwd,
         env,

@@ -105,6 +105,8 @@ pub(super) fn opened(title: &str) -> Opened {
             valid_ms: 1_800_000,
             people: people.map(|p| (p.to_owned(), Person::default())).into(),
             seal_originals_to: Vec::new(),
+            environments: BTreeMap::new(),
+            rules: Vec::new(),
         },
         problems: vec!["access.yaml:7: `toekn` is not a key".into()],
     }

@@ -7,12 +7,17 @@ use incident::model::act::{Act, Lane, Resolved, ResolvedUndo, Stage};
 use incident::model::effect::{Effect, Effects, Seen};
 use incident::model::ids::StepId;
 use incident::model::runbook::Runbook;
+use incident::model::time::Moment;
 
 #[test]
 fn the_corpus_reckons_as_the_shipped_boundary() {
     let policy = Runbook::parse("default.yaml", include_str!("../../../runbooks/default.yaml"))
         .unwrap()
         .policy;
+    let now = Moment {
+        utc_ms: 0,
+        mono_us: 0,
+    };
     for effect in Effect::ALL {
         let act = Resolved {
             step: StepId::new("x").unwrap(),
@@ -25,6 +30,8 @@ fn the_corpus_reckons_as_the_shipped_boundary() {
             env: BTreeMap::new(),
             files: Vec::new(),
             targets: BTreeMap::new(),
+            scope: Default::default(),
+            approved: None,
             declared: Some(Effects::new()),
             seen: vec![Seen {
                 effect,
@@ -39,7 +46,7 @@ fn the_corpus_reckons_as_the_shipped_boundary() {
             tries: 1,
         };
         assert_eq!(
-            zone_of(&policy, &act).0,
+            zone_of(&policy, &act, now).0,
             super::corpus::zone_of(effect),
             "{effect}"
         );

@@ -252,7 +252,8 @@ fn promise_05_the_zone_is_the_worst_of_what_is_declared_and_what_is_seen() {
     let room = Room::new(26);
     let engine = room.open_with(&room.with_runbook(&runbook(steps, " []")));
     let policy = engine.incident().unwrap().opened.policy.clone();
-    let zone = |name: &str| zone_of(&policy, &engine.resolve(&step(name)).unwrap()).0;
+    let now = engine.world().clock.now();
+    let zone = |name: &str| zone_of(&policy, &engine.resolve(&step(name)).unwrap(), now).0;
     assert_eq!(zone("honest"), Zone::Inside);
     assert_eq!(
         zone("belittled"),
@@ -263,7 +264,7 @@ fn promise_05_the_zone_is_the_worst_of_what_is_declared_and_what_is_seen() {
     assert_eq!(zone("unsaid"), Zone::Outside, "nobody classified it");
     let odd = ["harborctl", "volumes", "list"].map(str::to_owned);
     assert_eq!(
-        zone_of(&policy, &engine.resolve_ad_hoc(&odd).unwrap()).0,
+        zone_of(&policy, &engine.resolve_ad_hoc(&odd).unwrap(), now).0,
         Zone::Outside
     );
 }
