@@ -440,7 +440,7 @@ fn a_field_misspelt() {
     5 |     - {id: x, run: [ls], effcets: [read], colour: red}
       |                                           ^^^^^^
       |
-    help: known here: id, run, manual, ask, capture, revoke, kill, disable, effects, lane, undo, needs, verify, env, title, why, cwd, rollback-tested, timeout, tries
+    help: known here: id, run, manual, ask, capture, revoke, kill, disable, effects, lane, undo, needs, verify, env, environment, title, why, cwd, rollback-tested, timeout, tries
     "##);
 }
 
@@ -673,7 +673,7 @@ fn text_that_hides() {
     4 | "evil\e[2J\u202e": 1
       | ^^^^^^^^^^^^^^^^^
       |
-    help: known here: version, name, people, boundary, escalation, backups, evidence, stages, probes
+    help: known here: version, name, people, boundary, environments, rules, escalation, backups, evidence, stages, probes
     "##);
 }
 
