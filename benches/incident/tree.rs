@@ -57,6 +57,7 @@ impl Keeper for Forgets {
         text.to_owned()
     }
     fn found(&self, _: &str, _: &incident::world::host::Process, _: &str, _: Secret) {}
+    fn held(&self, _: &str, _: &str, _: usize) {}
 }
 
 /// Inside the jail: the median of five trees, and of their freezing.

@@ -11,7 +11,7 @@ use super::view::proofs;
 use crate::engine::{Acted, Captured, Engine, EngineError, Remote};
 use crate::evidence::escape;
 use crate::model::act::{Act, Stage};
-use crate::model::event::{Event, ItemStatus, Outcome};
+use crate::model::event::{CaptureItem, Event, ItemStatus, Outcome};
 use crate::model::ids::TargetId;
 
 /// Lets the person see facts as they are recorded.
@@ -144,16 +144,8 @@ pub fn captured(ui: &Ui, captured: &Captured) {
     let bytes: u64 = captured.items.iter().map(|i| i.bytes).sum();
     let redacted: u32 = captured.items.iter().map(|i| i.redactions).sum();
     let mut words: BTreeMap<ItemStatus, usize> = BTreeMap::new();
-    // What has one reason stands in one line: thirty agents that were never here are one piece of news.
-    let mut told: BTreeMap<(ItemStatus, &str), Vec<String>> = BTreeMap::new();
     for item in &captured.items {
         *words.entry(item.status).or_default() += 1;
-        if item.status != ItemStatus::Collected {
-            let why = item.why.as_deref().unwrap_or("the record does not say why");
-            told.entry((item.status, why))
-                .or_default()
-                .push(escape(&item.name));
-        }
     }
     let words: Vec<String> = words
         .iter()
@@ -164,6 +156,22 @@ pub fn captured(ui: &Ui, captured: &Captured) {
         captured.exhibit,
         words.join(", "),
     ));
+    show_told(ui, &captured.items);
+}
+
+/// What is not whole, and what else is to be known of what is.
+fn show_told(ui: &Ui, items: &[CaptureItem]) {
+    // What has one reason stands in one line: thirty agents that were never here are one piece of news.
+    let mut told: BTreeMap<(ItemStatus, &str), Vec<String>> = BTreeMap::new();
+    for item in items {
+        let why = match (item.status, item.why.as_deref()) {
+            (ItemStatus::Collected, None) => continue,
+            (_, why) => why.unwrap_or("the record does not say why"),
+        };
+        told.entry((item.status, why))
+            .or_default()
+            .push(escape(&item.name));
+    }
     for ((status, why), names) in told {
         let text = format!("{}, {}: {}", status.word(), escape(why), names.join(", "));
         let tone = if status.is_hole() { Tone::Warn } else { Tone::Plain };
@@ -182,6 +190,7 @@ pub fn acted(ui: &Ui, acted: &Acted) {
     if let Some(exhibit) = &acted.exhibit {
         ui.tone(Tone::Dim, &format!("  its output: data/{exhibit}"));
     }
+    show_told(ui, &acted.output);
     match &acted.checked {
         Some((true, text)) => ui.tone(Tone::Good, &format!("  checked: {}", escape(text))),
         Some((false, text)) => ui.tone(Tone::Bad, &format!("  the check failed: {}", escape(text))),

@@ -85,6 +85,8 @@ impl From<EngineError> for CliError {
                 .hint("`incident verify` on the case folder names the line"),
             EngineError::NotGiven(why) => CliError::new(Exit::Usage, why.to_string())
                 .hint("`incident capture --list` names every look and what it is given"),
+            EngineError::TooLong(_) => CliError::new(Exit::Usage, message)
+                .hint("`incident attach FILE` keeps a long text; then say in a few words what it is"),
             EngineError::OutOfOrder(why) => CliError::new(Exit::Refused, why)
                 .stands("nothing was changed")
                 .hint("`incident status` says what comes next"),

@@ -71,15 +71,7 @@ impl EachSource {
             let Some(source) = fill::verb(&self.table, &entry, &self.prefix, &values) else {
                 continue;
             };
-            match ctx.over(began) {
-                Some(why) => taken.extend(
-                    source
-                        .items()
-                        .into_iter()
-                        .map(|item| Taken::hole(item, ItemStatus::Skipped, why)),
-                ),
-                None => taken.extend(source.take(ctx).await),
-            }
+            taken.extend(source.take_or_skip(ctx, began).await);
         }
         taken
     }

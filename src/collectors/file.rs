@@ -11,6 +11,7 @@ use super::names;
 use super::source::{Item, Taken};
 use crate::model::event::ItemStatus;
 use crate::model::time::rfc3339;
+use crate::world::files::Stat;
 
 /// Name of the list of everything met, with sizes, owners and times.
 const LISTING: &str = "listing.txt";
@@ -87,6 +88,8 @@ pub(super) fn tree(ctx: Ctx<'_>, top: &Path, newer_ms: Option<i64>, prefix: Opti
         } else if files >= ctx.limits.files {
             let why = format!("only {} files are taken from one folder", ctx.limits.files);
             taken.push(Taken::hole(item, ItemStatus::Skipped, &why));
+        } else if let Some(why) = ctx.over(began) {
+            taken.push(Taken::hole(item, ItemStatus::Skipped, why));
         } else if spent >= ctx.limits.deadline {
             taken.push(Taken::hole(
                 item,
@@ -125,11 +128,39 @@ fn not_here(item: Item) -> Taken {
     Taken::hole(item, ItemStatus::Skipped, "there is none here")
 }
 
+/// A file as it was while it was read; whether it changed meanwhile stands beside it.
 fn copy(ctx: Ctx<'_>, item: Item, path: &Path) -> Taken {
-    match ctx.world.files.open(path) {
-        Ok(mut file) => keep(ctx, item, &mut file),
-        Err(e) => failed(item, &e),
+    let before = ctx.world.files.stat(path);
+    let mut file = match ctx.world.files.open(path) {
+        Ok(file) => file,
+        Err(e) => return failed(item, &e),
+    };
+    let taken = keep(ctx, item, &mut file);
+    match (before, ctx.world.files.stat(path)) {
+        (Ok(before), Ok(after)) if taken.why.is_none() => Taken {
+            why: changed(&before, &after),
+            ..taken
+        },
+        (Ok(_), Err(e)) if taken.why.is_none() => Taken {
+            why: Some(format!("it was moved or removed while it was read: {e}")),
+            ..taken
+        },
+        _ => taken,
     }
+}
+
+/// How a file changed between two looks. What has no length is made when it is read, as in `/proc`.
+fn changed(before: &Stat, after: &Stat) -> Option<String> {
+    if after.len == 0 && before.len == 0 || (before.len, before.mtime_ms) == (after.len, after.mtime_ms) {
+        return None;
+    }
+    Some(format!(
+        "it changed while it was read: {} bytes of {} before, {} bytes of {} after",
+        before.len,
+        rfc3339(before.mtime_ms),
+        after.len,
+        rfc3339(after.mtime_ms)
+    ))
 }
 
 fn keep(ctx: Ctx<'_>, item: Item, from: &mut dyn Read) -> Taken {
@@ -158,6 +189,10 @@ fn keep(ctx: Ctx<'_>, item: Item, from: &mut dyn Read) -> Taken {
                 ItemStatus::Truncated,
                 Some(format!("longer than {} bytes", ctx.limits.cap)),
             );
+        }
+        if ctx.world.interrupt.count() > ctx.presses {
+            let why = "interrupted; the beginning is kept".to_owned();
+            break (ItemStatus::Truncated, Some(why));
         }
         let spent = Duration::from_micros(ctx.world.clock.now().mono_us - began);
         if spent >= ctx.limits.deadline {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::each::{EachSource, List};
 use super::get::{Door, Get};
+use super::git::Repository;
 use super::source::{Env, Hole, Program, Source};
 use super::sql::{Sql, Statement};
 use super::table::{Arg, Entry, From, Lister, Table, TakeKind, Verb, by_name, names};
@@ -344,6 +345,11 @@ pub(super) fn verb(table: &Table, entry: &Entry, prefix: &str, values: &Values) 
                 From::File(path) => StateFrom::File(values.fill(path)?.into()),
                 From::Program(argv) => StateFrom::Program(values.argv(argv)?),
             },
+        }),
+        Verb::Git(repo) => Source::Git(Repository {
+            repo: values.fill(repo)?.into(),
+            // The items have names of their own.
+            prefix: prefix.to_owned(),
         }),
         Verb::Backups(paths) => Source::Backups {
             name,

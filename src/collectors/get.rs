@@ -152,7 +152,8 @@ impl Get {
         let mut body = Vec::new();
         for part in &answered.parts {
             body.extend_from_slice(&part.body);
-            if !part.body.ends_with(b"\n") {
+            // Parts are told apart; of an answer that says nothing nothing is kept.
+            if !part.body.is_empty() && !part.body.ends_with(b"\n") {
                 body.push(b'\n');
             }
         }

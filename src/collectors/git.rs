@@ -3,10 +3,15 @@
 //! A repository that an agent could write may name programs of its own in its configuration: hooks, a
 //! file watcher, filters, diff drivers. None of them is run, no lock is taken, nothing is fetched.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::source::{Env, Program, Source};
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use super::source::{Env, Item, Program, Source, Taken};
+use super::{Ctx, TOGETHER};
+use crate::model::event::ItemStatus;
 use crate::model::secret::Secret;
 use crate::world::World;
 use crate::world::spawn::{Command, End};
@@ -27,7 +32,38 @@ const TAMED: &[(&str, &str)] = &[
 
 const FORMAT: &str = "--format=%H %P%n  %an <%ae> %aI%n  %cn <%ce> %cI%n  %D%n  %s";
 
-pub(super) fn items(repo: &Path, overrides: &[(String, String)]) -> Vec<Source> {
+/// A repository, and what the names of its items begin with.
+pub(super) struct Repository {
+    pub repo: PathBuf,
+    pub prefix: String,
+}
+
+impl Repository {
+    pub(super) fn items(&self) -> Vec<Item> {
+        looks(self, &[]).iter().flat_map(Source::items).collect()
+    }
+
+    pub(super) async fn take(self, ctx: Ctx<'_>) -> Vec<Taken> {
+        let began = ctx.world.clock.now().mono_us;
+        let overrides = match tame(ctx.world, &self.repo).await {
+            Ok(overrides) => overrides,
+            Err(why) => {
+                let holes = self.items().into_iter();
+                return holes
+                    .map(|item| Taken::hole(item, ItemStatus::Failed, &why))
+                    .collect();
+            }
+        };
+        let taken: Vec<Vec<Taken>> = stream::iter(looks(&self, &overrides))
+            .map(|look| look.take_or_skip(ctx, began))
+            .buffered(TOGETHER)
+            .collect()
+            .await;
+        taken.into_iter().flatten().collect()
+    }
+}
+
+fn looks(of: &Repository, overrides: &[(String, String)]) -> Vec<Source> {
     let all: &[(&str, &[&str])] = &[
         ("reflog.txt", &["reflog", "show", "--all", "--date=iso-strict"]),
         ("stash.txt", &["stash", "list", "--date=iso-strict"]),
@@ -76,9 +112,9 @@ pub(super) fn items(repo: &Path, overrides: &[(String, String)]) -> Vec<Source> 
             ];
             argv.extend(arguments.iter().map(|a| (*a).to_owned()));
             Source::Program(Program {
-                name: (*name).to_owned(),
+                name: format!("{}{name}", of.prefix),
                 argv,
-                cwd: Some(repo.to_owned()),
+                cwd: Some(of.repo.clone()),
                 env: Env::Own(environment(overrides)),
                 optional: false,
             })
@@ -89,7 +125,7 @@ pub(super) fn items(repo: &Path, overrides: &[(String, String)]) -> Vec<Source> 
 /// The settings to override because this repository names filters of its own, or why it cannot be read.
 ///
 /// `git status` runs a filter on every file whose time stamp changed. Diff drivers are off by option.
-pub(super) async fn tame(world: &World, repo: &Path) -> Result<Vec<(String, String)>, String> {
+async fn tame(world: &World, repo: &Path) -> Result<Vec<(String, String)>, String> {
     let command = Command {
         argv: [
             "git",

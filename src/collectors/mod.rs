@@ -32,7 +32,6 @@ pub use source::{Item, Taken};
 pub use table::{Table, Take, TakeKind, by_name, names};
 
 use crate::model::act::CaptureSpec;
-use crate::model::event::ItemStatus;
 use crate::model::secret::Secret;
 use crate::world::World;
 use crate::world::spawn::Child;
@@ -152,30 +151,8 @@ pub async fn run(ctx: Ctx<'_>, spec: &CaptureSpec, scene: &Scene) -> Vec<Taken> 
             why,
         })],
     };
-    let sources = match spec {
-        CaptureSpec::Git { repo } => match git::tame(ctx.world, repo).await {
-            Ok(overrides) => git::items(repo, &overrides),
-            Err(why) => {
-                let holes = sources.iter().flat_map(Source::items);
-                return holes
-                    .map(|item| Taken::hole(item, ItemStatus::Failed, &why))
-                    .collect();
-            }
-        },
-        _ => sources,
-    };
     let taken: Vec<Vec<Taken>> = stream::iter(sources)
-        .map(|source| async move {
-            match ctx.over(began) {
-                Some(why) => {
-                    let items = source.items().into_iter();
-                    items
-                        .map(|item| Taken::hole(item, ItemStatus::Skipped, why))
-                        .collect()
-                }
-                None => source.take(ctx).await,
-            }
-        })
+        .map(|source| source.take_or_skip(ctx, began))
         .buffered(TOGETHER)
         .collect()
         .await;
@@ -192,6 +169,9 @@ fn items(spec: &CaptureSpec, scene: &Scene) -> Result<Vec<Source>, NotGiven> {
             newer_ms: None,
             prefix: None,
         }],
-        CaptureSpec::Git { repo } => git::items(repo, &[]),
+        CaptureSpec::Git { repo } => vec![Source::Git(git::Repository {
+            repo: repo.clone(),
+            prefix: String::new(),
+        })],
     })
 }

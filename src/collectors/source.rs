@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::each::EachSource;
 use super::get::Get;
+use super::git::Repository;
 use super::sql::Sql;
 use super::tfstate::State;
 use super::{Ctx, backup, file, host};
@@ -31,7 +32,7 @@ pub struct Taken {
     pub source: String,
     /// What became of it.
     pub status: ItemStatus,
-    /// Why, where it is not whole.
+    /// Why, where it is not whole; what else is to be known of it, where it is.
     pub why: Option<String>,
     /// Bytes handed to the sink.
     pub bytes: u64,
@@ -81,6 +82,8 @@ pub(super) enum Source {
     Get(Get),
     /// A Terraform state.
     State(State),
+    /// A git repository.
+    Git(Repository),
     /// Copies of data, and who can write them.
     Backups {
         /// Name in the exhibit.
@@ -140,6 +143,7 @@ impl Source {
             Source::Sql(sql) => return sql.items(),
             Source::Get(get) => return vec![get.item()],
             Source::State(state) => return vec![state.item()],
+            Source::Git(repository) => return repository.items(),
             Source::Backups { name, paths } => {
                 let paths = paths.iter().map(|p| p.display().to_string());
                 (name.clone(), paths.collect::<Vec<_>>().join(" "))
@@ -148,6 +152,19 @@ impl Source {
             Source::Hole(hole) => (hole.name.clone(), format!("nothing: {}", hole.why)),
         };
         vec![Item { name, touches }]
+    }
+
+    /// Looks, unless there is no time left or somebody pressed Ctrl-C.
+    pub(super) async fn take_or_skip(self, ctx: Ctx<'_>, began_us: u64) -> Vec<Taken> {
+        match ctx.over(began_us) {
+            Some(why) => {
+                let items = self.items().into_iter();
+                items
+                    .map(|item| Taken::hole(item, ItemStatus::Skipped, why))
+                    .collect()
+            }
+            None => self.take(ctx).await,
+        }
     }
 
     /// Looks. Boxed, because a list holds further sources.
@@ -172,6 +189,7 @@ impl Source {
                 Source::Sql(sql) => sql.take(ctx).await,
                 Source::Get(get) => get.take(ctx).await,
                 Source::State(state) => vec![state.take(ctx).await],
+                Source::Git(repository) => repository.take(ctx).await,
                 Source::Backups { ref paths, .. } => vec![backup::take(ctx, only(&self), paths)],
                 Source::Each(each) => each.take(ctx).await,
                 Source::Hole(hole) => {
@@ -303,6 +321,7 @@ pub(super) async fn output(
         .await;
     match word(&ran, true) {
         (ItemStatus::Collected, _) => Ok(out),
+        _ if ran.end == End::Interrupted => Err((ItemStatus::Failed, "interrupted".to_owned())),
         (ItemStatus::Truncated, _) => Err((ItemStatus::Failed, format!("it is longer than {cap} bytes"))),
         (status, why) => {
             let said: String = String::from_utf8_lossy(&err).trim().chars().take(200).collect();
@@ -344,6 +363,10 @@ fn word(ran: &Ran, optional: bool) -> (ItemStatus, Option<String>) {
         End::NoProgress => (
             ItemStatus::TimedOut,
             format!("no output for too long, ended after {} ms", ran.ms),
+        ),
+        End::Interrupted if ran.out_bytes > 0 => (
+            ItemStatus::Truncated,
+            "interrupted; the beginning is kept".to_owned(),
         ),
         End::Interrupted => (ItemStatus::Failed, "interrupted".to_owned()),
         End::NotStarted(why) if optional => (ItemStatus::Skipped, why.clone()),

@@ -16,8 +16,10 @@ const SHIPPED: &[(&str, &str)] = &[
     ("cloudtrail.yaml", include_str!("tables/cloudtrail.yaml")),
     ("cluster.yaml", include_str!("tables/cluster.yaml")),
     ("containers.yaml", include_str!("tables/containers.yaml")),
+    ("credentials.yaml", include_str!("tables/credentials.yaml")),
     ("database.yaml", include_str!("tables/database.yaml")),
     ("day-zero.yaml", include_str!("tables/day-zero.yaml")),
+    ("deploy.yaml", include_str!("tables/deploy.yaml")),
     ("host.yaml", include_str!("tables/host.yaml")),
     ("http.yaml", include_str!("tables/http.yaml")),
     ("kubernetes.yaml", include_str!("tables/kubernetes.yaml")),
@@ -25,6 +27,8 @@ const SHIPPED: &[(&str, &str)] = &[
     ("mysql.yaml", include_str!("tables/mysql.yaml")),
     ("postgres.yaml", include_str!("tables/postgres.yaml")),
     ("redis.yaml", include_str!("tables/redis.yaml")),
+    ("repository.yaml", include_str!("tables/repository.yaml")),
+    ("source.yaml", include_str!("tables/source.yaml")),
     ("terraform.yaml", include_str!("tables/terraform.yaml")),
 ];
 
@@ -132,6 +136,7 @@ pub(super) enum Verb {
     },
     /// The summary of a Terraform state, from a file or a program.
     State(From),
+    Git(String),
     Backups(String),
 }
 
@@ -314,6 +319,8 @@ fn entry(node: &Node, mistakes: &Mistakes) -> Option<Entry> {
             Value::Text(path) => Some(Verb::State(From::File(path.clone()))),
             _ => Some(Verb::State(From::Program(args(from, mistakes)))),
         }
+    } else if let Some(repo) = fields.text("git") {
+        Some(Verb::Git(repo))
     } else if let Some(paths) = fields.text("backups") {
         Some(Verb::Backups(paths))
     } else {

@@ -30,6 +30,8 @@ pub struct Acted {
     pub why: String,
     /// Folder of its output, below `data/`.
     pub exhibit: Option<String>,
+    /// What was kept of it.
+    pub output: Vec<CaptureItem>,
     /// Whether the check afterwards passed, and its words; `None` where the step has no check.
     pub checked: Option<(bool, String)>,
 }
@@ -118,7 +120,7 @@ impl Engine<'_> {
         self.step(id)?;
         self.record(StepSkipped {
             step: id.clone(),
-            why: self.scrubbed(why),
+            why: self.words(why)?,
         })
     }
 
@@ -133,7 +135,7 @@ impl Engine<'_> {
         }
         self.record(QuestionAnswered {
             step: id.clone(),
-            text: self.scrubbed(text),
+            text: self.words(text)?,
         })
     }
 
@@ -146,7 +148,7 @@ impl Engine<'_> {
                 why,
             });
         };
-        let words = self.scrubbed(words);
+        let words = self.words(words)?;
         self.picture_before(act, Some(&words))?;
         let seq = self.begin(act, Some(&words))?;
         let why = format!("{}: {words}", what.lines().next().unwrap_or("by hand"));
@@ -174,6 +176,7 @@ impl Engine<'_> {
             code: None,
             why,
             exhibit: None,
+            output: Vec::new(),
             checked,
         })
     }
@@ -184,7 +187,7 @@ impl Engine<'_> {
         let digest = Hash::of(&bytes).to_string();
         let identity = self.world.host.identity();
         let now = self.world.clock.now();
-        let why_scrubbed = why.map(|w| self.scrubbed(w));
+        let why_scrubbed = why.map(|w| self.words(w)).transpose()?;
         self.with_case(|case| case.write_once(Folder::Signoffs, &act_file(&digest), &bytes))?;
         let decide = |incident: Option<&Incident>| {
             let incident = incident.ok_or(EngineError::NoIncident)?;
@@ -252,13 +255,16 @@ impl Engine<'_> {
         let (ran, output) = self.run_into_exhibit(seq, &name, command);
         let exhibit = output.as_ref().ok().map(|o| o.exhibit.clone());
         let mut ended = ended(seq, &ran, exhibit.clone());
-        let mut events = Vec::new();
+        let (mut events, mut kept) = (Vec::new(), Vec::new());
         match output {
-            Ok(output) => events.push(Event::from(ExhibitFiled {
-                of: seq,
-                exhibit: output.exhibit,
-                items: output.items,
-            })),
+            Ok(output) => {
+                kept.clone_from(&output.items);
+                events.push(Event::from(ExhibitFiled {
+                    of: seq,
+                    exhibit: output.exhibit,
+                    items: output.items,
+                }));
+            }
             Err(e) => ended.why.push_str(&format!(
                 "; its output was not kept: {}",
                 self.scrubbed(&e.to_string())
@@ -287,6 +293,7 @@ impl Engine<'_> {
             code: ended.code,
             why: ended.why,
             exhibit,
+            output: kept,
             checked,
         })
     }
@@ -538,7 +545,7 @@ impl Engine<'_> {
         self.record(ActChecked {
             act,
             passed: happened,
-            text: self.scrubbed(words),
+            text: self.words(words)?,
             exhibit: None,
         })
     }

@@ -139,7 +139,7 @@ impl Engine<'_> {
             head_seq: head.seq,
             head_sha256: head.hash.to_string(),
             time: None,
-            words: self.scrubbed(words),
+            words: self.words(words)?,
             request: None,
             file: name(&file),
             sha256: file.sha256.to_string(),

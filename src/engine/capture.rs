@@ -172,7 +172,7 @@ impl Engine<'_> {
         self.file_look(spec, Some(id), purpose, |_| vec![taken])
     }
 
-    fn file_look(
+    pub(super) fn file_look(
         &self,
         spec: &CaptureSpec,
         step: Option<&StepId>,

@@ -1,6 +1,6 @@
 //! The end: what is unproved is named and answered for.
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, lines};
 use crate::model::event::{BundleSealed, Closed, TargetAnswered};
 use crate::model::fact::Proof;
 use crate::model::ids::TargetId;
@@ -42,7 +42,7 @@ impl Engine<'_> {
         }
         self.record(TargetAnswered {
             target: target.clone(),
-            words: self.scrubbed(words),
+            words: self.words(words)?,
         })
     }
 
@@ -89,11 +89,15 @@ impl Engine<'_> {
         if incident.recovered_us.is_none() {
             all.push("recovery: not proved".into());
         }
+        // Every answer stands whole in a record of its own; here they stand together.
+        if lines::too_long(&all) {
+            all = lines::first_words(all);
+        }
         self.record_mirror()?;
         let mono_us = self.world.clock.now().mono_us;
         self.record(Closed {
             unproved: all,
-            words: self.scrubbed(words),
+            words: self.words(words)?,
             mono_us,
         })
     }

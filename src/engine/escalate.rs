@@ -338,7 +338,7 @@ impl Engine<'_> {
     pub fn withdraw(&self, request: u64, why: &str) -> Result<u64, EngineError> {
         self.record(EscalationWithdrawn {
             request,
-            why: self.scrubbed(why),
+            why: self.words(why)?,
         })
     }
 

@@ -15,6 +15,7 @@ mod cut;
 mod discover;
 mod escalate;
 mod exposed;
+mod held;
 mod keep;
 mod lines;
 mod mirror;
@@ -193,6 +194,11 @@ pub enum EngineError {
     /// A drill where the real world is meant, or the other way round.
     #[error("{0} belongs to the other world: a drill and an incident never continue each other")]
     OtherWorld(IncidentId),
+    /// Somebody's words do not fit into one record.
+    #[error(
+        "these words are {0} characters long, and one record does not hold them; none of them is on record"
+    )]
+    TooLong(usize),
     /// A file of the responder cannot be read.
     #[error("cannot read {path}: {why}")]
     File {
@@ -239,6 +245,8 @@ pub struct Engine<'w> {
     sorted: RefCell<BTreeSet<String>>,
     /// True once this run has said on record who looks.
     in_custody: Cell<bool>,
+    /// What the agents' frozen processes held, by agent, until it is filed.
+    held: RefCell<BTreeMap<String, held::Held>>,
     /// Knows every secret read so far; built anew when there are more.
     redactor: RefCell<(usize, Rc<Redactor>)>,
 }
@@ -495,6 +503,7 @@ impl<'w> Engine<'w> {
             late: Cell::default(),
             sorted: RefCell::default(),
             in_custody: Cell::new(false),
+            held: RefCell::default(),
             redactor: RefCell::new((0, redactor)),
         })
     }
@@ -579,19 +588,34 @@ impl<'w> Engine<'w> {
         self.redactor().scrub(text)
     }
 
+    /// What a person said, without secrets, on one line, and whole: nothing of it is cut off in silence.
+    fn words(&self, text: &str) -> Result<String, EngineError> {
+        let (clean, _) = self.redactor().redact(text.as_bytes());
+        let clean = String::from_utf8_lossy(&clean);
+        let line: String = clean
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        // Twice, because an act is ended and checked in the same words.
+        match lines::too_long(&[&line, &line]) {
+            true => Err(EngineError::TooLong(line.chars().count())),
+            false => Ok(line),
+        }
+    }
+
     /// Adds words to the record.
     pub fn note(&self, text: &str) -> Result<u64, EngineError> {
         self.record(NoteAdded {
-            text: self.scrubbed(text),
+            text: self.words(text)?,
         })
     }
 
     /// Records a way to undo damage that is closing, and what would hold it.
     pub fn window(&self, what: &str, closes_ms: i64, hold: &str) -> Result<u64, EngineError> {
         self.record(WindowSeen {
-            what: self.scrubbed(what),
+            what: self.words(what)?,
             closes_ms,
-            hold: self.scrubbed(hold),
+            hold: self.words(hold)?,
         })
     }
 
@@ -604,14 +628,14 @@ impl<'w> Engine<'w> {
         }
         self.record(WindowOver {
             window,
-            text: self.scrubbed(text),
+            text: self.words(text)?,
         })
     }
 
     /// Records something done outside the tool. Never refused.
     pub fn did(&self, text: &str) -> Result<u64, EngineError> {
         self.record(DidElsewhere {
-            text: self.scrubbed(text),
+            text: self.words(text)?,
         })
     }
 

@@ -104,7 +104,7 @@ impl Engine<'_> {
         }
         self.catch_up()?;
         let steps = self.planned(steps)?;
-        let (why, case) = (self.scrubbed(why), self.case()?);
+        let (why, case) = (self.words(why)?, self.case()?);
         let decide = |incident: Option<&Incident>| {
             let incident = incident.ok_or(EngineError::NoIncident)?;
             let plan = incident.plan.as_ref().ok_or(EngineError::NoPlan)?;
@@ -141,7 +141,7 @@ impl Engine<'_> {
         if why.trim().is_empty() {
             return Err(EngineError::NoWords("giving the plan up"));
         }
-        let why = self.scrubbed(why);
+        let why = self.words(why)?;
         let decide = |incident: Option<&Incident>| {
             let incident = incident.ok_or(EngineError::NoIncident)?;
             if incident.plan.is_none() {

@@ -310,6 +310,7 @@ impl Engine<'_> {
             code: None,
             why,
             exhibit: None,
+            output: Vec::new(),
             checked: None,
         })
     }

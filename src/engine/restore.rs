@@ -209,6 +209,7 @@ impl Engine<'_> {
             code: None,
             why,
             exhibit: None,
+            output: Vec::new(),
             checked,
         })
     }

@@ -40,6 +40,12 @@ impl<'w> Engine<'w> {
     ///
     /// `full` names grants that production uses too and that are to be cut all the same.
     pub fn stop(&self, full: &[TargetId]) -> Result<StopReport, EngineError> {
+        let report = self.stop_all(full);
+        self.file_held()?;
+        report
+    }
+
+    fn stop_all(&self, full: &[TargetId]) -> Result<StopReport, EngineError> {
         let report = self.stop_found(full)?;
         if report.interrupted || !self.late.get() {
             return Ok(report);

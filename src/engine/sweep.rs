@@ -97,6 +97,10 @@ impl Keeper for Kept<'_, '_> {
             self.engine.world.secrets.hold(name, value);
         }
     }
+
+    fn held(&self, agent: &str, text: &str, left_out: usize) {
+        self.engine.hold_back(agent, text, left_out);
+    }
 }
 
 impl<'e, 'w> Sweep<'e, 'w> {

@@ -319,6 +319,9 @@ impl Check {
         self.anchor(&journal);
         let (_, stored) = journal.fold.end();
         self.exhibits(stored, &plan.payload);
+        let evidence = plan.payload.iter().filter(|e| *e.name != *names::NOTHING);
+        self.report.files = evidence.clone().count() as u64;
+        self.report.bytes = evidence.map(|e| e.len).sum();
         self.ledger(plan.ledger);
         Ok(())
     }

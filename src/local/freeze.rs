@@ -1,6 +1,7 @@
 //! Ending a tree: freeze, keep what dies with it, kill, look again, watch for its return.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::Keeper;
@@ -54,12 +55,14 @@ pub async fn kill(world: &World, tree: &Tree, met: &mut BTreeSet<Pid>, keeper: &
         Err(error) => return vec![failed(&error)],
     };
     let frozen_ms = ms();
-    let late = look.members.iter().filter(|m| !before.contains(&m.process.id));
-    facts.extend(
-        Variables::default()
-            .read(world, &tree.agent, late, keeper)
-            .facts(),
-    );
+    let late: Vec<&Member> = look
+        .members
+        .iter()
+        .filter(|m| !before.contains(&m.process.id))
+        .collect();
+    let variables = Variables::default().read(world, &tree.agent, late.iter().copied(), keeper);
+    hand_over(world, tree, &late, &variables, keeper);
+    facts.extend(variables.facts());
     let mut shot: BTreeSet<Pid> = BTreeSet::new();
     let mut refused: BTreeMap<Pid, String> = BTreeMap::new();
     loop {
@@ -230,6 +233,8 @@ fn look_now(world: &World, tree: &Tree, met: &mut BTreeSet<Pid>) -> Result<Look,
 /// What dies with the processes: who they are, what they hold open, which variables they carry.
 fn volatile(world: &World, tree: &Tree, look: &Look, keeper: &dyn Keeper) -> Vec<Fact> {
     let variables = Variables::default().read(world, &tree.agent, look.members.iter(), keeper);
+    let members: Vec<&Member> = look.members.iter().collect();
+    hand_over(world, tree, &members, &variables, keeper);
     let open = look.members.iter().take(variables.looked).map(|m| {
         let pid = m.process.id;
         (pid.pid, world.host.open_files(pid))
@@ -259,10 +264,47 @@ fn volatile(world: &World, tree: &Tree, look: &Look, keeper: &dyn Keeper) -> Vec
     facts
 }
 
+/// Hands over what these processes hold, for the evidence: the facts tell only its beginning.
+fn hand_over(world: &World, tree: &Tree, members: &[&Member], variables: &Variables, keeper: &dyn Keeper) {
+    let mut text = String::new();
+    for member in members.iter().take(variables.looked) {
+        let p = &member.process;
+        let exe = p.exe.as_deref().map_or("?".into(), |exe| exe.to_string_lossy());
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "process {}\nstate {}, executable {exe}",
+            in_words(member),
+            p.state
+        );
+        let names = variables.names.get(&p.id).cloned().unwrap_or_default();
+        for (what, lines) in [
+            ("open files and sockets", world.host.open_files(p.id)),
+            ("mapped files", world.host.mapped_files(p.id)),
+            ("names of variables", names),
+        ] {
+            let _ = writeln!(
+                text,
+                "{what}:{}",
+                if lines.is_empty() { " none seen" } else { "" }
+            );
+            lines
+                .iter()
+                .for_each(|line| text.push_str(&format!("  {line}\n")));
+        }
+        text.push('\n');
+    }
+    if !members.is_empty() {
+        keeper.held(&tree.agent, &text, members.len() - variables.looked);
+    }
+}
+
 /// Variables of processes: each name with the fingerprints of its values.
 #[derive(Default)]
 struct Variables {
     prints: BTreeMap<String, BTreeSet<String>>,
+    /// The names that each process carries.
+    names: BTreeMap<Pid, Vec<String>>,
     /// How many processes were looked at before the time was over.
     looked: usize,
 }
@@ -279,6 +321,10 @@ impl Variables {
         for member in members {
             for (name, value) in world.host.environment(member.process.id) {
                 let print = keeper.fingerprint(value.expose());
+                self.names
+                    .entry(member.process.id)
+                    .or_default()
+                    .push(name.clone());
                 if self.prints.entry(name.clone()).or_default().insert(print) {
                     keeper.found(agent, &member.process, &name, value);
                 }

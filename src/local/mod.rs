@@ -39,6 +39,9 @@ pub trait Keeper {
     fn scrub(&self, text: &str) -> String;
     /// A variable of one of the agent's processes, each name and value once. Keep it or let it drop.
     fn found(&self, agent: &str, of: &Process, name: &str, value: Secret);
+    /// What an agent's processes held when they were frozen, as text that may hold secrets in arguments, and how
+    /// many of them there was no time for. Told again for processes that were met later.
+    fn held(&self, agent: &str, text: &str, left_out: usize);
 }
 
 /// Everything on this host that is stopped without a provider.

@@ -223,15 +223,17 @@ pub enum CaptureSpec {
 }
 
 /// The collectors that the program brings along, in the order of names.
-pub const COLLECTORS: [&str; 16] = [
+pub const COLLECTORS: [&str; 20] = [
     "agents",
     "backups",
     "cloud",
     "cloudtrail",
     "cluster",
     "containers",
+    "credentials",
     "database",
     "day-zero",
+    "deploy",
     "host",
     "http",
     "kubernetes",
@@ -239,6 +241,8 @@ pub const COLLECTORS: [&str; 16] = [
     "mysql",
     "postgres",
     "redis",
+    "repository",
+    "source",
     "terraform",
 ];
 

@@ -95,6 +95,10 @@ pub trait Host {
     fn environment(&self, pid: Pid) -> Vec<(String, Secret)>;
     /// Open files and sockets of one process, in words (`/srv/x`, `tcp 10.0.0.5:5432`).
     fn open_files(&self, pid: Pid) -> Vec<String>;
+    /// Files that one process has mapped into its memory.
+    fn mapped_files(&self, _: Pid) -> Vec<String> {
+        Vec::new()
+    }
     /// Sends a signal to exactly this process (by pidfd, start time checked).
     fn signal(&self, pid: Pid, signal: Signal) -> Signalled;
     /// Environment variable of the responder.

@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use procfs::process::{FDTarget, Process as Proc, all_processes};
+use procfs::process::{FDTarget, MMapPath, Process as Proc, all_processes};
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use super::host::{Host, HostError, Identity, Pid, Process, Signal, Signalled};
@@ -116,6 +116,22 @@ impl Host for RealHost {
         open.sort();
         open.dedup();
         open
+    }
+
+    fn mapped_files(&self, pid: Pid) -> Vec<String> {
+        let maps = exactly(pid).and_then(|proc| proc.maps().ok());
+        let mut files: Vec<String> = maps
+            .into_iter()
+            .flatten()
+            .filter_map(|map| match map.pathname {
+                MMapPath::Path(path) => Some(path.display().to_string()),
+                _ => None,
+            })
+            .collect();
+        files.sort();
+        files.dedup();
+        files.truncate(OPEN_FILES_CAP);
+        files
     }
 
     fn signal(&self, pid: Pid, signal: Signal) -> Signalled {

@@ -903,3 +903,33 @@ fn a_window_somebody_saw_stands_on_the_list_until_it_is_dealt_with() {
     assert!(said(&["timeline"], 0).contains("is dealt with: the retention is off"));
     said(&["window", "--over", &record, "again"], 5);
 }
+
+#[test]
+fn long_words_stand_whole_on_record_or_not_at_all() {
+    let desk = desk!();
+    desk.run(&["stop"]);
+    let long = "the orders of Tuesday are gone, ".repeat(200);
+    assert_eq!(desk.run(&["note", &long]).status.code(), Some(0));
+    let last = |desk: &Desk| -> serde_json::Value {
+        let journal = desk.journal();
+        serde_json::from_str(journal.lines().last().unwrap()).unwrap()
+    };
+    assert_eq!(last(&desk)["what"]["text"], long.as_str());
+    let records = desk.kinds().len();
+    let longer = long.repeat(10);
+    let text = desk.incident(&["note", &longer]);
+    assert!(
+        text.contains("these words are 64000 characters long") && text.contains("incident attach FILE"),
+        "{text}"
+    );
+    assert!(text.ends_with("[exit 2]"), "{text}");
+    assert_eq!(desk.kinds().len(), records);
+    // A secret in the middle of it is still taken out.
+    let secret = format!("{long} password=correct-horse-battery-staple-9 {long}");
+    desk.run(&["did", &secret]);
+    let text = last(&desk)["what"]["text"].as_str().unwrap().to_owned();
+    assert!(
+        !text.contains("correct-horse") && text.len() > 2 * long.len() - 10,
+        "{text}"
+    );
+}

@@ -19,6 +19,8 @@ jailed!(
     the_first_look_changes_nothing_on_this_host,
 );
 
+mod cluster;
+mod cut;
 mod planted;
 mod servers;
 mod shelf;

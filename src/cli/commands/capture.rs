@@ -75,6 +75,10 @@ pub fn run(app: &App, args: &CaptureArgs) -> Result<Exit, CliError> {
         }
     };
     deeds::captured(&app.ui, &captured);
+    if app.world.interrupt.count() > 0 {
+        let words = "interrupted: what was kept until then is on record, and what is missing with its reason";
+        return Err(CliError::new(Exit::Interrupted, words).hint("the same command looks again, beside it"));
+    }
     let incident = engine.incident()?;
     let kept = incident
         .captures

@@ -3,7 +3,9 @@
 use super::{At, Incident};
 use crate::model::act::{ResolvedUndo, Stage};
 use crate::model::effect::{Effects, Zone};
-use crate::model::event::{ActChecked, ActChild, ActEnded, ActStarted, Outcome, Runner, StepSkipped};
+use crate::model::event::{
+    ActChecked, ActChild, ActEnded, ActStarted, CaptureItem, Outcome, Runner, StepSkipped,
+};
 use crate::model::ids::StepId;
 
 /// One act that was started.
@@ -43,6 +45,8 @@ pub struct ActState {
     pub ended: Option<ActEnded>,
     /// Whether the check afterwards passed, and its words.
     pub checked: Option<(bool, String)>,
+    /// What was kept of its output.
+    pub output: Vec<CaptureItem>,
 }
 
 impl ActState {
@@ -203,6 +207,7 @@ impl Incident {
             child: None,
             ended: None,
             checked: None,
+            output: Vec::new(),
         };
         self.acts.insert(at.seq, act);
         // What was recovered before this act is not known to be so after it.

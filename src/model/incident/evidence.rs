@@ -15,6 +15,9 @@ pub const ITEMS_LIST: &str = "items.json";
 /// Name of the file in an exhibit that says where a secret was taken out, and how long it was.
 pub const RECEIPTS_LIST: &str = "redactions.json";
 
+/// Purpose of the look into an agent's processes that stop takes on its way.
+pub const FROZEN: &str = "frozen";
+
 /// True for a file that the program wrote about an exhibit, and that was not looked at.
 fn is_list(name: &str) -> bool {
     name == ITEMS_LIST || name == RECEIPTS_LIST
@@ -110,10 +113,10 @@ impl Incident {
             capture.items.extend(e.items);
             return Ok(());
         }
-        match self.acts.contains_key(&e.of) {
-            true => Ok(()),
-            false => Err(format!("there is no capture or act {}", e.of)),
-        }
+        let act = self.acts.get_mut(&e.of);
+        let act = act.ok_or_else(|| format!("there is no capture or act {}", e.of))?;
+        act.output.extend(e.items);
+        Ok(())
     }
 
     pub(super) fn file_attached(&mut self, at: &At<'_>, e: FileAttached) {
@@ -138,7 +141,8 @@ impl Incident {
             .captures
             .iter()
             .filter_map(|seq| self.captures.get(seq))
-            .any(|c| c.exhibit.is_some() && c.has_something());
+            // The agent's own processes say nothing of the damage.
+            .any(|c| c.exhibit.is_some() && c.has_something() && c.purpose != FROZEN);
         if !preserved {
             return Err("no capture holds anything: there is nothing to seal".into());
         }
@@ -236,13 +240,21 @@ impl Incident {
             .any(|who| who.eq_ignore_ascii_case(person))
     }
 
-    /// Things that were to be looked at and are not whole, those of one capture with one reason together:
-    /// thirty agents that were never here are one piece of news.
+    /// Things that were to be looked at and are not whole, and output of acts that is not; those of one
+    /// record with one reason together: thirty agents that were never here are one piece of news.
     pub fn holes(&self) -> Vec<Gap<'_>> {
         let mut all: Vec<Gap<'_>> = Vec::new();
-        for (seq, capture) in &self.captures {
+        let captures = self
+            .captures
+            .iter()
+            .map(|(seq, c)| (*seq, c.name.as_str(), &c.items));
+        let acts = self
+            .acts
+            .iter()
+            .map(|(seq, a)| (*seq, a.step.as_str(), &a.output));
+        for (seq, of, items) in captures.chain(acts) {
             let first = all.len();
-            for item in capture.items.iter().filter(|i| i.status.is_hole()) {
+            for item in items.iter().filter(|i| i.status.is_hole()) {
                 let why = item.why.as_deref().unwrap_or_default();
                 let known = all.iter_mut().skip(first);
                 match known
@@ -251,8 +263,8 @@ impl Incident {
                 {
                     Some(gap) => gap.names.push(&item.name),
                     None => all.push(Gap {
-                        capture: *seq,
-                        of: &capture.name,
+                        capture: seq,
+                        of,
                         names: vec![&item.name],
                         status: item.status,
                         why,
@@ -264,12 +276,12 @@ impl Incident {
     }
 }
 
-/// Things of one capture that are not whole, for one reason.
+/// Things of one capture, or of the output of one act, that are not whole, for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap<'a> {
-    /// The capture's record.
+    /// The record of the capture or the act.
     pub capture: u64,
-    /// Its name.
+    /// The capture's name, or the act's step.
     pub of: &'a str,
     /// What is missing.
     pub names: Vec<&'a str>,

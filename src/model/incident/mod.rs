@@ -23,7 +23,7 @@ use super::ids::{IncidentId, StepId, TargetId};
 pub use acts::{ActState, Stand, StepState};
 pub use custody::{Custody, Recorded};
 pub use escalation::{RequestState, SignoffState};
-pub use evidence::{CaptureState, Change, Gap, ITEMS_LIST, ProbeState, RECEIPTS_LIST};
+pub use evidence::{CaptureState, Change, FROZEN, Gap, ITEMS_LIST, ProbeState, RECEIPTS_LIST};
 pub use plan::{PlanFailure, PlanState};
 pub use stop::{StopState, TargetState};
 

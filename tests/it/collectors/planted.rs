@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use incident::collectors::{Table, by_name, names};
+use serde_json::Value;
+
 use crate::providers::mysql::Maria;
 use crate::providers::redis::Redis;
 use crate::redact::{leaks, planted};
@@ -30,6 +33,37 @@ fn incident(desk: &Desk, args: &[&str]) -> Output {
                   (exec bash -c \'exec -a \"agent --token=$(cat one-token)\" sleep 60\' > /dev/null 2>&1) & sleep 0.1; \"$@\"";
     command.args(["-c", script, "sh", PROGRAM]).args(args);
     command.stdin(Stdio::null()).output().unwrap()
+}
+
+/// Each collector of a profile kept something here, under its own name.
+fn whole(desk: &Desk, profile: &Table, absent: impl Fn(&str) -> bool) {
+    let journal = desk.journal();
+    let records: Vec<Value> = journal
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let begun = records.iter().find(|r| {
+        r["type"] == "capture.started" && r["what"]["spec"]["collector"]["name"] == profile.name.as_str()
+    });
+    let seq = &begun.unwrap_or_else(|| panic!("{} was not taken", profile.name))["seq"];
+    let of_it = |r: &&Value| r["what"]["capture"] == *seq || r["what"]["of"] == *seq;
+    let items: Vec<&Value> = records
+        .iter()
+        .filter(of_it)
+        .filter_map(|r| r["what"]["items"].as_array())
+        .flatten()
+        .collect();
+    for part in profile.parts.iter().filter(|part| !absent(part)) {
+        let name = format!("{part}-");
+        let kept = items
+            .iter()
+            .filter(|i| i["status"] == "collected" && i["name"].as_str().unwrap().contains(&name));
+        assert!(
+            kept.count() > 0,
+            "{} keeps nothing of {part}: {items:#?}",
+            profile.name
+        );
+    }
 }
 
 #[test]
@@ -110,6 +144,7 @@ fn nothing_planted_comes_through_any_collector() {
     runs.push(words(&format!(
         "kubernetes api={address} token=file:{home}/kube-token"
     )));
+    runs.push(words(&format!("repository repo={home}/repo")));
     runs.push(words(&format!("--file {home}/folder")));
     runs.push(words(&format!("--git {home}/repo")));
     let pg = Pg::start(&world);
@@ -132,17 +167,28 @@ fn nothing_planted_comes_through_any_collector() {
         desk.file("redis-url", &redis.url("desk", "desk"));
         runs.push(words(&format!("redis url=file:{home}/redis-url")));
     }
-    // A collector that is added later is tried, too, or this fails.
-    let tried: BTreeSet<&str> = runs.iter().map(|run| run[0].as_str()).collect();
-    let profiles = ["cloud", "cluster", "database", "day-zero"];
-    let missing: Vec<&str> = incident::collectors::names()
-        .filter(|n| !tried.contains(n) && !profiles.contains(n))
-        .collect();
     let absent = [
         ("postgres", pg.is_none()),
         ("mysql", maria.is_none()),
         ("redis", redis.is_none()),
     ];
+    // A profile is given all that its collectors were given alone.
+    let alone = runs.clone();
+    let profiles: Vec<Table> = names()
+        .filter_map(by_name)
+        .filter(|t| !t.parts.is_empty())
+        .collect();
+    for profile in &profiles {
+        let mut run = vec![profile.name.clone()];
+        for part in &profile.parts {
+            let given = alone.iter().find(|run| run[0] == *part).into_iter();
+            run.extend(given.flat_map(|run| run[1..].iter().map(|g| format!("{part}.{g}"))));
+        }
+        runs.push(run);
+    }
+    // A collector that is added later is tried, too, or this fails.
+    let tried: BTreeSet<&str> = runs.iter().map(|run| run[0].as_str()).collect();
+    let missing: Vec<&str> = names().filter(|n| !tried.contains(n)).collect();
     assert!(missing.iter().all(|m| absent.contains(&(m, true))), "{missing:?}");
 
     let mut said = Vec::new();
@@ -165,6 +211,9 @@ fn nothing_planted_comes_through_any_collector() {
         let plan = incident(&desk, &[&args[..], &["--plan"]].concat());
         assert_eq!(plan.status.code(), Some(0), "{run:?}");
         said.extend([out, plan]);
+    }
+    for profile in &profiles {
+        whole(&desk, profile, |part| absent.contains(&(part, true)));
     }
     said.push(incident(&desk, &["seal"]));
     let bundle = desk.home().join("incident.tar");

@@ -347,6 +347,10 @@ const ATTACKS: [(u8, &str, &[Test]); 29] = [
         "a file changes under our eyes",
         &[
             (
+                "tests/it/collectors/cut.rs",
+                "a_file_that_grows_while_it_is_read_is_kept_as_it_was_read",
+            ),
+            (
                 "tests/it/evidence.rs",
                 "a_file_changed_after_it_was_stored_stops_the_bundle",
             ),

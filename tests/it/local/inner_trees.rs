@@ -27,6 +27,12 @@ impl Keeper for Kept {
     fn found(&self, agent: &str, _: &Process, name: &str, value: Secret) {
         self.0.borrow_mut().push((format!("{agent} {name}"), value));
     }
+    fn held(&self, agent: &str, text: &str, left_out: usize) {
+        let text = format!("{left_out} left out\n{text}");
+        self.0
+            .borrow_mut()
+            .push((format!("{agent} held"), Secret::new(text)));
+    }
 }
 
 pub fn claude() -> Target {
@@ -116,12 +122,40 @@ fn an_agents_tree_is_frozen_kept_killed_and_not_found_again() {
     assert!(has(&glance.facts, "env", "A_TOKEN fp-13"));
     assert!(has(&glance.facts, "process", "--password=[token]"));
     assert!(!format!("{:?}", glance.facts).contains("hunter2"));
-    let token = kept.0.borrow();
-    let token: Vec<_> = token
+    {
+        let token = kept.0.borrow();
+        let mut token = token.iter().filter(|(name, _)| name == "claude-code A_TOKEN");
+        assert_eq!(
+            token.next().map(|(_, value)| value.expose()),
+            Some("hunter2-value")
+        );
+        assert!(token.next().is_none());
+    }
+
+    // Everything they held, for the evidence: values of variables are not among it.
+    let all = kept.0.borrow();
+    let held: Vec<&str> = all
         .iter()
-        .filter(|(name, _)| name == "claude-code A_TOKEN")
+        .filter(|(name, _)| name == "claude-code held")
+        .map(|(_, text)| text.expose())
         .collect();
-    assert_eq!((token.len(), token[0].1.expose()), (1, "hunter2-value"));
+    let [held] = held.as_slice() else {
+        panic!("{held:?}")
+    };
+    assert!(held.starts_with("0 left out\n"), "{held}");
+    for words in [
+        "  /etc/hostname\n",
+        "mapped files:\n  /",
+        "  A_TOKEN\n",
+        "state T, executable /",
+    ] {
+        assert!(held.contains(words), "{words:?} in {held}");
+    }
+    assert_eq!(held.matches("\nopen files and sockets:").count(), 8);
+    // An argument may hold one, and goes through the redactor of whoever files it.
+    let elsewhere = held.replace("--password=hunter2-value", "");
+    assert!(!elsewhere.contains("hunter2-value"), "{held}");
+    drop(all);
 
     let facts = world.wait(local.cut(&target)).unwrap();
     assert!(facts.contains(&Fact::Killed { count: 8 }), "{facts:?}");

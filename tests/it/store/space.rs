@@ -53,3 +53,39 @@ fn a_look_that_fills_the_disk_keeps_the_beginning_and_the_record_goes_on() {
     );
     assert!(journal.contains("\"two\""), "the reserve took it");
 }
+
+#[test]
+fn an_act_whose_output_fills_the_disk_keeps_the_beginning_and_says_so() {
+    if !root_can_mount() {
+        return;
+    }
+    let Some(desk) = Responder::new() else { return };
+    let script = "\"$P\" do --why look -- cat big.log; echo did $?; \"$P\" note one; echo noted $?; \"$P\" status\n\
+         \"$P\" verify; cp $disk/incident/INC-*/journal.jsonl .";
+    let mut command = desk.jailed("sh");
+    command.args(["-c", &format!("{PRELUDE}{script}"), "sh", PROGRAM]);
+    let out = command.stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8_lossy(&[&out.stdout[..], &out.stderr].concat()).into_owned();
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "the program ended well",
+        "truncated, no space left on the disk of the record; what is kept is the beginning: stdout",
+        "did 0",
+        "noted 0",
+        "1 hole",
+        "complete: no: 0003-act-do-3/stdout: truncated: no space left",
+    ] {
+        assert!(flat.contains(words), "{words}: {text}");
+    }
+    let journal = std::fs::read_to_string(desk.home().join("journal.jsonl")).unwrap();
+    let filed = journal.lines().find(|l| l.contains("exhibit.filed")).unwrap();
+    let filed: serde_json::Value = serde_json::from_str(filed).unwrap();
+    let out = &filed["what"]["items"][0];
+    assert_eq!(out["status"], "truncated");
+    let kept = out["bytes"].as_u64().unwrap();
+    assert!((1..12_000_000).contains(&kept), "{filed}");
+    assert!(
+        journal.contains("\"outcome\":\"done\""),
+        "how it ended is known all the same"
+    );
+}
