@@ -27,6 +27,7 @@ use std::time::Instant;
 use incident::evidence::{At, BundleMeta, Job, VerifyOptions, hash_many, plan, verify, write, write_file};
 use incident::journal::{Chain, Hash};
 use incident::model::ids::IncidentId;
+use incident::redact::Redactor;
 use serde_json::json;
 
 const ID: &str = "INC-20261122-0314-k7qf";
@@ -58,6 +59,13 @@ fn work(what: &str, path: &Path) {
         "verify" => {
             let report = verify(path, &VerifyOptions::default()).unwrap();
             assert_eq!(report.exit_code(), 11, "{:?}", report.words());
+        }
+        "redact" => {
+            let redactor = Redactor::new([7; 32], &[]).unwrap();
+            let mut out = redactor.stream(io::sink());
+            io::copy(&mut File::open(path).unwrap(), &mut out).unwrap();
+            let (_, receipts) = out.finish().unwrap();
+            assert!(!receipts.is_empty());
         }
         other => panic!("{other}?"),
     }
@@ -271,6 +279,7 @@ fn compare() {
     small(&mut table, &tiny, rounds);
     drop(tiny);
     start_to_end(&mut table, dir.path(), rounds);
+    redaction(&mut table, dir.path(), scale, rounds);
 
     if table.judged && table.missed > 0 {
         println!("{} targets missed", table.missed);
@@ -559,6 +568,63 @@ fn start_to_end(table: &mut Table, dir: &Path, rounds: usize) {
     );
 }
 
+/// What people write when they have to send a log: a few of our shapes, by hand.
+const SED: &str = r#"sed -E -e 's/(password|passwd|secret|token|api_?key)(["=: ]+)[^" ,]+/\1\2***/gI' \
+    -e 's/gh[opusr]_[A-Za-z0-9]{30,}/***/g' -e 's/AKIA[A-Z2-7]{16}/***/g' \
+    -e 's,://([^:/ ]*):[^@ ]*@,://\1:***@,g' -e 's/eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+/***/g'"#;
+
+/// 100 MB of logs of several kinds, a secret in one of some 400 lines.
+fn redaction(table: &mut Table, dir: &Path, scale: f64, rounds: usize) {
+    let path = dir.join("mixed.log");
+    let mut logs = Logs {
+        random: Random(11),
+        clock: 0,
+    };
+    let text = logs.mixed((100_000_000.0 * scale) as usize);
+    fs::write(&path, &text).unwrap();
+    let [mut ours_, mut sed] = [(); 2].map(|()| Rounds::default());
+    for round in 0..=rounds {
+        let costs = [
+            ours("redact", &path),
+            shell(&format!("{SED} mixed.log > /dev/null"), dir),
+        ];
+        if round > 0 {
+            ours_.0.push(costs[0]);
+            sed.0.push(costs[1]);
+        }
+    }
+    let megabytes = text.len() as f64 / 1e6;
+    println!(
+        "mixed logs: {megabytes:.0} MB, ours {:.2} s CPU with all shapes, sed {:.2} s with five",
+        ours_.cpu(),
+        sed.cpu()
+    );
+    table.row(
+        "R1",
+        "redact: megabytes in a second of CPU",
+        megabytes / ours_.cpu(),
+        false,
+        (100.0, 200.0),
+        "MB",
+    );
+    table.row(
+        "R1b",
+        "sed -E with five shapes: CPU of redact",
+        sed.cpu() / ours_.cpu(),
+        false,
+        (1.0, 4.0),
+        "x",
+    );
+    table.row(
+        "R1c",
+        "redact: peak memory",
+        ours_.mib(),
+        true,
+        (64.0, 32.0),
+        "MiB",
+    );
+}
+
 /// A case whose evidence is a made-up tree of log files, one exhibit for each 200 of them.
 struct Tree {
     case: PathBuf,
@@ -700,6 +766,51 @@ struct Logs {
 }
 
 impl Logs {
+    /// Lines of a service, JSON, an access log, a dump, base64 and environments, and here and there a secret.
+    fn mixed(&mut self, size: usize) -> String {
+        const SIGNS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut text = String::with_capacity(size + 512);
+        while text.len() < size {
+            let (a, b, n) = (
+                self.random.next(),
+                self.random.next(),
+                self.random.between(1, 99_999),
+            );
+            let mut signs = |len: usize, of: u64| -> String {
+                let sign = |_| char::from(SIGNS[(self.random.next() % of) as usize]);
+                (0..len).map(sign).collect()
+            };
+            let _ = match b % 401 {
+                0 => writeln!(
+                    text,
+                    "export DB_PASSWORD=hunter{n} GITHUB_TOKEN=ghp_{}",
+                    signs(36, 62)
+                ),
+                n if n % 6 == 0 => writeln!(text, "{}", signs(76, 64)),
+                k if k % 6 == 1 => writeln!(
+                    text,
+                    "{{\"level\":\"info\",\"request_id\":\"{a:016x}-{b:016x}\",\"tokens\":{{\"input_tokens\":{n},\"output_tokens\":{k}}},\"key\":\"orders:{n}\",\"msg\":\"authentication ok\"}}"
+                ),
+                k if k % 6 == 2 => writeln!(
+                    text,
+                    "10.0.0.{k} - - [14/Jul/2026:03:14:07 +0000] \"GET /v1/orders/{n}?page={k} HTTP/1.1\" 200 {n} \"https://shop.example.com/cart\" \"Mozilla/5.0\""
+                ),
+                k if k % 6 == 3 => writeln!(
+                    text,
+                    "INSERT INTO orders VALUES ({n},'2026-07-14','shipped',{k}.50,'{a:032x}');"
+                ),
+                k if k % 6 == 4 => {
+                    writeln!(text, "ORDERS_{k}_HOST=db{k}.internal\nBUILD_REF={a:016x}{b:016x}")
+                }
+                _ => {
+                    text.push_str(&self.text(120));
+                    writeln!(text)
+                }
+            };
+        }
+        text
+    }
+
     fn text(&mut self, size: usize) -> String {
         let mut text = String::with_capacity(size + 256);
         while text.len() < size {

@@ -13,6 +13,7 @@ mod known;
 mod named;
 mod shapes;
 mod stream;
+mod table;
 
 use std::ops::Range;
 
@@ -127,7 +128,7 @@ impl Redactor {
             }));
         };
         let mut hits = shapes.find(text, from);
-        hits.extend(shapes.varied(text, from));
+        hits.extend(Shapes::varied(text, from));
         let mut found: Vec<Found> = hits
             .into_iter()
             .map(|hit| Found {

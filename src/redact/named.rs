@@ -45,8 +45,29 @@ pub fn secret(text: &[u8], hit: Range<usize>) -> Option<Range<usize>> {
     counts.then_some(value)
 }
 
-/// A long word behind a separator.
-pub const VARIED: &str = r#"[:=][ \t]{0,4}\\?["']?[A-Za-z0-9_-]{32,128}"#;
+/// False where [`PATTERN`] cannot fit a word of it that ends at `at`: a quick look before the close one.
+pub fn may_follow(text: &[u8], at: usize) -> bool {
+    let mut rest = text.get(at..).unwrap_or_default().iter();
+    // The longest ending of a word, and what may follow it.
+    rest.by_ref()
+        .take(42)
+        .find(|b| !is_name(**b))
+        .is_some_and(|b| b"\\\"'] \t:=\x1b".contains(b))
+}
+
+/// The word of 32 to 128 signs behind a `:` or `=` that stands at `mark`.
+pub fn long_word(text: &[u8], mark: usize) -> Option<Range<usize>> {
+    let mut start = mark + 1;
+    let blanks = text.get(start..)?.iter().take(4);
+    start += blanks.take_while(|b| b" \t".contains(b)).count();
+    start += usize::from(text.get(start) == Some(&b'\\'));
+    start += usize::from(matches!(text.get(start), Some(b'"' | b'\'')));
+    let word = text.get(start..)?.iter().take(128);
+    let len = word
+        .take_while(|b| b.is_ascii_alphanumeric() || b"_-".contains(b))
+        .count();
+    (len >= 32).then_some(start..start + len)
+}
 
 /// Words of a name under which long signs of every kind stand that give nothing away.
 const OPEN: [&str; 36] = [
@@ -90,15 +111,9 @@ const OPEN: [&str; 36] = [
 
 /// A value that looks as tokens do, under a name that does not say what else it is.
 ///
-/// `hit` is what [`VARIED`] found. Only small and capital letters with digits in between
+/// `value` is a [`long_word`] behind the sign at `mark`. Only small and capital letters with digits in between
 /// count: what is hexadecimal, a UUID or words is a name of something.
-pub fn varied(text: &[u8], hit: Range<usize>) -> Option<Range<usize>> {
-    let found = text.get(hit.clone())?;
-    let mark = found
-        .iter()
-        .take_while(|b| !(b.is_ascii_alphanumeric() || b"_-".contains(b)))
-        .count();
-    let value = hit.start + mark..hit.end;
+pub fn varied(text: &[u8], mark: usize, value: Range<usize>) -> Option<Range<usize>> {
     let bytes = text.get(value.clone())?;
     // Part of something longer: base64, a path, a list of digests.
     if text
@@ -113,7 +128,7 @@ pub fn varied(text: &[u8], hit: Range<usize>) -> Option<Range<usize>> {
     if !mixed || bits_per_byte(bytes) < 4.2 || bytes.starts_with(b"AAAA") {
         return None;
     }
-    let before = text.get(..hit.start)?.iter().rev().take(NAME_CAP);
+    let before = text.get(..mark)?.iter().rev().take(NAME_CAP);
     let quoted = before.skip_while(|b| b"\\\"' \t]".contains(b));
     let mut name: Vec<u8> = quoted.clone().take_while(|b| is_name(**b)).copied().collect();
     // `\nDEPLOY=…` inside JSON: the letter belongs to the escape.

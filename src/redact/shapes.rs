@@ -1,210 +1,18 @@
-//! Shapes of tokens, and the one pass that finds them.
-//!
-//! All patterns stand in one alternation, so that a pass over the text costs the same however many
-//! there are; which of them it was is asked only of the few places found.
+//! Finds secrets of known shapes: one search for the words of all of them, and a close look at the few places found.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::bytes::{Regex, RegexBuilder};
 
 use super::RedactError;
 use super::named;
-
-/// What must be true of a match besides the pattern.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Check {
-    /// Nothing.
-    Sure,
-    /// It holds a digit: the same signs without one are words (`sk-learn-…`).
-    Digit,
-    /// It holds a digit, a small and a capital letter.
-    Mixed,
-    /// It is no mask and no variable.
-    Value,
-    /// Group 1 is a flag's name, group 2 its value.
-    Flag,
-    /// A telling name; the value is read by `named`.
-    Named,
-    /// A piece of base64 of a telling prefix; the text around it is decoded and looked at.
-    Base64,
-}
-
-/// Name, pattern (group 1, where there is one, is the secret), check. Order matters: the first wins.
-///
-/// Sources: the issuers' documentation of their token formats.
-const SHAPES: &[(&str, &str, Check)] = &[
-    (
-        "private-key",
-        r#"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:(?:[\s"'+,>|]|\\+[nrt]){1,64}[A-Za-z-]{3,20}: [^\r\n\\]{1,200}){0,6}(?:(?:[\s"'+,>|]|\\+[nrt]){0,64}[A-Za-z0-9+/=]{28,}){1,}(?:(?:[\s"'+,>|]|\\+[nrt]){1,64}[A-Za-z0-9+/=]{1,80}){0,2}(?:(?:[\s"'+,>|]|\\+[nrt]){0,64}-----END [A-Z0-9 ]{5,40}-----)?"#,
-        Check::Sure,
-    ),
-    ("github", r"gh[opusr]_[A-Za-z0-9]{30,}", Check::Sure),
-    ("github", r"github_pat_[A-Za-z0-9_]{30,}", Check::Sure),
-    (
-        "gitlab",
-        r"\bgl(?:pat|dt|rt|rtr|ptt|cbt|ft|agent|soat|oas|imt|ffct)-[A-Za-z0-9_.=-]{20,}",
-        Check::Sure,
-    ),
-    ("gitlab", r"\bGR1348941[A-Za-z0-9_-]{20,}", Check::Sure),
-    ("aws", r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b", Check::Sure),
-    (
-        "aws",
-        r"\b(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[A-Za-z0-9/+=%]{60,}",
-        Check::Sure,
-    ),
-    (
-        "signed-url",
-        r"(?i:X-Amz-Signature|X-Goog-Signature)=([0-9a-fA-F]{40,})",
-        Check::Sure,
-    ),
-    (
-        "signed-url",
-        r"[?&](?:amp;)?sig=([A-Za-z0-9%/+=_-]{40,})",
-        Check::Sure,
-    ),
-    ("gcp", r"\bAIza[A-Za-z0-9_-]{35}", Check::Sure),
-    ("gcp", r"\bya29\.[A-Za-z0-9_.-]{20,}", Check::Sure),
-    ("gcp", r"\bGOCSPX-[A-Za-z0-9_-]{20,}", Check::Sure),
-    ("gcp", r"\b1//0[A-Za-z0-9_-]{30,}", Check::Sure),
-    (
-        "azure",
-        r"(?i:AccountKey|SharedAccessKey)=([A-Za-z0-9+/]{40,}={0,2})",
-        Check::Sure,
-    ),
-    (
-        "azure",
-        r"\b[A-Za-z0-9_~.]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}",
-        Check::Sure,
-    ),
-    (
-        "slack",
-        r"\bxox[abeoprs](?:\.xox[bp])?-[A-Za-z0-9-]{10,}",
-        Check::Sure,
-    ),
-    ("slack", r"\bxapp-[0-9]-[A-Za-z0-9-]{20,}", Check::Sure),
-    (
-        "slack",
-        r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9/]{20,})",
-        Check::Sure,
-    ),
-    (
-        "discord",
-        r"discord(?:app)?\.com/api/webhooks/([0-9]{15,}/[A-Za-z0-9_-]{50,})",
-        Check::Sure,
-    ),
-    ("stripe", r"\b[rsp]k_(?:live|test)_[A-Za-z0-9]{16,}", Check::Sure),
-    ("stripe", r"\bwhsec_[A-Za-z0-9+/=]{24,}", Check::Sure),
-    ("anthropic", r"\bsk-ant-[A-Za-z0-9_-]{20,}", Check::Sure),
-    ("openai", r"\bsk-[A-Za-z0-9_-]{20,}", Check::Digit),
-    ("groq", r"\bgsk_[A-Za-z0-9]{40,}", Check::Sure),
-    ("xai", r"\bxai-[A-Za-z0-9]{40,}", Check::Sure),
-    ("huggingface", r"\bhf_[A-Za-z0-9]{30,}", Check::Sure),
-    ("npm", r"\bnpm_[A-Za-z0-9]{36,}", Check::Sure),
-    ("pypi", r"\bpypi-[A-Za-z0-9_-]{50,}", Check::Sure),
-    ("rubygems", r"\brubygems_[a-f0-9]{40,}", Check::Sure),
-    ("vault", r"\bhv[sbr]\.[A-Za-z0-9_-]{20,}", Check::Sure),
-    ("vault", r"\b[sbr]\.[A-Za-z0-9]{24,}\b", Check::Mixed),
-    (
-        "jwt",
-        r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+){0,2}",
-        Check::Sure,
-    ),
-    (
-        "sendgrid",
-        r"\bSG\.[A-Za-z0-9_-]{20,24}\.[A-Za-z0-9_-]{39,50}",
-        Check::Sure,
-    ),
-    ("digitalocean", r"\bdo[opr]_v1_[a-f0-9]{64}", Check::Sure),
-    ("databricks", r"\bdapi[a-f0-9]{32}", Check::Sure),
-    ("docker", r"\bdckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}", Check::Sure),
-    ("atlassian", r"\bATATT3[A-Za-z0-9_=-]{60,}", Check::Sure),
-    (
-        "terraform",
-        r"\b[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,}",
-        Check::Sure,
-    ),
-    ("fly", r"\bfm[12][a-z]?_[A-Za-z0-9+/=_-]{40,}", Check::Sure),
-    ("supabase", r"\bsb(?:p|_secret)_[A-Za-z0-9_]{20,}", Check::Sure),
-    ("shopify", r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}", Check::Sure),
-    ("grafana", r"\bgl(?:sa|c)_[A-Za-z0-9+/=_]{32,}", Check::Sure),
-    (
-        "planetscale",
-        r"\bpscale_(?:tkn|pw|oauth)_[A-Za-z0-9_.-]{30,}",
-        Check::Sure,
-    ),
-    (
-        "doppler",
-        r"\bdp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9_.-]{30,}",
-        Check::Sure,
-    ),
-    ("linear", r"\blin_(?:api|oauth)_[A-Za-z0-9]{30,}", Check::Sure),
-    ("tailscale", r"\btskey-[a-z]+-[A-Za-z0-9-]{15,}", Check::Sure),
-    // Redis tells users with the bare hash of their passwords.
-    ("redis", r"[ ,]#([0-9a-f]{64})\b", Check::Sure),
-    ("age", r"\bAGE-SECRET-KEY-1[0-9A-Z]{50,}", Check::Sure),
-    ("telegram", r"\b[0-9]{8,10}:AA[A-Za-z0-9_-]{32,}", Check::Sure),
-    (
-        "authorization",
-        r#"(?i:authorization)\\?["']?[ \t]*[:=][ \t]*\\?["']?(?:(?i:bearer|basic|token|digest|apikey|bot|negotiate)[ \t]+)?([^\s"',;\\]{6,})"#,
-        Check::Value,
-    ),
-    (
-        "authorization",
-        r"(?i:\bbearer)[ \t]+([A-Za-z0-9._~+/=-]{16,})",
-        Check::Digit,
-    ),
-    (
-        "cookie",
-        r#"(?i:\b(?:set-)?cookie)\\?["']?:[ \t]*\\?["']?([^\r\n"'\\]{8,})"#,
-        Check::Value,
-    ),
-    (
-        "url-password",
-        r#"://[^\s:/?#@"'<>]{0,200}:([^\s/?#"'<>]{1,512})@"#,
-        Check::Value,
-    ),
-    (
-        "url-password",
-        r#"(?i:%3A%2F%2F)[A-Za-z0-9._~-]{0,200}(?i:%3A)([^\s"'&@]{1,512}?)%40"#,
-        Check::Value,
-    ),
-    (
-        "pgpass",
-        r"(?m:^)(?:\xEF\xBB\xBF)?[A-Za-z0-9_.*-]+:54[0-9]{2}:[^\s:]+:[^\s:]+:([^\s]+)",
-        Check::Value,
-    ),
-    (
-        "netrc",
-        r"\blogin[ \t]+[^\s]{1,200}\s+password[ \t]+([^\s]+)",
-        Check::Value,
-    ),
-    (
-        "flag",
-        r#"[\s"'](-{1,2}[A-Za-z-]{0,24}(?i:pass|passwd|password|passphrase|token|secret|key|auth))(?:\\*["'],?)?[ \t,]{1,4}\\*["']?([^\s"'\\-](?:[^\s"'\\]|\\+[^\s"'\\])*)"#,
-        Check::Flag,
-    ),
-    (
-        "flag",
-        r#"\bcurl\b[^\n]{0,300}?\s(?:-u|--user)[ =]?["']?[^\s:'"]{1,100}:([^\s'"]+)"#,
-        Check::Value,
-    ),
-    (
-        "flag",
-        r#"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;]{0,200}?\s-p([^\s'"]+)"#,
-        Check::Value,
-    ),
-    ("flag", r#"\bsshpass\s+-p\s*["']?([^\s"']+)"#, Check::Value),
-    (
-        "xml",
-        r"(?i:<[a-z:_-]{0,30}(?:password|passwd|secret|token|apikey|secretaccesskey)>)([^<\s]{3,})</",
-        Check::Value,
-    ),
-    ("named", named::PATTERN, Check::Named),
-];
+use super::table::{Begins, Check, SHAPES, Shape};
 
 /// Prefixes of secrets that are also recognised inside base64.
 const PREFIXES: [&str; 22] = [
@@ -232,6 +40,15 @@ const PREFIXES: [&str; 22] = [
     "_TOKEN=",
 ];
 
+/// The shape of these, whose words are their pieces.
+const BASE64: Shape = Shape {
+    name: "base64",
+    words: &[],
+    begins: Begins::Here,
+    pattern: "",
+    check: Check::Base64,
+};
+
 /// Longest base64 text that is decoded around such a prefix, in characters each way.
 const DECODED: usize = 8 << 10;
 
@@ -245,26 +62,41 @@ pub struct Hit {
     pub rule: &'static str,
 }
 
-struct Shape {
-    name: &'static str,
+/// A row of the table, ready to use.
+struct Ready {
+    shape: &'static Shape,
     pattern: String,
     /// Built when first needed: most shapes never turn up.
     regex: OnceLock<Option<Regex>>,
-    check: Check,
 }
 
-/// All shapes, compiled.
+/// All shapes, and the one search that finds their words.
 pub struct Shapes {
-    any: Regex,
-    /// Which of them fit a place that `any` found, in one look.
-    which: RegexSet,
-    each: Vec<Shape>,
+    words: AhoCorasick,
+    /// Which shapes have the word of this number.
+    of_word: Vec<Vec<usize>>,
+    all: Vec<Ready>,
     base64: GeneralPurpose,
-    varied: Regex,
 }
+
+/// What came of looking for a shape in one place.
+enum Look {
+    /// It is there: where the secret is, and where the match ends.
+    There(Range<usize>, usize),
+    /// It would be there, but it is no secret; where the match ends.
+    Harmless(usize),
+    /// It is not there.
+    Absent,
+}
+
+/// Longest run of signs in which more than [`TRIES`] beginnings may come to nothing, in bytes.
+const RUN: usize = 4 << 10;
+/// Beginnings in a longer one, each of which may look at all of it, before the rest of it is taken out unseen:
+/// text that was made to be slow.
+const TRIES: u32 = 64;
 
 impl Shapes {
-    /// The table, compiled when first needed and kept: that takes about ten milliseconds.
+    /// The table, compiled when first needed and kept: that takes a few milliseconds.
     ///
     /// `None` where it cannot be compiled, which a test rules out; nothing is to be let through then.
     pub fn compiled() -> Option<&'static Shapes> {
@@ -274,31 +106,36 @@ impl Shapes {
 
     fn new() -> Result<Self, RedactError> {
         let pieces = base64_pieces();
-        let table = || {
-            let base64 = ("base64", pieces.as_str(), Check::Base64);
-            SHAPES.iter().copied().chain([base64])
+        let mut words: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (number, shape) in SHAPES.iter().enumerate() {
+            for word in shape.words {
+                words.entry(word.to_ascii_lowercase()).or_default().push(number);
+            }
+        }
+        for piece in &pieces {
+            words
+                .entry(piece.to_ascii_lowercase())
+                .or_default()
+                .push(SHAPES.len());
+        }
+        let why = |e: aho_corasick::BuildError| RedactError(e.to_string());
+        let search = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(words.keys())
+            .map_err(why)?;
+        let ready = |shape: &'static Shape, pattern: &str| Ready {
+            shape,
+            pattern: format!(r"\A(?:{pattern})"),
+            regex: OnceLock::new(),
         };
-        let any: Vec<String> = table()
-            .map(|(_, pattern, _)| format!("(?:{})", after_escapes(pattern)))
-            .collect();
-        let each: Vec<Shape> = table()
-            .map(|(name, pattern, check)| Shape {
-                name,
-                pattern: format!(r"\A(?:{})\z", after_escapes(pattern)),
-                regex: OnceLock::new(),
-                check,
-            })
-            .collect();
+        let mut all: Vec<Ready> = SHAPES.iter().map(|shape| ready(shape, shape.pattern)).collect();
+        let pieces: Vec<String> = pieces.iter().map(|piece| regex::escape(piece)).collect();
+        all.push(ready(&BASE64, &pieces.join("|")));
         Ok(Shapes {
-            any: compile(&any.join("|"))?,
-            which: RegexSetBuilder::new(each.iter().map(|shape| &shape.pattern))
-                .unicode(false)
-                .size_limit(SIZE)
-                .dfa_size_limit(DFA)
-                .build()
-                .map_err(|why| RedactError(why.to_string()))?,
-            each,
-            varied: compile(named::VARIED)?,
+            words: search,
+            of_word: words.into_values().collect(),
+            all,
             base64: GeneralPurpose::new(
                 &alphabet::STANDARD,
                 GeneralPurposeConfig::new()
@@ -308,88 +145,130 @@ impl Shapes {
         })
     }
 
-    /// Every hit that begins at or after `at`, in order.
-    pub fn find(&self, text: &[u8], mut at: usize) -> Vec<Hit> {
-        let mut hits = Vec::new();
+    /// Every hit whose word stands at or after `at`, in the order of the words.
+    ///
+    /// The text is searched once for all words; a shape is looked for only where one of its words is, and a
+    /// match of it is never looked at twice: that keeps it linear, and quick where there is little.
+    pub fn find(&self, text: &[u8], at: usize) -> Vec<Hit> {
+        let mut hits: Vec<Hit> = Vec::new();
+        let mut passed = vec![at; self.all.len()];
         let mut decoded_to = 0;
-        while let Some(m) = self.any.find_at(text, at) {
-            // A rejected match is passed over whole, never looked at twice: that keeps it linear.
-            at = m.end().max(m.start() + 1);
-            let Some((shape, span)) = self.judged(text, m.range(), &mut decoded_to) else {
+        let mut run = Run::default();
+        for word in self.words.find_overlapping_iter(Input::new(text).range(at..)) {
+            let place = word.start();
+            // What stands in a secret goes with it.
+            if hits.iter().rev().take(4).any(|hit| hit.span.contains(&place)) {
                 continue;
-            };
-            at = at.max(span.end);
-            hits.push(Hit {
-                from: m.start().min(span.start),
-                span,
-                rule: shape.name,
-            });
+            }
+            for number in self.of_word.get(word.pattern().as_usize()).into_iter().flatten() {
+                let (Some(ready), Some(passed)) = (self.all.get(*number), passed.get_mut(*number)) else {
+                    continue;
+                };
+                let Some(start) = ready
+                    .shape
+                    .begins
+                    .seen_from(text, place)
+                    .filter(|start| start >= passed)
+                else {
+                    continue;
+                };
+                if ready.shape.check == Check::Named && !named::may_follow(text, word.end()) {
+                    continue;
+                }
+                match self.look(ready, text, start, &mut decoded_to) {
+                    Look::There(span, end) => {
+                        *passed = end;
+                        let rule = ready.shape.name;
+                        hits.push(Hit {
+                            from: start.min(span.start),
+                            span,
+                            rule,
+                        });
+                        break;
+                    }
+                    Look::Harmless(end) => *passed = end,
+                    Look::Absent => {
+                        if let Some(rest) = run.fruitless(text, place) {
+                            hits.push(Hit {
+                                from: rest.start,
+                                span: rest,
+                                rule: "unreadable",
+                            });
+                            break;
+                        }
+                    }
+                }
+            }
         }
         hits
     }
 
     /// Values of no known shape that look as tokens do, beginning at or after `at`.
-    ///
-    /// A pass of its own: a rejected match is passed over whole, and must take no other shape with it.
-    pub fn varied(&self, text: &[u8], mut at: usize) -> Vec<Hit> {
+    pub fn varied(text: &[u8], mut at: usize) -> Vec<Hit> {
         let mut hits = Vec::new();
-        while let Some(m) = self.varied.find_at(text, at) {
-            at = m.end();
-            hits.extend(named::varied(text, m.range()).map(|span| Hit {
-                from: m.start(),
-                span,
-                rule: "entropy",
-            }));
+        while let Some(mark) = text.get(at..).and_then(|rest| memchr::memchr2(b':', b'=', rest)) {
+            let mark = at + mark;
+            at = mark + 1;
+            if let Some(word) = named::long_word(text, mark) {
+                at = word.end;
+                hits.extend(named::varied(text, mark, word).map(|span| Hit {
+                    from: mark,
+                    span,
+                    rule: "entropy",
+                }));
+            }
         }
         hits
     }
 
-    /// Which shape it is, and which part of it is the secret.
-    fn judged(
-        &self,
-        text: &[u8],
-        hit: Range<usize>,
-        decoded_to: &mut usize,
-    ) -> Option<(&Shape, Range<usize>)> {
-        let found = text.get(hit.clone())?;
-        let shapes = self.which.matches(found);
-        for shape in shapes.iter().filter_map(|at| self.each.get(at)) {
-            let regex = shape.regex.get_or_init(|| compile(&shape.pattern).ok());
-            // A pattern that fits together with the others fits alone; were it not so, all of it goes.
-            let Some(groups) = regex.as_ref().and_then(|regex| regex.captures(found)) else {
-                return Some((shape, hit));
-            };
-            let group = |n| groups.get(n).map(|g| hit.start + g.start()..hit.start + g.end());
-            let behind = hit.start + escape_len(found).min(found.len());
-            let whole = group(1).unwrap_or(behind..hit.end);
-            let bytes = text.get(whole.clone())?;
-            let has = |test: fn(&u8) -> bool| bytes.iter().any(test);
-            let span = match shape.check {
-                Check::Sure => Some(whole),
-                Check::Digit => has(u8::is_ascii_digit).then_some(whole),
-                Check::Mixed => {
-                    (has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase))
-                        .then_some(whole)
-                }
-                Check::Value => (!named::is_placeholder(bytes)).then_some(whole),
-                Check::Flag => {
-                    let value = group(2)?;
-                    let name = String::from_utf8_lossy(bytes);
-                    let name = if name == "-pass" || name == "--pass" {
-                        "the-pass".into()
-                    } else {
-                        name
-                    };
-                    named::flag(&name, text.get(value.clone())?).then_some(value)
-                }
-                Check::Named => named::secret(text, hit.clone()),
-                Check::Base64 => self.inside_base64(text, hit.clone(), decoded_to),
-            };
-            if let Some(span) = span {
-                return Some((shape, span));
+    /// Looks for a shape that would begin here.
+    fn look(&self, ready: &Ready, text: &[u8], start: usize, decoded_to: &mut usize) -> Look {
+        let (shape, rest) = (&ready.shape, text.get(start..).unwrap_or_default());
+        let regex = ready.regex.get_or_init(|| compile(&ready.pattern).ok());
+        // A test compiles them all; were one missing, what it might have found must not pass.
+        let Some(regex) = regex else {
+            return Look::There(start..text.len(), text.len());
+        };
+        let Some(found) = regex.find(rest) else {
+            return Look::Absent;
+        };
+        let end = start + found.end();
+        let groups = match regex.captures_len() {
+            1 => None,
+            _ => regex.captures(rest),
+        };
+        let group = |n| {
+            let group = groups.as_ref()?.get(n)?;
+            Some(start + group.start()..start + group.end())
+        };
+        let whole = group(1).unwrap_or(start..end);
+        let bytes = text.get(whole.clone()).unwrap_or_default();
+        let has = |test: fn(&u8) -> bool| bytes.iter().any(test);
+        let span = match shape.check {
+            Check::Sure => Some(whole),
+            Check::Digit => has(u8::is_ascii_digit).then_some(whole),
+            Check::Mixed => {
+                (has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase))
+                    .then_some(whole)
             }
+            Check::Value => (!named::is_placeholder(bytes)).then_some(whole),
+            Check::Flag => group(2).filter(|value| {
+                let name = match String::from_utf8_lossy(bytes) {
+                    name if name == "-pass" || name == "--pass" => "the-pass".into(),
+                    name => name,
+                };
+                named::flag(&name, text.get(value.clone()).unwrap_or_default())
+            }),
+            Check::Named => named::secret(text, start..end),
+            Check::Base64 => self.inside_base64(text, start..end, decoded_to),
+        };
+        match span {
+            Some(span) => {
+                let end = end.max(span.end);
+                Look::There(span, end)
+            }
+            None => Look::Harmless(end),
         }
-        None
     }
 
     /// The base64 text around a telling piece, where it really holds a secret.
@@ -423,25 +302,88 @@ impl Shapes {
     }
 }
 
-/// An escaped line end or blank, as JSON and shells write them: its letter is no part of the word behind it.
-const ESCAPE: &str = r"\\+(?:[nrtbfv0]|u00[01][0-9a-fA-F]|x[01][0-9a-fA-F])";
+/// The run of signs in which shapes were last looked for in vain.
+#[derive(Default)]
+struct Run {
+    end: usize,
+    tries: u32,
+}
 
-/// The pattern, also where a word begins right behind an escape: `\nghp_…`.
-fn after_escapes(pattern: &str) -> String {
-    match pattern.strip_prefix(r"\b") {
-        Some(rest) => format!(r"(?:\b|{ESCAPE}){rest}"),
-        None => pattern.to_owned(),
+impl Run {
+    /// Counts one more beginning that came to nothing. `Some` with the rest of the run where they are too many.
+    fn fruitless(&mut self, text: &[u8], at: usize) -> Option<Range<usize>> {
+        if at >= self.end {
+            let rest = text.get(at..).unwrap_or_default();
+            let len = rest
+                .iter()
+                .take_while(|b| !b.is_ascii_whitespace() && !b"\"'<>".contains(b))
+                .count();
+            *self = Run {
+                end: at + len,
+                tries: 0,
+            };
+        }
+        if self.end - at < RUN {
+            return None;
+        }
+        self.tries += 1;
+        (self.tries > TRIES).then_some(at..self.end)
     }
 }
 
-/// Bytes of an escape at the beginning of what was found.
-fn escape_len(found: &[u8]) -> usize {
-    let slashes = found.iter().take_while(|b| **b == b'\\').count();
-    match found.get(slashes) {
-        _ if slashes == 0 => 0,
-        Some(b'u') => slashes + 5,
-        Some(b'x') => slashes + 3,
-        _ => slashes + 1,
+impl Begins {
+    /// Where a match would begin whose word is at `at`; `None` where none can.
+    fn seen_from(self, text: &[u8], at: usize) -> Option<usize> {
+        let back = |most: usize, test: fn(&u8) -> bool| {
+            let before = text.get(..at).unwrap_or_default().iter().rev();
+            at - before.take(most).take_while(|b| test(b)).count()
+        };
+        let before = |at: usize| at.checked_sub(1).and_then(|at| text.get(at)).copied();
+        match self {
+            Begins::Here => Some(at),
+            Begins::Word => begins_word(text, at).then_some(at),
+            Begins::Before(n) => at.checked_sub(n).filter(|at| begins_word(text, *at)),
+            Begins::AtDigits => Some(back(11, u8::is_ascii_digit)).filter(|at| begins_word(text, *at)),
+            Begins::InQuery => {
+                let rest = text.get(..at)?;
+                let rest = rest.strip_suffix(b"amp;").unwrap_or(rest);
+                matches!(rest.last(), Some(b'?' | b'&')).then_some(at)
+            }
+            Begins::AtDash => {
+                let flag = back(27, |b| b.is_ascii_alphabetic() || *b == b'-');
+                let dash = flag < at && text.get(flag) == Some(&b'-');
+                let parted = before(flag).is_some_and(|b| b.is_ascii_whitespace() || b"\"'".contains(&b));
+                (dash && parted).then(|| flag - 1)
+            }
+            Begins::AtTag => {
+                let name = back(31, |b| b.is_ascii_alphabetic() || b":_-".contains(b));
+                (before(name) == Some(b'<')).then(|| name - 1)
+            }
+            Begins::AtLine => {
+                let host = back(256, |b| b.is_ascii_alphanumeric() || b"_.*-".contains(b));
+                let rest = text.get(..host)?;
+                let rest = rest.strip_suffix(b"\xEF\xBB\xBF").unwrap_or(rest);
+                matches!(rest.last(), None | Some(b'\n')).then_some(host)
+            }
+        }
+    }
+}
+
+/// True where a word begins here, also behind an escaped line end or blank, as JSON and shells write
+/// them: in `\nghp_…` the letter is no part of the word.
+fn begins_word(text: &[u8], at: usize) -> bool {
+    let word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let before = text.get(..at).unwrap_or_default();
+    if word(before.last()) != word(text.get(at)) {
+        return true;
+    }
+    let ends = |rest: &[u8]| rest.last() == Some(&b'\\');
+    let low = |hex: &[u8]| matches!(hex, [b'0' | b'1', digit] if digit.is_ascii_hexdigit());
+    match before {
+        [rest @ .., b'n' | b'r' | b't' | b'b' | b'f' | b'v' | b'0'] if ends(rest) => true,
+        [rest @ .., b'u', b'0', b'0', a, b] if low(&[*a, *b]) && ends(rest) => true,
+        [rest @ .., b'x', a, b] => low(&[*a, *b]) && ends(rest),
+        _ => false,
     }
 }
 
@@ -459,7 +401,7 @@ fn compile(pattern: &str) -> Result<Regex, RedactError> {
 }
 
 /// What the prefixes look like inside base64, at each of the three places a byte can begin.
-fn base64_pieces() -> String {
+fn base64_pieces() -> Vec<String> {
     let plain = base64::engine::general_purpose::STANDARD_NO_PAD;
     let mut pieces: Vec<String> = PREFIXES
         .iter()
@@ -468,10 +410,57 @@ fn base64_pieces() -> String {
             let shifted = [&vec![0; lead][..], prefix.as_bytes()].concat();
             let text = plain.encode(&shifted);
             let piece = text.get((lead * 4).div_ceil(3)..shifted.len() * 8 / 6)?;
-            Some(regex::escape(piece))
+            Some(piece.to_owned())
         })
         .collect();
     pieces.sort();
     pieces.dedup();
-    pieces.join("|")
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shape_compiles() {
+        let shapes = Shapes::compiled().unwrap();
+        assert!(shapes.all.len() > 60);
+        for ready in &shapes.all {
+            assert!(compile(&ready.pattern).is_ok(), "{}", ready.shape.name);
+        }
+    }
+
+    #[test]
+    fn a_word_begins_where_one_does_and_behind_what_is_escaped() {
+        for (text, begins) in [
+            ("@", true),
+            (" @", true),
+            ("-@", true),
+            ("a@", false),
+            ("_@", false),
+            (r"\n@", true),
+            (r"\\t@", true),
+            (r"\u000a@", true),
+            (r"\x1b@", true),
+            (r"\x7b@", false),
+            (r"\q@", false),
+            ("xn@", false),
+        ] {
+            let at = text.find('@').unwrap();
+            let text = text.replace('@', "ghp");
+            assert_eq!(begins_word(text.as_bytes(), at), begins, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_long_run_of_beginnings_goes_unseen_and_a_short_one_stays() {
+        let shapes = Shapes::compiled().unwrap();
+        let hits = shapes.find(&b"eyJ-".repeat(5_000), 0);
+        assert_eq!(hits.len(), 1);
+        assert_eq!((hits[0].rule, hits[0].span.end), ("unreadable", 20_000));
+        assert!(hits[0].span.start < 1_000);
+        assert!(shapes.find(&b"eyJ-".repeat(900), 0).is_empty());
+        assert!(shapes.find(&b"eyJ- ".repeat(5_000), 0).is_empty());
+    }
 }

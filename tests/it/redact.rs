@@ -168,6 +168,7 @@ fn in_context() -> Vec<(&'static str, String)> {
         ("machine git.example.com login ana password @", word()),
         ("db1.internal:5432:orders:app:@", word()),
         ("mysql -u root -p@ shop", word()),
+        ("mysql -h db1 --password=@ -porders shop", word()),
         ("curl -u ana:@ https://x", word()),
         ("login --password @ --user ana", word()),
         (r#"["vault","login","--token","@"]"#, a(26)),
@@ -541,6 +542,10 @@ fn hostile_text_takes_linear_time() {
         ("curl", "curl -u "),
         ("spaces", "password   "),
         ("slashes", "\\\\\\\\n"),
+        ("beginnings", "eyJ-sk-"),
+        ("logins", "login login "),
+        ("tags", "<token-token"),
+        ("dashes", " --key --token-"),
     ] {
         let work = |bytes: usize| {
             let text = unit.repeat(bytes / unit.len());
