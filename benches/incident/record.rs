@@ -104,7 +104,7 @@ fn draft(event: &Event) -> Draft {
         ts: TS.into(),
         kind: event.kind().into(),
         v: event.version(),
-        what: event.fields(),
+        what: event.text(),
         who: "ana@example.com".into(),
     }
 }

@@ -192,6 +192,15 @@ impl App {
         if let Some(id) = &self.incident {
             return Ok(id.clone());
         }
+        // Where there is but one, no record need be read to choose it.
+        if let [only] = self
+            .store
+            .ids()
+            .map_err(crate::engine::EngineError::from)?
+            .as_slice()
+        {
+            return Ok(only.clone());
+        }
         let all = self.store.list().map_err(crate::engine::EngineError::from)?;
         let open: Vec<_> = all
             .iter()

@@ -139,13 +139,18 @@ impl<'w> Recorder<'w> {
     }
 
     /// Writes a group of events with one sync; in a spool where the case folder cannot be written.
-    pub fn record_all(&mut self, events: Vec<Event>) -> Result<Vec<u64>, EngineError> {
+    pub fn record_all(&mut self, mut events: Vec<Event>) -> Result<Vec<u64>, EngineError> {
         let unwritable = |e: &StoreError| e.is_unwritable();
-        self.record_or_spool(events, LOCK_WAIT_MS, unwritable)
+        self.record_or_spool(&mut events, LOCK_WAIT_MS, unwritable)
     }
 
     /// Writes what stop has to say: whatever is wrong with the case, the record goes on and stop with it.
-    pub fn record_at_once(&mut self, events: Vec<Event>) -> Result<Vec<u64>, EngineError> {
+    pub fn record_at_once(&mut self, mut events: Vec<Event>) -> Result<Vec<u64>, EngineError> {
+        self.record_off(&mut events)
+    }
+
+    /// The same from a list: what is written leaves it, what is not stays for another try.
+    pub fn record_off(&mut self, events: &mut Vec<Event>) -> Result<Vec<u64>, EngineError> {
         self.record_or_spool(events, STOP_LOCK_WAIT_MS, |e| {
             !matches!(e, StoreError::NotARecord(_))
         })
@@ -153,17 +158,17 @@ impl<'w> Recorder<'w> {
 
     fn record_or_spool(
         &mut self,
-        events: Vec<Event>,
+        events: &mut Vec<Event>,
         wait_ms: u32,
         spools: impl Fn(&StoreError) -> bool,
     ) -> Result<Vec<u64>, EngineError> {
         if let (Some(case), None) = (self.case.clone(), &self.spool) {
             match self.locked(&case, wait_ms, |this, locked| {
                 this.read(locked)?;
-                this.append(locked, &events)
+                this.append(locked, events)
             }) {
                 Ok((ts, appended)) => {
-                    let seqs = self.believe(&ts, events, &appended);
+                    let seqs = self.believe(&ts, std::mem::take(events), &appended);
                     self.wake_mirror(&case);
                     return seqs;
                 }
@@ -231,13 +236,19 @@ impl<'w> Recorder<'w> {
 
     fn read(&mut self, locked: &mut Locked<'_>) -> Result<(), EngineError> {
         let mut fold = Fold {
-            incident: self.incident.take().map(Rc::unwrap_or_clone),
+            before: self.incident.take(),
+            incident: None,
             hashes: &mut self.hashes,
             broken: None,
         };
         let read = locked.read(|line| fold.line(line));
-        let Fold { incident, broken, .. } = fold;
-        self.incident = incident.map(Rc::new);
+        let Fold {
+            before,
+            incident,
+            broken,
+            ..
+        } = fold;
+        self.incident = before.or(incident.map(Rc::new));
         let caught_up = read?;
         if let Some(error) = broken {
             return Err(error);
@@ -345,7 +356,7 @@ impl<'w> Recorder<'w> {
             ts: ts.to_owned(),
             kind: event.kind().to_owned(),
             v: event.version(),
-            what: event.fields(),
+            what: event.text(),
             who: self.who.clone(),
         }
     }
@@ -371,7 +382,7 @@ impl<'w> Recorder<'w> {
         self.spool = Some(spool);
     }
 
-    fn write_spooled(&mut self, events: Vec<Event>) -> Result<Vec<u64>, EngineError> {
+    fn write_spooled(&mut self, events: &mut Vec<Event>) -> Result<Vec<u64>, EngineError> {
         if self.imagined {
             return Err(EngineError::NoIncident);
         }
@@ -385,7 +396,7 @@ impl<'w> Recorder<'w> {
             self.open_spool(&id, "there is none".into());
         }
         let ts = self.now().rfc3339();
-        self.rehearse(&ts, &events)?;
+        self.rehearse(&ts, events)?;
         let drafts: Vec<Draft> = events.iter().map(|e| self.draft(&ts, e)).collect();
         let mut appended = Vec::with_capacity(drafts.len());
         if let Some(spool) = &mut self.spool {
@@ -398,7 +409,7 @@ impl<'w> Recorder<'w> {
         for (n, at) in (0..).zip(appended.iter_mut()) {
             at.seq = base + n;
         }
-        self.believe(&ts, events, &appended)
+        self.believe(&ts, std::mem::take(events), &appended)
     }
 
     /// Takes a spool that an earlier run left into the case.
@@ -429,6 +440,8 @@ impl<'w> Recorder<'w> {
 
 /// Folds lines as they are read.
 struct Fold<'h> {
+    /// The state before the first of them. Mostly none comes, and what somebody else looks at is not copied.
+    before: Option<Rc<Incident>>,
     incident: Option<Incident>,
     hashes: &'h mut Vec<Hash>,
     broken: Option<EngineError>,
@@ -439,6 +452,9 @@ impl Fold<'_> {
         self.hashes.push(line.hash);
         if self.broken.is_some() {
             return;
+        }
+        if let Some(before) = self.before.take() {
+            self.incident = Some(Rc::unwrap_or_clone(before));
         }
         if let Err(e) = self.fold(line) {
             // What is half folded is nothing to act on.
@@ -468,6 +484,7 @@ pub fn decode(line: &crate::journal::Line<'_>) -> Result<Event, EngineError> {
 pub fn fold_case(case: &Case) -> Result<Option<(Incident, Vec<Hash>)>, EngineError> {
     let mut hashes = Vec::new();
     let mut fold = Fold {
+        before: None,
         incident: None,
         hashes: &mut hashes,
         broken: None,

@@ -41,7 +41,7 @@ const CALL: Duration = Duration::from_secs(20);
 /// A window that is longer is probed later, by whichever command comes next.
 const WINDOW_WAIT: Duration = Duration::from_secs(12);
 /// How often facts are written.
-const COMMIT: Duration = Duration::from_millis(20);
+const COMMIT: Duration = Duration::from_millis(40);
 /// Rounds of ending sessions before it is called still live.
 const ROUNDS: u32 = 8;
 /// Pause between them.
@@ -53,7 +53,8 @@ const WATCH: Duration = Duration::from_millis(1_500);
 pub(super) struct Sweep<'e, 'w> {
     engine: &'e Engine<'w>,
     local: Local<'e>,
-    facts: RefCell<Vec<StopFacts>>,
+    /// What waits to be written.
+    facts: RefCell<Vec<Event>>,
     /// The incident as it was when this began.
     before: &'e Incident,
     /// What was seen of each target since.
@@ -163,19 +164,15 @@ impl<'e, 'w> Sweep<'e, 'w> {
 
     /// Writes what chains have pushed since the last time.
     pub(super) fn commit(&self) -> Result<(), EngineError> {
-        let facts = std::mem::take(&mut *self.facts.borrow_mut());
+        let mut facts = self.facts.borrow_mut();
         if facts.is_empty() {
             return Ok(());
         }
-        let events = facts.iter().cloned().map(Event::from).collect();
-        let written = self.engine.recorder.borrow_mut().record_at_once(events);
-        if written.is_err() {
-            // Keep them for the next try, before what came since.
-            let mut queue = self.facts.borrow_mut();
-            let newer = std::mem::replace(&mut *queue, facts);
-            queue.extend(newer);
-        }
-        written.map(|_| ())
+        self.engine
+            .recorder
+            .borrow_mut()
+            .record_off(&mut facts)
+            .map(|_| ())
     }
 
     fn push(&self, id: &TargetId, phase: &str, facts: Vec<Fact>) {
@@ -198,11 +195,12 @@ impl<'e, 'w> Sweep<'e, 'w> {
             .or_default()
             .extend(facts.iter().cloned());
         for facts in lines::lines(facts) {
-            self.facts.borrow_mut().push(StopFacts {
+            let told = StopFacts {
                 target: id.clone(),
                 phase: phase.to_owned(),
                 facts,
-            });
+            };
+            self.facts.borrow_mut().push(told.into());
         }
     }
 

@@ -245,21 +245,62 @@ impl Chain {
         what: Value,
         who: &str,
     ) -> Result<Vec<u8>, ChainError> {
-        let record = Record {
+        let line = spelled(&Spelled {
             prev: self.head,
             seq: self.next,
-            ts: ts.to_owned(),
-            kind: kind.to_owned(),
+            ts,
+            kind,
             v,
-            what,
-            who: who.to_owned(),
+            what: &what,
+            who,
+        })?;
+        Ok(self.moved_to(line))
+    }
+
+    /// The same from the fields' JSON text. Where that happens to be canonical no tree is built of it, which
+    /// is what a sweep of thousands of facts is written by; any other spelling of an object is put in order.
+    pub fn write_text(
+        &mut self,
+        ts: &str,
+        kind: &str,
+        v: u32,
+        what: &str,
+        who: &str,
+    ) -> Result<Vec<u8>, ChainError> {
+        let seq = self.next;
+        let not_a_record = |e: serde_json::Error| ChainError::NotARecord {
+            seq,
+            why: e.to_string(),
         };
-        let line = line_of(&record)?;
+        let mut line = Vec::with_capacity(what.len() + 256);
+        let text = |line: &mut Vec<u8>, text: &str| serde_json::to_writer(line, text).map_err(not_a_record);
+        line.extend_from_slice(format!("{{\"prev\":\"{}\",\"seq\":{seq},\"ts\":", self.head).as_bytes());
+        text(&mut line, ts)?;
+        line.extend_from_slice(b",\"type\":");
+        text(&mut line, kind)?;
+        line.extend_from_slice(format!(",\"v\":{v},\"what\":{what},\"who\":").as_bytes());
+        text(&mut line, who)?;
+        line.push(b'}');
+        // The scan takes the fields for what they are only where the text is one value and nothing beside it.
+        let canonical = scan::scan(&line).is_some_and(|places| places.what_is(what.len()));
+        if !canonical {
+            let what = serde_json::from_str(what).map_err(not_a_record)?;
+            return self.write(ts, kind, v, what, who);
+        }
+        line.push(b'\n');
+        if line.len() > LINE_CAP {
+            return Err(ChainError::TooLong { seq });
+        }
+        Ok(self.moved_to(line))
+    }
+
+    /// The chain after this line, which is handed back.
+    fn moved_to(&mut self, line: Vec<u8>) -> Vec<u8> {
         *self = Chain {
             head: Hash::of(&line),
             next: self.next + 1,
         };
-        Ok(line)
+        line
     }
 
     /// Checks that `line` (line feed included) is the next record, moves on, and hands it back.
@@ -370,10 +411,35 @@ fn parse_strictly(seq: u64, line: &[u8], body: &[u8]) -> Result<Line<'static>, C
     })
 }
 
+/// What a line is spelled from: a [`Record`] that owns nothing.
+#[derive(Serialize)]
+struct Spelled<'a> {
+    prev: Hash,
+    seq: u64,
+    ts: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    v: u32,
+    what: &'a Value,
+    who: &'a str,
+}
+
 /// The line of a record, line feed included.
 fn line_of(record: &Record) -> Result<Vec<u8>, ChainError> {
+    spelled(&Spelled {
+        prev: record.prev,
+        seq: record.seq,
+        ts: &record.ts,
+        kind: &record.kind,
+        v: record.v,
+        what: &record.what,
+        who: &record.who,
+    })
+}
+
+fn spelled(record: &Spelled<'_>) -> Result<Vec<u8>, ChainError> {
     let seq = record.seq;
-    if !integers_only(&record.what) {
+    if !integers_only(record.what) {
         return Err(ChainError::Number { seq });
     }
     let mut line = serde_json::to_vec(record).map_err(|e| ChainError::NotARecord {
@@ -458,6 +524,40 @@ mod tests {
     #[test]
     fn what_is_written_checks() {
         assert_eq!(verdict(&three()), Ok(3));
+    }
+
+    #[test]
+    fn from_text_the_same_line_is_written_as_from_a_tree() {
+        let tree: Value = json!({"a": [1, -2, "é\u{1}\"\\"], "b": {"c": null, "d": true}});
+        for text in [
+            tree.to_string(),
+            "{\"b\":{\"d\":true,\"c\":null},\"a\":[1,-2,\"\\u00e9\\u0001\\\"\\\\\"]}".to_owned(),
+            format!(" {} ", tree.to_string().replace(':', " : ")),
+        ] {
+            let (mut one, mut other) = (Chain::default(), Chain::default());
+            let line = one.write_text("t", "x", 1, &text, "a\"b").unwrap();
+            assert_eq!(
+                line,
+                other.write("t", "x", 1, tree.clone(), "a\"b").unwrap(),
+                "{text}"
+            );
+            assert_eq!(one, other);
+        }
+        for bad in [
+            "",
+            "{\"a\":1.5}",
+            "{\"a\":9007199254740993}",
+            "{},\"who\":\"eve\"",
+            "{}}",
+            "{\"a\":1",
+        ] {
+            let mut chain = Chain::default();
+            assert!(chain.write_text("t", "x", 1, bad, "a").is_err(), "{bad}");
+            assert_eq!(chain, Chain::default());
+        }
+        let long = format!("{{\"a\":\"{}\"}}", "x".repeat(LINE_CAP));
+        let refused = Chain::default().write_text("t", "x", 1, &long, "a");
+        assert_eq!(refused, Err(ChainError::TooLong { seq: 0 }));
     }
 
     #[test]

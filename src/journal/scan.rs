@@ -60,6 +60,11 @@ pub(super) fn scan(body: &[u8]) -> Option<Places> {
 }
 
 impl Places {
+    /// True where the event's fields take this many bytes.
+    pub fn what_is(&self, long: usize) -> bool {
+        self.what.len() == long
+    }
+
     /// The line again, all but its hash, from the bytes that were walked.
     pub fn line<'a>(&self, body: &'a [u8]) -> Option<Line<'a>> {
         let text = std::str::from_utf8(body).ok()?;

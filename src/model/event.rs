@@ -66,6 +66,10 @@ macro_rules! events {
                 // Structs of strings, integers and lists: turning them into a Value cannot fail.
                 match self { $(Event::$variant(e) => serde_json::to_value(e).unwrap_or(Value::Null)),* }
             }
+            /// The fields as JSON text, in the order in which they are declared.
+            pub fn text(&self) -> String {
+                match self { $(Event::$variant(e) => serde_json::to_string(e).unwrap_or_default()),* }
+            }
             /// Reads the fields of a record back.
             pub fn decode(kind: &str, v: u32, what: &Value) -> Result<Event, EventError> {
                 Event::read(kind, v, what)
@@ -133,14 +137,14 @@ events! {
         /// What could not be used, and why.
         problems: Vec<String>,
     }
-    /// Facts about one target.
+    /// Facts about one target. Thousands are written in a sweep: the fields stand in canonical order.
     StopFacts = "stop.facts" v 1 {
-        /// Which target.
-        target: TargetId,
-        /// In which part of its chain.
-        phase: String,
         /// What was observed, oldest first.
         facts: Vec<Observed>,
+        /// In which part of its chain.
+        phase: String,
+        /// Which target.
+        target: TargetId,
     }
     /// The sweep is over.
     StopEnded = "stop.ended" v 1 {

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use rustix::fs::OFlags;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::case::{Case, JOURNAL};
 use super::dir;
@@ -25,8 +24,8 @@ pub struct Draft {
     pub kind: String,
     /// Version of that kind's fields.
     pub v: u32,
-    /// The event's fields: integers only, ASCII keys.
-    pub what: Value,
+    /// The event's fields as the JSON text of an object: integers only, ASCII keys.
+    pub what: String,
     /// Who did or said it.
     pub who: String,
 }
@@ -247,7 +246,7 @@ impl<'c> Locked<'c> {
         let mut last_len = 0;
         let mut appended = Vec::with_capacity(drafts.len());
         for d in drafts {
-            let line = chain.write(&d.ts, &d.kind, d.v, d.what, &d.who)?;
+            let line = chain.write_text(&d.ts, &d.kind, d.v, &d.what, &d.who)?;
             last_len = line.len();
             bytes.extend(line);
             appended.push(Appended {

@@ -128,26 +128,34 @@ impl Store {
 
     /// Every case, newest first, broken ones with their reason. An absent store holds none.
     pub fn list(&self) -> Result<Vec<CaseSummary>, StoreError> {
+        self.summaries(|_| true)
+    }
+
+    /// Names of all cases, in no order: what can be told without reading any.
+    pub fn ids(&self) -> Result<Vec<IncidentId>, StoreError> {
         let root = match Dir::at(&self.root) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             root => root.doing("open", &self.root)?,
         };
-        let mut cases: Vec<CaseSummary> = root
-            .names()
-            .doing("list", &self.root)?
+        let names = root.names().doing("list", &self.root)?;
+        let cases = names
             .iter()
-            .filter(|name| name.starts_with("INC-") || name.starts_with("DRILL-"))
-            .filter_map(|name| IncidentId::new(name).ok())
-            .map(|id| self.summary(id))
-            .collect();
+            .filter(|name| name.starts_with("INC-") || name.starts_with("DRILL-"));
+        Ok(cases.filter_map(|name| IncidentId::new(name).ok()).collect())
+    }
+
+    /// A record is read to tell whether it is closed, so only those that are wanted are.
+    fn summaries(&self, wanted: impl Fn(&IncidentId) -> bool) -> Result<Vec<CaseSummary>, StoreError> {
+        let ids = self.ids()?.into_iter().filter(wanted);
+        let mut cases: Vec<CaseSummary> = ids.map(|id| self.summary(id)).collect();
         cases.sort_by_cached_key(|case| std::cmp::Reverse((stamp(&case.id), case.opened_ms)));
         Ok(cases)
     }
 
     /// The open cases, newest first; drills or real ones, never both.
     pub fn find_open(&self, drill: bool) -> Result<Vec<CaseSummary>, StoreError> {
-        let mut cases = self.list()?;
-        cases.retain(|case| case.state == CaseState::Open && case.id.is_drill() == drill);
+        let mut cases = self.summaries(|id| id.is_drill() == drill)?;
+        cases.retain(|case| case.state == CaseState::Open);
         Ok(cases)
     }
 

@@ -43,7 +43,7 @@ pub(super) fn replay(
     // True while more is wanted.
     let mut take = |batch: Batch| {
         let mut rest = batch.bytes.as_slice();
-        for piece in batch.pieces {
+        for piece in &batch.pieces {
             if until == Some(chain.next) {
                 return false;
             }

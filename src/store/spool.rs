@@ -10,7 +10,7 @@ use super::append::{Appended, Draft, Locked};
 use super::dir::Dir;
 use super::error::{Doing, StoreError};
 use super::replay;
-use crate::journal::{self, Chain, Hash, Record};
+use crate::journal::{self, Chain, Hash};
 use crate::model::ids::IncidentId;
 
 /// Kind of the record that ends the records taken over from a spool.
@@ -90,7 +90,7 @@ impl Spool {
     pub fn append(&mut self, draft: Draft) -> Result<Appended, StoreError> {
         let line = self
             .chain
-            .write(&draft.ts, &draft.kind, draft.v, draft.what, &draft.who)?;
+            .write_text(&draft.ts, &draft.kind, draft.v, &draft.what, &draft.who)?;
         self.lines.extend_from_slice(&line);
         let kept = match &mut self.file {
             Some(file) => file.write_all(&line).and_then(|()| file.sync_data()).is_ok(),
@@ -173,7 +173,8 @@ impl Locked<'_> {
                 ts: ts.to_owned(),
                 kind: ABSORBED.to_owned(),
                 v: 1,
-                what: json!({"head": head, "place": spool.place.to_string(), "records": taken.records}),
+                what: json!({"head": head, "place": spool.place.to_string(), "records": taken.records})
+                    .to_string(),
                 who: who.to_owned(),
             });
             taken.recorded = self.append_group(drafts)?.last().copied();
@@ -190,20 +191,13 @@ fn drafts(lines: &[u8]) -> Result<Vec<Draft>, StoreError> {
     let mut chain = Chain::default();
     journal::lines(lines)
         .map(|line| {
-            let Record {
-                ts,
-                kind,
-                v,
-                what,
-                who,
-                ..
-            } = chain.check(line)?;
+            let line = chain.check_line(line)?;
             Ok(Draft {
-                ts,
-                kind,
-                v,
-                what,
-                who,
+                ts: line.ts.into_owned(),
+                kind: line.kind.into_owned(),
+                v: line.v,
+                what: line.what.into_owned(),
+                who: line.who.into_owned(),
             })
         })
         .collect()

@@ -29,7 +29,7 @@ fn draft(kind: &str, what: Value) -> Draft {
         ts: TS.to_owned(),
         kind: kind.to_owned(),
         v: 1,
-        what,
+        what: what.to_string(),
         who: "ana@example.com".to_owned(),
     }
 }
