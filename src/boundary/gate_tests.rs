@@ -233,6 +233,7 @@ pub(super) fn opened(policy: Policy) -> Opened {
         base: "/srv".into(),
         policy,
         problems: Vec::new(),
+        trust: None,
     }
 }
 

@@ -7,9 +7,11 @@
 mod judge;
 mod rules;
 mod standing;
+mod stricter;
 mod zone;
 
 pub use judge::{Answer, Asked, Refusal, Verdict, judge};
+pub use stricter::stricter;
 pub use zone::{Because, zone_of};
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::zone_of;
 use super::zone_tests::{NOW, act as plain, policy as plain_policy, verified};
+use super::{stricter, zone_of};
 use crate::model::act::{Act, Approved, Manual, Resolved, ResolvedUndo};
 use crate::model::effect::{Effect, Effects, Seen, Zone};
 use crate::model::reach::{Environment, HERE, Kind, Names, Reach, Scope};
@@ -548,6 +548,7 @@ proptest! {
         rule in any_rule(),
         place in 0_usize..4,
         approved in any_effects(1..3),
+        other in any_policy(),
     ) {
         let zone = |policy: &Policy, act: &Resolved| zone_of(policy, act, NOW);
         let (before, because) = zone(&policy, &act);
@@ -587,6 +588,11 @@ proptest! {
         }
         let without: Effects = act.effects().into_iter().filter(|e| *e != Effect::Unknown && *e != Effect::Read).collect();
         prop_assert!(with.effects().is_superset(&without));
+
+        // Found and trusted together: no act stands better than under either.
+        let both = stricter(&more, &other);
+        prop_assert!(zone(&both, &act).0 >= after.max(zone(&other, &act).0));
+        prop_assert_eq!(stricter(&policy, &policy), policy.clone());
 
         // The order of rules is no rule.
         let mut turned = more.clone();

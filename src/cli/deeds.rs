@@ -13,6 +13,7 @@ use crate::evidence::escape;
 use crate::model::act::{Act, Stage};
 use crate::model::event::{CaptureItem, Event, ItemStatus, Outcome};
 use crate::model::ids::TargetId;
+use crate::model::trust::Trust;
 
 /// Lets the person see facts as they are recorded.
 pub fn show_live(engine: &Engine<'_>) {
@@ -344,6 +345,22 @@ pub fn prove(ui: &Ui, engine: &Engine<'_>) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
+/// Whether the files written in advance are what was trusted in peacetime; nothing where there are none.
+pub fn trust(ui: &Ui, trust: Option<&Trust>) {
+    let Some((well, words)) = trust.map(Trust::words) else {
+        return;
+    };
+    let tone = if well { Tone::Dim } else { Tone::Warn };
+    ui.hanging(tone, "  trust    ", &escape(&words));
+    if !well {
+        ui.hanging(
+            tone,
+            "           ",
+            "in peacetime: incident runbook trust --key FILE",
+        );
+    }
+}
+
 /// Opens an incident, and says where its record is.
 pub fn opened(ui: &Ui, engine: &Engine<'_>) -> Result<(), EngineError> {
     let incident = engine.incident()?;
@@ -352,6 +369,7 @@ pub fn opened(ui: &Ui, engine: &Engine<'_>) -> Result<(), EngineError> {
         ui.tone(Tone::Dim, &format!("  record   {}", path.display()));
     }
     ui.tone(Tone::Dim, &format!("  plan     {}", engine.runbook_name));
+    trust(ui, incident.opened.trust.as_ref());
     let (who, people) = (engine.who(), &incident.opened.policy.people);
     if !people.is_empty() && !people.contains_key(&who) {
         let text = format!(

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::exit::Exit;
-use crate::engine::Written;
+use crate::engine::{TrustFile, Written};
+use crate::journal::Hash;
 use crate::world::clock::RealClock;
 use crate::world::entropy::RealEntropy;
 use crate::world::executor::RealExecutor;
@@ -105,11 +106,54 @@ pub fn written(world: &World, given: Option<&Path>) -> Result<Written, CliError>
         let bytes = read(world, &path).ok()?;
         Some((path.display().to_string(), bytes))
     };
+    let trust = trust_path(world, &folder).and_then(|path| trusted(world, &folder, path));
     Ok(Written {
+        trust,
         runbook: read("runbook.yaml"),
         access: read("access.yaml"),
         signers: read("allowed_signers"),
         folder: Some(folder),
+    })
+}
+
+/// Where the record of what was trusted in this folder lies: in the user's own state, never in the repository.
+pub fn trust_path(world: &World, folder: &Path) -> Option<PathBuf> {
+    let state = world
+        .host
+        .env("XDG_STATE_HOME")
+        .filter(|p| p.starts_with('/'))
+        .map(PathBuf::from)
+        .or_else(|| world.host.home().map(|home| home.join(".local/state")))?;
+    let name: String = Hash::of(folder.display().to_string().as_bytes())
+        .to_string()
+        .chars()
+        .take(16)
+        .collect();
+    Some(state.join("incident/trust").join(format!("{name}.json")))
+}
+
+/// The signature beside a record.
+pub fn signature_of(path: &Path) -> PathBuf {
+    path.with_extension("json.sig")
+}
+
+/// The record of what was trusted, where there is one.
+fn trusted(world: &World, folder: &Path, path: PathBuf) -> Option<TrustFile> {
+    // The record holds whole copies of files that may each be as long as any that is read.
+    let statement = world.files.read(&path, 8 * WRITTEN_CAP).ok()?;
+    let sig = signature_of(&path);
+    let loose = |path: &Path| {
+        world
+            .files
+            .stat(path)
+            .is_ok_and(|s| !s.is_file || s.mode & 0o022 != 0)
+    };
+    Some(TrustFile {
+        loose: loose(&path) || loose(&sig),
+        signature: read(world, &sig).unwrap_or_default(),
+        statement,
+        revoked: read(world, &folder.join("revoked_keys")).ok(),
+        path,
     })
 }
 

@@ -98,6 +98,7 @@ impl Exercise {
                 self.scenario.access().unwrap_or_default().to_owned(),
             ),
             signers: file("allowed_signers", roster),
+            trust: None,
         }
     }
 

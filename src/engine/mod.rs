@@ -31,6 +31,7 @@ mod shared;
 mod sign;
 mod stop;
 mod sweep;
+mod trust;
 mod turns;
 mod walk;
 
@@ -74,6 +75,7 @@ pub use remote::{Remote, RemoteStop};
 pub use scan::Left;
 pub use sign::ssh_sign;
 pub use stop::StopReport;
+pub use trust::{TrustFile, Trusting};
 pub use walk::Next;
 
 /// The plan that ships inside the program.
@@ -92,6 +94,8 @@ pub struct Written {
     pub access: Option<(String, Vec<u8>)>,
     /// `allowed_signers`.
     pub signers: Option<(String, Vec<u8>)>,
+    /// What somebody trusted in peacetime, from outside the folder.
+    pub trust: Option<TrustFile>,
 }
 
 /// Why something was not done.
@@ -275,7 +279,10 @@ impl<'w> Desk<'w> {
         let (mut nonce, mut key) = ([0_u8; 16], [0_u8; 32]);
         world.entropy.fill(&mut nonce)?;
         world.entropy.fill(&mut key)?;
-        let parsed = Parsed::of(written);
+        let base = base_of(world, written);
+        let force = trust::in_force(world, written, &base);
+        let written = force.written.as_ref();
+        let parsed = Parsed::of(written).and(force.problems);
         let made = self.store.create_case(&id, &key).and_then(|case| {
             for (pin, bytes) in parsed.pins(written) {
                 case.pin(pin, bytes)?;
@@ -291,7 +298,6 @@ impl<'w> Desk<'w> {
             recorder.open_spool(&id, why);
         }
         let identity = world.host.identity();
-        let base = base_of(world, written);
         let pins = parsed
             .pins(written)
             .into_iter()
@@ -309,8 +315,9 @@ impl<'w> Desk<'w> {
             mono_us: now.mono_us,
             pins,
             base: base.display().to_string(),
-            policy: parsed.runbook.policy.clone(),
+            policy: force.policy.unwrap_or_else(|| parsed.runbook.policy.clone()),
             problems: lines::first_words(parsed.mistakes.iter().map(ToString::to_string).collect()),
+            trust: force.trust,
         })?;
         Engine::assembled(
             world,
@@ -419,6 +426,18 @@ impl Parsed {
         }
     }
 
+    /// The same with more that is wrong.
+    fn and(mut self, problems: Vec<String>) -> Self {
+        self.mistakes
+            .extend(problems.into_iter().map(|message| Diagnostic {
+                file: "access.yaml".into(),
+                place: Place::default(),
+                message,
+                remedy: None,
+            }));
+        self
+    }
+
     /// What is kept in the case: a broken runbook is pinned too, it is evidence of what was there.
     fn pins<'a>(&self, written: &'a Written) -> Vec<(Pin, &'a [u8])> {
         let mut all: Vec<(Pin, &[u8])> = Vec::new();
@@ -484,7 +503,7 @@ impl<'w> Engine<'w> {
             }
         }
         let redactor = Rc::new(Redactor::new(key, &[])?);
-        Ok(Engine {
+        let mut engine = Engine {
             world,
             recorder: RefCell::new(recorder),
             runbook: parsed.runbook,
@@ -505,7 +524,9 @@ impl<'w> Engine<'w> {
             in_custody: Cell::new(false),
             held: RefCell::default(),
             redactor: RefCell::new((0, redactor)),
-        })
+        };
+        engine.disarmed()?;
+        Ok(engine)
     }
 
     /// Lets somebody hear every event of this run.

@@ -52,9 +52,11 @@ impl<'w> Desk<'w> {
     pub fn preview(&self, written: &Written) -> Result<Engine<'w>, EngineError> {
         let world = self.world;
         let now = world.clock.now();
-        let parsed = Parsed::of(written);
-        let identity = world.host.identity();
         let base = super::base_of(world, written);
+        let force = super::trust::in_force(world, written, &base);
+        let written = force.written.as_ref();
+        let parsed = Parsed::of(written).and(force.problems);
+        let identity = world.host.identity();
         let opened = Opened {
             id: IncidentId::made(false, now.utc_ms, [0; 4]),
             drill: false,
@@ -67,8 +69,9 @@ impl<'w> Desk<'w> {
             mono_us: now.mono_us,
             pins: Default::default(),
             base: base.display().to_string(),
-            policy: parsed.runbook.policy.clone(),
+            policy: force.policy.unwrap_or_else(|| parsed.runbook.policy.clone()),
             problems: Vec::new(),
+            trust: force.trust,
         };
         let at = At {
             seq: 0,

@@ -71,7 +71,7 @@ impl Engine<'_> {
             reaches = read.reaches;
             (read.files, read.seen)
         };
-        Ok(Resolved {
+        let undo = Resolved {
             title: format!("undo: {}", forward.title),
             act,
             undoes: true,
@@ -87,7 +87,9 @@ impl Engine<'_> {
             },
             approved: None,
             ..forward
-        })
+        };
+        self.trusts(&undo)?;
+        Ok(undo)
     }
 
     /// What an act nobody foresaw would do now.
@@ -223,7 +225,7 @@ impl Engine<'_> {
             Act::Run(argv) => argv,
             _ => &[],
         };
-        Ok(Resolved {
+        let act = Resolved {
             step: step.id.clone(),
             stage: step.stage,
             lane: step.lane,
@@ -248,7 +250,9 @@ impl Engine<'_> {
             verify,
             timeout_ms: step.timeout_ms,
             tries: step.tries,
-        })
+        };
+        self.trusts(&act)?;
+        Ok(act)
     }
 
     /// The absolute path of a program, as it would be started from `cwd`.

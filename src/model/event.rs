@@ -12,6 +12,7 @@ use super::fact::Observed;
 use super::grant::Target;
 use super::ids::{IncidentId, StepId, TargetId};
 use super::runbook::{Need, Policy};
+use super::trust::Trust;
 
 /// The record cannot be read as an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -127,6 +128,9 @@ events! {
         policy: Policy,
         /// What was wrong with the files written in advance.
         problems: Vec<String>,
+        /// How these files compare with what was trusted in peacetime; `None` where nothing was written in advance.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trust: Option<Trust>,
     }
     /// The sweep is about to start: one intent for all of it.
     StopStarted = "stop.started" v 1 {

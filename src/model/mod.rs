@@ -17,4 +17,5 @@ pub mod recipient;
 pub mod runbook;
 pub mod secret;
 pub mod time;
+pub mod trust;
 pub mod yaml;

@@ -189,6 +189,9 @@ fn single_commands_walk_as_far_as_the_walk_does() {
     INC-20261122-0314-k7qf is open.
       record   /home/ana/shift/.local/share/incident/INC-20261122-0314-k7qf
       plan     /home/ana/shift/incident/runbook.yaml
+      trust    Nobody trusted these files in peacetime: they count as they stand, whoever wrote them
+               last.
+               in peacetime: incident runbook trust --key FILE
     Nothing is listed and nothing was found here. That proves nothing:
       an agent elsewhere, or one nobody listed, is not seen from this host. Name what it holds in
       access.yaml (`incident init`).

@@ -30,5 +30,6 @@ mod signoff;
 mod store;
 mod support;
 mod sweep;
+mod trust;
 mod undo;
 mod walk;

@@ -53,7 +53,8 @@ pub fn run(app: &App, args: &BoundaryArgs) -> Result<Exit, CliError> {
             resolved => resolved?,
         },
     };
-    let policy = &engine.runbook().policy;
+    let incident = engine.incident()?;
+    let policy = &incident.opened.policy;
     let (zone, because) = zone_of(policy, &act, app.world.clock.now());
     if app.ui.json {
         app.ui.value(&json!({
@@ -65,6 +66,9 @@ pub fn run(app: &App, args: &BoundaryArgs) -> Result<Exit, CliError> {
     show(app, &act, zone, &because);
     app.ui.line(&format!("  needs    {}", who(zone, policy)));
     app.ui.line(&format!("  plan     {}", engine.runbook_name));
+    if let Some(trust) = engine.trusted()?.filter(|t| t.by.is_some()) {
+        crate::cli::deeds::trust(&app.ui, Some(&trust));
+    }
     if !here {
         app.ui.wrapped(
             2,

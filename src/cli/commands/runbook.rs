@@ -1,4 +1,4 @@
-//! `runbook list|show|lint`: the files written in advance, before they are needed.
+//! `runbook list|show|trust|lint`: the files written in advance, before they are needed.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,15 @@ enum RunbookCommand {
         #[arg(long)]
         raw: bool,
     },
+    /// Sign, in peacetime, for the files as they are now: an agent may be able to write the folder
+    ///
+    /// What is signed is kept outside the repository. When an incident opens and a file or a script is another, the
+    /// trusted copies are in force, the boundary is the stricter of both, and the other script does not run.
+    Trust {
+        /// Your key in allowed_signers: the private key's file, or its public half for an agent
+        #[arg(long, value_name = "FILE")]
+        key: String,
+    },
     /// Show every mistake at once, and what will hurt on the day
     Lint {
         /// A file, or the folder that holds runbook.yaml, access.yaml and allowed_signers
@@ -52,18 +61,24 @@ pub fn run(app: &App, args: &RunbookArgs) -> Result<Exit, CliError> {
     match &args.command {
         RunbookCommand::List => list(app),
         RunbookCommand::Show { file, raw } => show(app, &meant(app, file.as_deref())?, *raw),
+        RunbookCommand::Trust { key } => trust(app, key),
         RunbookCommand::Lint { file } => lint(app, &meant(app, file.as_deref())?),
     }
 }
 
 /// The files that are meant: a folder, one file of it, or what is in force here.
 fn meant(app: &App, file: Option<&Path>) -> Result<Written, CliError> {
+    // The file itself is meant, not what somebody trusted in its place.
+    let as_found = |mut written: Written| {
+        written.trust = None;
+        written
+    };
     let Some(file) = file else {
-        return wire::written(&app.world, app.config.as_deref());
+        return wire::written(&app.world, app.config.as_deref()).map(as_found);
     };
     let path = app.world.host.cwd().join(file);
     if app.world.files.stat(&path).is_ok_and(|s| s.is_dir) {
-        return wire::written(&app.world, Some(&path));
+        return wire::written(&app.world, Some(&path)).map(as_found);
     }
     let bytes = wire::read(&app.world, &path)
         .map_err(|e| CliError::new(Exit::Usage, format!("cannot read {}: {e}", path.display())))?;
@@ -181,6 +196,61 @@ fn show(app: &App, written: &Written, raw: bool) -> Result<Exit, CliError> {
     for probe in &engine.runbook().probes {
         app.ui.line(&format!("probe {}", probe.id));
     }
+    Ok(Exit::Done)
+}
+
+fn trust(app: &App, key: &str) -> Result<Exit, CliError> {
+    let mut written = wire::written(&app.world, app.config.as_deref())?;
+    if let Some(folder) = &mut written.folder {
+        *folder = app.world.host.cwd().join(&*folder);
+    }
+    let hint = "Read what changed, put allowed_signers in order, then sign with a key that stands in it";
+    let refused = |e: EngineError| {
+        CliError::from(e)
+            .because("nothing was trusted, and what was before still is")
+            .hint(hint)
+    };
+    let (statement, signature, trusting) = app.desk().trust(&written, key).map_err(refused)?;
+    let path = written
+        .folder
+        .as_ref()
+        .and_then(|folder| wire::trust_path(&app.world, folder));
+    let path =
+        path.ok_or_else(|| CliError::new(Exit::Failed, "there is no home folder to keep the record in"))?;
+    for (path, bytes) in [
+        (wire::signature_of(&path), &signature),
+        (path.clone(), &statement),
+    ] {
+        app.world.files.replace(&path, bytes, 0o600).map_err(|e| {
+            CliError::new(Exit::Failed, format!("cannot write {}: {e}", path.display()))
+                .because("until both the record and its signature are written, neither counts")
+        })?;
+    }
+    if app.ui.json {
+        app.ui.value(&json!({
+            "by": trusting.by, "files": trusting.files, "scripts": trusting.scripts, "left": trusting.left,
+            "record": path.display().to_string(),
+        }));
+        return Ok(Exit::Done);
+    }
+    let words = format!(
+        "{} and {}",
+        listed(&trusting.files),
+        count(trusting.scripts.len(), "script")
+    );
+    app.ui.tone(
+        Tone::Good,
+        &format!("trusted  {words}, by {}", escape(&trusting.by)),
+    );
+    for script in &trusting.scripts {
+        app.ui.line(&format!("         {}", escape(script)));
+    }
+    for left in &trusting.left {
+        app.ui.hanging(Tone::Warn, "  left out  ", &escape(left));
+    }
+    app.ui.line(&format!("  kept in {}", path.display()));
+    app.ui
+        .line("  Every later change wants it again: incident runbook trust --key FILE");
     Ok(Exit::Done)
 }
 

@@ -114,6 +114,14 @@ fn show(app: &App, incident: &Incident, mirror: Option<&Mirror>, now: Moment, ar
         truth::mirror(ui, mirror, app.world.clock.now());
     }
     ui.line(&format!("{}: {}", incident.id(), escape(&incident.opened.title)));
+    if let Some(trust) = incident
+        .opened
+        .trust
+        .as_ref()
+        .filter(|t| t.unused.is_some() || !t.differs.is_empty())
+    {
+        deeds::trust(ui, Some(trust));
+    }
     ui.line("");
     ui.tone(Tone::Head, "Proofs");
     proofs::table(ui, incident, args.all);
@@ -172,6 +180,7 @@ fn json(incident: &Incident, due: &Due, now: Moment, exit: Exit) -> Value {
         "opened": incident.opened_ts, "closed": incident.closed_ts, "stage": incident.stage.word(),
         "targets": targets.collect::<Vec<_>>(),
         "unlisted_access": "unknown",
+        "trust": incident.opened.trust,
         "still_dangerous": still_dangerous(incident, now),
         "captures": incident.captures.len(), "holes": holes.collect::<Vec<_>>(),
         "baseline": incident.baseline.as_ref().map(|(seq, _)| seq),

@@ -109,6 +109,7 @@ pub(super) fn opened(title: &str) -> Opened {
             rules: Vec::new(),
         },
         problems: vec!["access.yaml:7: `toekn` is not a key".into()],
+        trust: None,
     }
 }
 

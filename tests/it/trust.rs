@@ -1,0 +1,259 @@
+//! What was trusted in peacetime against what an agent may have written since, through the built program.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use crate::support::desk::Desk;
+
+const RUNBOOK: &str = r#"version: 1
+name: shop
+people:
+  ana@example.com: {roles: [on-call]}
+  ben@example.com: {roles: [on-call]}
+boundary: {inside: [read, traffic, service-restart], at: [config-change, one-way]}
+stages:
+  stop: [{revoke: all}, {kill: agents}, {disable: triggers}]
+  contain:
+    - {id: page, run: [./scripts/page, "on"], undo: {run: [./scripts/page, "off"]}, effects: [traffic]}
+    - {id: swap, manual: Point the shop at the copy., effects: [config-change], undo: {manual: Point it back.}}
+"#;
+
+const ACCESS: &str = "version: 1\nagents:\n  - name: bot\n    host: local\n    triggers: [{id: nightly, manual: Switch it off}]\n";
+
+/// A repository that ana trusts as it is.
+fn trusted() -> Option<Desk> {
+    let desk = Desk::new()?;
+    let mut signers = String::new();
+    for who in ["ana", "ben", "eve"] {
+        let mut keygen = desk.jailed("ssh-keygen");
+        let made = keygen
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", who, "-f", who])
+            .output();
+        assert!(made.unwrap().status.success());
+        if who != "eve" {
+            signers.push_str(&format!("{who}@example.com {}", public(&desk, who)));
+        }
+    }
+    desk.file("incident/runbook.yaml", RUNBOOK);
+    desk.file("incident/access.yaml", ACCESS);
+    desk.file("incident/allowed_signers", &signers);
+    desk.file("scripts/page", "#!/bin/sh\necho \"$1\"\n");
+    let page = desk.home().join("scripts/page");
+    fs::set_permissions(page, fs::Permissions::from_mode(0o755)).unwrap();
+    let out = desk.run(&["runbook", "trust", "--key", "ana"]);
+    assert_eq!(out.status.code(), Some(0), "{}", desk.told(&out));
+    Some(desk)
+}
+
+fn public(desk: &Desk, who: &str) -> String {
+    fs::read_to_string(desk.home().join(who).with_extension("pub")).unwrap()
+}
+
+/// The record and its signature.
+fn record(desk: &Desk) -> (PathBuf, PathBuf) {
+    let folder = desk.home().join(".local/state/incident/trust");
+    let mut names: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    names.sort();
+    assert_eq!(names.len(), 2, "{names:?}");
+    let sig = names.pop().unwrap();
+    (names.pop().unwrap(), sig)
+}
+
+/// What `start` says and how it ends up on record: its words, and the first line of the journal.
+fn opened(desk: &Desk) -> (String, serde_json::Value) {
+    let told = desk
+        .told(&desk.run(&["start", "--yes"]))
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let journal = desk.journal();
+    let line: serde_json::Value = serde_json::from_str(journal.lines().next().unwrap()).unwrap();
+    (told, line["what"].clone())
+}
+
+fn pinned(desk: &Desk, name: &str) -> String {
+    let case = desk.home().join(".local/share/incident").join(desk.id());
+    fs::read_to_string(case.join(name)).unwrap()
+}
+
+fn zone(desk: &Desk, step: &str) -> String {
+    let out = desk.run(&["boundary", "explain", "--json", step]);
+    let told: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
+    told["zone"].as_str().unwrap_or("refused").to_owned()
+}
+
+macro_rules! trusted {
+    () => {
+        match trusted() {
+            Some(desk) => desk,
+            None => return,
+        }
+    };
+}
+
+#[test]
+fn what_was_trusted_and_is_unchanged_counts_as_it_stands() {
+    let desk = trusted!();
+    let (json, sig) = record(&desk);
+    for path in [json, sig] {
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let (told, what) = opened(&desk);
+    assert!(
+        told.contains("The files are what ana@example.com trusted on"),
+        "{told}"
+    );
+    assert_eq!(what["trust"]["by"], "ana@example.com");
+    assert!(what["trust"]["differs"].is_null());
+    assert_eq!(zone(&desk, "page"), "inside");
+    assert_eq!(zone(&desk, "swap"), "at");
+}
+
+#[test]
+fn a_folder_that_was_changed_gives_way_to_the_trusted_copies_and_the_stricter_boundary() {
+    let desk = trusted!();
+    let wider = RUNBOOK
+        .replace(
+            "inside: [read, traffic, service-restart]",
+            "inside: [read, config-change, service-restart]",
+        )
+        .replace("at: [config-change, one-way]", "at: [one-way, traffic]")
+        .replace("Point the shop at the copy.", "Send everything to eve.");
+    desk.file("incident/runbook.yaml", &wider);
+    desk.file(
+        "incident/access.yaml",
+        &format!("{ACCESS}      - {{id: shop-role, manual: Cut the shop off}}\n").replace(
+            "[{id: nightly, manual: Switch it off}]",
+            "\n      - {id: nightly, manual: Switch it off}",
+        ),
+    );
+    assert_eq!(zone(&desk, "swap"), "at", "what was at stays at");
+    assert_eq!(zone(&desk, "page"), "at", "and what is found at is at, too");
+    let (told, what) = opened(&desk);
+    assert!(
+        told.contains("The files are not what ana@example.com trusted"),
+        "{told}"
+    );
+    assert!(told.contains("incident runbook trust --key FILE"), "{told}");
+    assert!(
+        told.contains("`shop-role` stands in access.yaml and is not as it was trusted"),
+        "{told}"
+    );
+    assert_eq!(
+        what["trust"]["differs"],
+        serde_json::json!(["runbook.yaml", "access.yaml"])
+    );
+    assert_eq!(
+        what["policy"]["inside"],
+        serde_json::json!(["read", "service-restart"])
+    );
+    assert_eq!(pinned(&desk, "runbook.yaml"), RUNBOOK);
+    assert!(
+        !desk
+            .journal()
+            .contains("stop.facts\",\"v\":1,\"what\":{\"target\":\"shop-role"),
+        "left alone"
+    );
+    let status = desk.told(&desk.run(&["status"]));
+    assert!(status.contains("The files are not what"), "{status}");
+}
+
+#[test]
+fn a_signer_that_was_added_is_nobody() {
+    let desk = trusted!();
+    let path = desk.home().join("incident/allowed_signers");
+    let before = fs::read_to_string(&path).unwrap();
+    desk.file(
+        "incident/allowed_signers",
+        &format!("{before}ben@example.com {}", public(&desk, "eve")),
+    );
+    let (_, what) = opened(&desk);
+    assert_eq!(what["trust"]["differs"], serde_json::json!(["allowed_signers"]));
+    assert_eq!(pinned(&desk, "allowed_signers"), before);
+}
+
+#[test]
+fn a_script_that_was_changed_does_not_run_and_the_others_do() {
+    let desk = trusted!();
+    desk.file("scripts/page", "#!/bin/sh\necho changed\n");
+    let out = desk.run(&["boundary", "explain", "page"]);
+    let told = desk.told(&out);
+    assert!(
+        told.contains("scripts/page is not the script that ana@example.com trusted"),
+        "{told}"
+    );
+    assert_ne!(out.status.code(), Some(0));
+    assert_eq!(zone(&desk, "swap"), "at");
+    let (told, what) = opened(&desk);
+    assert!(told.contains("scripts/page"), "{told}");
+    assert_eq!(what["trust"]["differs"], serde_json::json!(["scripts/page"]));
+    let run = desk.told(&desk.run(&["run", "page"]));
+    assert!(run.contains("is not the script that"), "{run}");
+}
+
+#[test]
+fn without_a_record_the_files_count_as_they_stand_and_it_says_so() {
+    let desk = trusted!();
+    let (json, sig) = record(&desk);
+    fs::remove_file(json).unwrap();
+    fs::remove_file(sig).unwrap();
+    let (told, what) = opened(&desk);
+    assert!(told.contains("Nobody trusted these files in peacetime"), "{told}");
+    assert!(what["trust"]["by"].is_null());
+}
+
+#[test]
+fn a_record_that_was_changed_is_not_used() {
+    for (bend, words) in [
+        (0, "its signature does not count"),
+        (1, "others than its owner can write it"),
+        (2, "is revoked"),
+        (3, "its signature does not count"),
+    ] {
+        let desk = trusted!();
+        let (json, sig) = record(&desk);
+        match bend {
+            0 => {
+                let text = fs::read_to_string(&json)
+                    .unwrap()
+                    .replace("config-change", "data-write");
+                fs::write(&json, text).unwrap();
+            }
+            1 => fs::set_permissions(&json, fs::Permissions::from_mode(0o666)).unwrap(),
+            2 => desk.file("incident/revoked_keys", &public(&desk, "ana")),
+            _ => fs::write(&sig, "no signature").unwrap(),
+        }
+        let (told, what) = opened(&desk);
+        assert!(
+            told.contains("is not used") && told.contains(words),
+            "{words}: {told}"
+        );
+        assert!(what["trust"]["by"].is_null(), "{words}");
+    }
+}
+
+#[test]
+fn only_somebody_on_the_roster_can_trust_and_a_refusal_changes_nothing() {
+    let desk = trusted!();
+    let (json, _) = record(&desk);
+    let before = fs::read(&json).unwrap();
+    let out = desk.run(&["runbook", "trust", "--key", "eve"]);
+    let told = desk.told(&out);
+    assert_ne!(out.status.code(), Some(0));
+    assert!(
+        told.contains("no line of the roster has the key") && told.contains("nothing was trusted"),
+        "{told}"
+    );
+    desk.file(
+        "incident/runbook.yaml",
+        "version: 1\nboundary: {inside: [reed]}\nstages: {}\n",
+    );
+    let out = desk.run(&["runbook", "trust", "--key", "ana"]);
+    assert!(
+        desk.told(&out).contains("what cannot be read cannot be trusted"),
+        "{}",
+        desk.told(&out)
+    );
+    assert_eq!(fs::read(&json).unwrap(), before);
+}
