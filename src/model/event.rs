@@ -132,14 +132,14 @@ events! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         trust: Option<Trust>,
     }
-    /// The sweep is about to start: one intent for all of it.
+    /// The sweep is about to start: one intent for all of it, its fields in canonical order.
     StopStarted = "stop.started" v 1 {
         /// Monotonic microseconds.
         mono_us: u64,
-        /// What is to be cut.
-        targets: Vec<Aim>,
         /// What could not be used, and why.
         problems: Vec<String>,
+        /// What is to be cut.
+        targets: Vec<Aim>,
     }
     /// Facts about one target. Thousands are written in a sweep: the fields stand in canonical order.
     StopFacts = "stop.facts" v 1 {
@@ -613,12 +613,12 @@ pub enum AnchorKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Aim {
+    /// Where it was found: `access.yaml`, `scan`, `responder`.
+    pub found_by: String,
     /// What is to be cut.
     pub target: Target,
     /// Propagation window of its provider, in milliseconds.
     pub window_ms: u64,
-    /// Where it was found: `access.yaml`, `scan`, `responder`.
-    pub found_by: String,
 }
 
 /// The key behind a signed answer.

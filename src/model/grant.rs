@@ -22,31 +22,33 @@ pub enum Shared {
 }
 
 /// One piece of access an agent holds. Never holds a secret, only where one is read from.
+///
+/// Its fields stand in canonical order: a thousand go into the record before anything is cut.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
+    /// Which agent holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// Where the *responder's* credential for the provider is read from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<SecretRef>,
     /// Name in the record and on screen.
     pub id: TargetId,
     /// Name of the adapter: a coded provider or a table.
     pub provider: String,
-    /// Which agent holds it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent: Option<String>,
-    /// What the adapter needs to name it (`address`, `accessor`, `role`, …).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub with: BTreeMap<String, String>,
-    /// Where the *responder's* credential for the provider is read from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth: Option<SecretRef>,
+    /// What it reaches, in the team's words (`production`, `backups`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reaches: Vec<String>,
     /// Where the agent's own secret is read from, to prove it refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretRef>,
     /// Who else uses it.
     #[serde(default)]
     pub shared: Shared,
-    /// What it reaches, in the team's words (`production`, `backups`).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub reaches: Vec<String>,
+    /// What the adapter needs to name it (`address`, `accessor`, `role`, …).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub with: BTreeMap<String, String>,
 }
 
 impl Grant {

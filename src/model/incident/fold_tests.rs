@@ -11,10 +11,11 @@ use crate::model::act::{CaptureSpec, Lane, ResolvedUndo, Stage};
 use crate::model::effect::{Effect, Effects, Zone};
 use crate::model::event::*;
 use crate::model::fact::{Fact, Observed};
-use crate::model::grant::{Target, Tree, TreeRule};
+use crate::model::grant::{Grant, Shared, Target, Tree, TreeRule};
 use crate::model::ids::{IncidentId, StepId, TargetId};
 use crate::model::recipient::{Recipient, SealKey};
 use crate::model::runbook::{Need, Policy};
+use crate::model::secret::SecretRef;
 
 const ANA: &str = "ana@example.com";
 const BEN: &str = "ben@example.com";
@@ -532,6 +533,34 @@ fn every_kind_of_event_goes_there_and_back() {
         let record = chain.check(line).unwrap();
         let back = Event::decode(&record.kind, record.v, &record.what);
         assert_eq!(back.as_ref(), Ok(event));
+    }
+}
+
+#[test]
+fn what_a_sweep_writes_thousands_of_stands_in_canonical_order() {
+    let grant = Target::Grant(Grant {
+        agent: Some("bot".into()),
+        auth: Some(SecretRef::Env("A".into())),
+        id: TargetId::new("token").unwrap(),
+        provider: "shop".into(),
+        reaches: vec!["production".into()],
+        secret: Some(SecretRef::Env("B".into())),
+        shared: Shared::Production,
+        with: BTreeMap::from([("b".into(), "1".into()), ("a".into(), "2".into())]),
+    });
+    let started: Event = StopStarted {
+        mono_us: 1,
+        problems: vec!["one".into()],
+        targets: vec![Aim {
+            found_by: "access.yaml".into(),
+            target: grant,
+            window_ms: 3,
+        }],
+    }
+    .into();
+    let facts = story().into_iter().filter(|e| matches!(e, Event::StopFacts(_)));
+    for event in facts.chain([started]) {
+        assert_eq!(event.text(), event.fields().to_string());
     }
 }
 
