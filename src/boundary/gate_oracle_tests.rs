@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::journal::Hash;
 use crate::model::act::{Act, Lane, Resolved, ResolvedUndo, Stage};
 use crate::model::effect::{Effect, Zone};
 use crate::model::event::Outcome;
@@ -10,11 +11,14 @@ use crate::model::runbook::Policy;
 use crate::model::time::Moment;
 
 /// One request as the oracle saw it made.
+#[derive(Clone)]
 pub(super) struct Asked {
     pub seq: u64,
     pub list: Vec<(String, String)>,
     pub zone: Zone,
-    pub need: u32,
+    /// What the policy asked for, and what the statement said.
+    pub asked_for: u32,
+    pub stated: u32,
     pub roles: BTreeSet<String>,
     pub requester: String,
     pub baseline: Option<u64>,
@@ -26,6 +30,7 @@ pub(super) struct Asked {
 }
 
 /// One act as the oracle saw it run.
+#[derive(Clone)]
 pub(super) struct Ran {
     pub seq: u64,
     pub step: String,
@@ -58,13 +63,15 @@ pub(super) enum Last {
     Skipped(Option<(u64, u32)>),
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Oracle {
     pub baseline: Option<u64>,
     pub stage: usize,
     pub plan: Option<Vec<(String, String)>>,
     pub asked: Vec<Asked>,
     pub actors: BTreeSet<String>,
+    /// Actors whose key spoke for them.
+    pub proven: BTreeSet<String>,
     pub ran: Vec<Ran>,
     pub last: std::collections::BTreeMap<String, Last>,
     pub pictured: BTreeSet<String>,
@@ -186,6 +193,27 @@ impl Oracle {
         self.ran.iter().any(Ran::open)
     }
 
+    /// Who acted and was proved by no key.
+    pub fn unproven(&self) -> Vec<String> {
+        self.actors.difference(&self.proven).cloned().collect()
+    }
+
+    /// Who said no to what this act does, in any request but their own.
+    fn refusers(&self, act: &Resolved) -> BTreeSet<String> {
+        let mut who = BTreeSet::new();
+        for asked in &self.asked {
+            // The acts of a desk differ in more than their names.
+            let this = |(step, digest): &(String, String)| {
+                *step == act.step.to_string() && *digest == Hash::of(&act.canonical()).to_string()
+            };
+            if asked.list.iter().any(this) {
+                let no = asked.answers.iter().filter(|(_, approves, _)| !approves);
+                who.extend(no.map(|(p, ..)| p.clone()).filter(|p| *p != asked.requester));
+            }
+        }
+        who
+    }
+
     /// Requests whose people suffice for exactly this act now.
     fn signed_for(&self, policy: &Policy, act: &Resolved, digest: &str, zone: Zone, now: Moment) -> Vec<u64> {
         let good = |asked: &&Asked| {
@@ -210,7 +238,9 @@ impl Oracle {
                 && !asked.fell
                 && asked.baseline == self.baseline
                 && asked.zone >= zone
-                && people.len() >= asked.need as usize
+                && people.len()
+                    >= (asked.stated as usize).max(asked.asked_for as usize + self.unproven().len())
+                && self.refusers(act).is_subset(&people)
                 && asked.roles.iter().all(holds)
         };
         self.asked.iter().filter(good).map(|a| a.seq).collect()

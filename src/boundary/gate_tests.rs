@@ -22,6 +22,9 @@ use crate::model::incident::{At, FoldError, Incident};
 use crate::model::runbook::{Person, Policy};
 use crate::model::time::Moment;
 
+#[path = "gate_small_tests.rs"]
+mod small;
+
 const PEOPLE: [&str; 4] = [
     "ana@example.com",
     "ben@example.com",
@@ -162,6 +165,7 @@ enum Command {
     Skip(usize),
     Live(bool),
     Speak(usize),
+    Prove,
 }
 
 fn command() -> impl Strategy<Value = Command> {
@@ -195,10 +199,12 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (0_usize..5).prop_map(Command::Skip),
         2 => prop::bool::weighted(0.4).prop_map(Command::Live),
         1 => (1_usize..4).prop_map(Command::Speak),
+        1 => Just(Command::Prove),
     ]
 }
 
 /// A small world: five steps, a record, two clocks, and the oracle's books.
+#[derive(Clone)]
 struct Desk {
     policy: Policy,
     specs: Vec<Spec>,
@@ -237,6 +243,16 @@ pub(super) fn opened(policy: Policy) -> Opened {
     }
 }
 
+fn signer_key(person: &str) -> SignerKey {
+    SignerKey {
+        fingerprint: format!("SHA256:{person}"),
+        algorithm: "ssh-ed25519".into(),
+        user_presence: None,
+        user_verified: None,
+        counter: None,
+    }
+}
+
 fn tree() -> Target {
     Target::Tree(Tree {
         id: TargetId::new("tree:bot").unwrap(),
@@ -245,7 +261,7 @@ fn tree() -> Target {
     })
 }
 
-fn at<'a>(seq: u64, who: &'a str, line_sha256: &'a dyn std::fmt::Display) -> At<'a> {
+pub(super) fn at<'a>(seq: u64, who: &'a str, line_sha256: &'a dyn std::fmt::Display) -> At<'a> {
     At {
         seq,
         ts: "t",
@@ -506,6 +522,13 @@ impl Desk {
             Zone::At => self.policy.need_at.clone(),
             Zone::Outside => self.policy.need_outside.clone(),
         };
+        // As the engine asks: whoever asks has acted, too, and their key speaks for their name.
+        self.books.actors.insert(PEOPLE[who].into());
+        if proven {
+            self.books.proven.insert(PEOPLE[who].into());
+        }
+        let unproven = self.books.unproven();
+        let stated = need.people + u32::try_from(unproven.len()).unwrap().max(u32::from(!proven));
         let event = EscalationRequested {
             steps: acts.iter().map(|a| a.step.clone()).collect(),
             acts: acts.iter().map(Self::digest).collect(),
@@ -514,6 +537,7 @@ impl Desk {
             need: need.clone(),
             requester: PEOPLE[who].into(),
             proven,
+            unproven,
             nonce: "n".into(),
             head_seq: 0,
             head_sha256: "h".into(),
@@ -529,9 +553,9 @@ impl Desk {
             approve_sha256: "a".into(),
             refuse_sha256: "r".into(),
             file: "f".into(),
+            requester_key: proven.then(|| signer_key(PEOPLE[who])),
         };
         self.append(PEOPLE[who], issued.into()).unwrap();
-        self.books.actors.insert(PEOPLE[who].into());
         self.books.asked.push(Request {
             seq,
             list: acts
@@ -539,7 +563,8 @@ impl Desk {
                 .map(|a| (a.step.to_string(), Self::digest(a)))
                 .collect(),
             zone,
-            need: need.people.max(1) + u32::from(!proven),
+            asked_for: need.people,
+            stated,
             roles: need.roles,
             requester: PEOPLE[who].into(),
             baseline: self.books.baseline,
@@ -549,6 +574,20 @@ impl Desk {
             used: 0,
         });
         Some(seq)
+    }
+
+    /// Everybody who acted shows by key who they are.
+    fn prove_all(&mut self) {
+        for name in self.books.unproven() {
+            let proven = ResponderProven {
+                name: name.clone(),
+                person: name.clone(),
+                key: signer_key(&name),
+                file: "f".into(),
+            };
+            self.append(&name, proven.into()).unwrap();
+            self.books.proven.insert(name);
+        }
     }
 
     /// The nth newest request.
@@ -562,13 +601,7 @@ impl Desk {
         let filed = SignoffFiled {
             request: self.books.asked[at].seq,
             person: person.into(),
-            key: SignerKey {
-                fingerprint: format!("SHA256:{person}"),
-                algorithm: "ssh-ed25519".into(),
-                user_presence: None,
-                user_verified: None,
-                counter: None,
-            },
+            key: signer_key(person),
             approves,
             file: "f".into(),
             mono_us: self.now.mono_us,
@@ -576,7 +609,10 @@ impl Desk {
         };
         let at_filing = self.now;
         if self.append("filer", filed.into()).is_ok() {
-            assert!(!self.books.actors.contains(person), "an actor's answer was taken");
+            assert!(
+                !approves || !self.books.actors.contains(person),
+                "an actor's approval was taken"
+            );
             self.books.asked[at]
                 .answers
                 .push((person.into(), approves, at_filing));
@@ -783,7 +819,9 @@ impl Desk {
                 who,
                 outcome,
             } => self.run(tally, *step, *undo, *why, *who, *outcome)?,
+            Command::Prove => self.prove_all(),
             Command::Escort { step, undo, stale } => {
+                self.prove_all();
                 if self.ask(&[(*step, *undo)], 0, true).is_some() {
                     (1..4).for_each(|person| self.answer(0, person, true));
                 }

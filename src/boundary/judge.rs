@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 
+use super::quorum::quorum;
 use super::zone::{Because, zone_of};
 use crate::journal::Hash;
 use crate::model::act::{Act, Lane, Resolved, ResolvedUndo, Stage};
 use crate::model::effect::{Effect, Zone};
 use crate::model::fact::Proof;
-use crate::model::incident::{ActState, Incident, RequestState, StepState};
-use crate::model::runbook::Need;
+use crate::model::incident::{ActState, Incident, StepState};
+use crate::model::runbook::{Need, Touch};
 use crate::model::time::Moment;
 
 /// How the act is being asked for.
@@ -133,8 +134,10 @@ pub enum Refusal {
         have: Vec<String>,
         /// The request that waits for answers.
         request: Option<u64>,
-        /// Who refused the last request for this very act.
+        /// Who refused this very act: without their own approval it does not run.
         refused_by: Option<String>,
+        /// Names under which somebody acted and whom no key proves: one more must sign for each.
+        unproven: Vec<String>,
         /// True where enough people signed, too long ago.
         expired: bool,
     },
@@ -145,11 +148,19 @@ fn people(need: &Need) -> String {
         1 => "1 other person's signature".to_owned(),
         n => format!("{n} other people's signatures"),
     };
-    if need.roles.is_empty() {
+    let mut asked: Vec<String> = need.roles.iter().cloned().collect();
+    if need.teams_apart {
+        asked.push("of different teams".into());
+    }
+    match need.touch {
+        Touch::None => {}
+        Touch::Present => asked.push("with a touched FIDO key".into()),
+        Touch::Verified => asked.push("with a FIDO key, touched and its PIN given".into()),
+    }
+    if asked.is_empty() {
         return count;
     }
-    let roles: Vec<&str> = need.roles.iter().map(String::as_str).collect();
-    format!("{count} ({})", roles.join(", "))
+    format!("{count} ({})", asked.join(", "))
 }
 
 /// Whether `act` may run now. Pure: the same record, act and moment give the same answer.
@@ -323,100 +334,4 @@ fn newest(incident: &Incident, act: &Resolved) -> Result<(), Refusal> {
         }),
         _ => Ok(()),
     }
-}
-
-/// The people. Inside the boundary nobody is asked.
-fn quorum(incident: &Incident, act: &Resolved, zone: Zone, now: Moment) -> Answer {
-    if zone == Zone::Inside || matches!(act.act, Act::Sweep(_)) {
-        return Answer::Go { consumes: Vec::new() };
-    }
-    let policy = &incident.opened.policy;
-    let digest = Hash::of(&act.canonical()).to_string();
-    let mut need = match zone {
-        Zone::Outside => policy.need_outside.clone(),
-        _ => policy.need_at.clone(),
-    };
-    let mut have = Vec::new();
-    let mut waiting = None;
-    let mut refused_by = None;
-    let mut expired = false;
-    for (seq, request) in incident.requests.iter().rev() {
-        let mine = request
-            .asked
-            .steps
-            .iter()
-            .zip(&request.asked.acts)
-            .any(|(s, a)| *s == act.step && *a == digest);
-        if mine && refused_by.is_none() && waiting.is_none() {
-            refused_by = request.refused_by().map(|s| s.person.clone());
-        }
-        if !covers(incident, request, act, &digest, zone) {
-            continue;
-        }
-        let wanted = incident.need_of(request);
-        let (people, old) = approvals(incident, request, now);
-        if enough(&wanted, &people, policy) {
-            return Answer::Go { consumes: vec![*seq] };
-        }
-        if waiting.is_none() {
-            expired = old;
-            (waiting, have, need) = (Some(*seq), people, wanted);
-        }
-    }
-    Answer::Refused(Refusal::NeedsSignoff {
-        zone,
-        need,
-        have,
-        request: waiting,
-        refused_by,
-        expired,
-    })
-}
-
-/// True where the request is open, is for exactly this act next, and nothing it rests on has changed.
-fn covers(incident: &Incident, request: &RequestState, act: &Resolved, digest: &str, zone: Zone) -> bool {
-    let baseline = incident
-        .baseline
-        .as_ref()
-        .map_or("none", |(_, hash)| hash.as_str());
-    request.is_open()
-        && request.statement.is_some()
-        && request.next() == Some((&act.step, digest))
-        && request.asked.baseline == baseline
-        && request.asked.zone >= zone
-}
-
-/// Distinct people whose approval is still good, and whether any has run out.
-fn approvals(incident: &Incident, request: &RequestState, now: Moment) -> (Vec<String>, bool) {
-    let valid_ms = incident.opened.policy.valid_ms;
-    let mut people: Vec<String> = Vec::new();
-    let mut old = false;
-    for signoff in request.signoffs.iter().filter(|s| s.approves) {
-        // Both clocks must agree that it is young: a wall clock set back does not revive it.
-        let wall = now.utc_ms.saturating_sub(signoff.utc_ms);
-        let mono = now.mono_us.saturating_sub(signoff.mono_us) / 1000;
-        let age = u64::try_from(wall.max(0)).unwrap_or(0).max(mono);
-        if age > valid_ms {
-            old = true;
-            continue;
-        }
-        let acted = incident.actors.contains(&signoff.person);
-        if !acted && signoff.person != request.asked.requester && !people.contains(&signoff.person) {
-            people.push(signoff.person.clone());
-        }
-    }
-    (people, old)
-}
-
-fn enough(need: &Need, people: &[String], policy: &crate::model::runbook::Policy) -> bool {
-    let count = u32::try_from(people.len()).unwrap_or(u32::MAX);
-    let role = |role: &String| {
-        people.iter().any(|p| {
-            policy
-                .people
-                .get(p)
-                .is_some_and(|person| person.roles.contains(role))
-        })
-    };
-    count >= need.people.max(1) && need.roles.iter().all(role)
 }

@@ -5,6 +5,7 @@
 //! Absent from this room: files, clocks, signatures (they are checked before they become events).
 
 mod judge;
+mod quorum;
 mod rules;
 mod standing;
 mod stricter;
@@ -22,5 +23,7 @@ mod gate_tests;
 mod matrix_tests;
 #[cfg(test)]
 mod policy_tests;
+#[cfg(test)]
+mod quorum_tests;
 #[cfg(test)]
 mod zone_tests;

@@ -1,6 +1,6 @@
 //! On which side an act lands, and by which rule.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::zone_of;
 use crate::model::act::{Act, BackupFound, Lane, Manual, Renewal, Resolved, ResolvedUndo, Stage, Sweep};
@@ -18,10 +18,7 @@ pub(super) const NOW: Moment = Moment {
 
 /// The boundary of DESIGN 6, without people.
 pub(super) fn policy() -> Policy {
-    let need = |people| Need {
-        people,
-        roles: BTreeSet::new(),
-    };
+    let need = |people| Need::of(people);
     Policy {
         inside: Effects::from([
             Effect::Read,

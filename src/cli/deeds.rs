@@ -257,43 +257,55 @@ pub fn issued(ui: &Ui, issued: &crate::engine::Issued) {
         1 => "1 other person".to_owned(),
         n => format!("{n} other people"),
     };
-    ui.line(&format!(
-        "  who      {people}{}",
-        if issued.proven {
-            ""
-        } else {
-            " (one more, because your own key did not sign the request)"
-        }
-    ));
+    ui.line(&format!("  who      {people}"));
+    for name in &issued.unproven {
+        let text = format!("one of them because no key proves who acted as {}", escape(name));
+        ui.hanging(Tone::Warn, "           ", &text);
+    }
+    if !issued.unproven.is_empty() {
+        ui.hanging(
+            Tone::Plain,
+            "           ",
+            "whoever it was spares that person: incident signoff me --as NAME --key FILE, then ask again",
+        );
+    }
     ui.line(&format!("  approve  {}", issued.approve_path));
     ui.line(&format!("  refuse   {}", issued.refuse_path));
-    ui.line("Send them either file. They read it, and sign it on their own machine with:");
+    ui.line("Send them either file: they read and sign it with `incident sign FILE`, or with");
     ui.line(&format!("  {}", issued.command));
-    ui.line("What comes back is filed with: incident signoff add FILE.sig");
+    ui.line("For a chat: incident page PERSON. What comes back is filed with: incident signoff add");
 }
 
-/// Files a signature, with the text beside it where it is there.
-pub fn file_answer(ui: &Ui, engine: &Engine<'_>, path: &Path) -> Result<(), CliError> {
+/// Files what a file holds: `FILE.sig` with its text beside it, the text itself with its `.sig`, or a saved message.
+pub fn file_from(ui: &Ui, engine: &Engine<'_>, path: &Path) -> Result<(), CliError> {
     const CAP: u64 = 1 << 20;
     let files = &engine.world().files;
-    let no = |e: std::io::Error| {
-        CliError::new(Exit::Usage, format!("cannot read {}: {e}", path.display()))
-            .hint("Name the file that ssh-keygen wrote: the statement's name with .sig at its end")
-    };
     let full = engine.world().host.cwd().join(path);
-    let mut signature = full.clone();
-    let mut text = None;
+    let came = files.read(&full, CAP).map_err(|e| {
+        CliError::new(Exit::Usage, format!("cannot read {}: {e}", path.display()))
+            .hint("Name the file that came back, or give none and paste it")
+    })?;
     if full.extension().is_some_and(|e| e == "sig") {
-        text = files.read(&full.with_extension(""), CAP).ok();
-    } else {
-        signature = full.with_file_name(format!(
-            "{}.sig",
-            full.file_name().map(|n| n.to_string_lossy()).unwrap_or_default()
-        ));
-        text = files.read(&full, CAP).ok().or(text);
+        let text = files.read(&full.with_extension(""), CAP).ok();
+        return file_answer(ui, engine, &came, text.as_deref());
     }
-    let bytes = files.read(&signature, CAP).map_err(no)?;
-    let accepted = engine.add_signoff(text.as_deref(), &bytes)?;
+    let name = full.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+    match files.read(&full.with_file_name(format!("{name}.sig")), CAP) {
+        Ok(signature) => file_answer(ui, engine, &signature, Some(&came)),
+        Err(_) => file_answer(ui, engine, &came, None),
+    }
+}
+
+/// Files what came back: a signature, with whatever words a chat put around it.
+pub fn file_answer(ui: &Ui, engine: &Engine<'_>, came: &[u8], text: Option<&[u8]>) -> Result<(), CliError> {
+    let found = crate::signoff::signature_in(came).map_err(|why| {
+        CliError::new(Exit::Usage, why.to_string())
+            .stands("nothing was filed")
+            .hint("Copy it again, from its BEGIN line to its END line")
+    })?;
+    // Words without a signature are refused by the same gate, and stand in the record.
+    let signature = found.map_or_else(|| came.to_vec(), String::into_bytes);
+    let accepted = engine.add_signoff(text, &signature)?;
     let did = match accepted.decision {
         crate::signoff::Decision::Approve => "approves",
         crate::signoff::Decision::Refuse => "refuses",
@@ -306,8 +318,14 @@ pub fn file_answer(ui: &Ui, engine: &Engine<'_>, path: &Path) -> Result<(), CliE
             accepted.request_seq
         ),
     );
+    let touched = match (accepted.key.user_presence, accepted.key.user_verified) {
+        (Some(true), Some(true)) => "touched, PIN given",
+        (Some(true), _) => "touched",
+        (Some(false), _) => "not touched",
+        (None, _) => "cannot say whether somebody was there",
+    };
     ui.line(&format!(
-        "  key {} ({})",
+        "  key {} ({}; {touched})",
         accepted.key.fingerprint, accepted.key.algorithm
     ));
     Ok(())

@@ -125,6 +125,13 @@ impl From<EngineError> for CliError {
             EngineError::Signoff(refusal) => {
                 CliError::new(Exit::Refused, message).hint(refusal.remedy().trim_end_matches('.'))
             }
+            EngineError::AgentSession(_) => CliError::new(Exit::Refused, message)
+                .stands("nothing was signed")
+                .hint("Sign in a terminal that no agent started, best on another machine"),
+            EngineError::NotSigned(why) => CliError::new(Exit::Broken, why)
+                .because("the record is a file on this machine; whoever can write it can add a line, but no signature")
+                .stands("nothing was run")
+                .hint("`incident verify` on the case folder names what is changed; ask again with `incident escalate STEP`"),
             EngineError::CannotClose(blocks) => {
                 let mut error = CliError::new(Exit::Unproved, message);
                 error.causes.extend(blocks.iter().map(ToString::to_string));
@@ -148,6 +155,8 @@ fn blocked(step: &str, undoes: bool, verdict: &crate::boundary::Verdict) -> CliE
         have,
         expired,
         refused_by,
+        unproven,
+        request,
         ..
     } = refusal
     {
@@ -163,7 +172,14 @@ fn blocked(step: &str, undoes: bool, verdict: &crate::boundary::Verdict) -> CliE
             error.causes.push("an earlier sign-off has run out".into());
         }
         if let Some(person) = refused_by {
-            error.causes.push(format!("{person} refused this act"));
+            error.causes.push(format!(
+                "{person} refused this act: it runs only with their own approval, or changed"
+            ));
+        }
+        for name in unproven.iter().filter(|_| request.is_some()) {
+            error.causes.push(format!(
+                "one more for {name}: somebody acted under that name and no key proves who (`incident signoff me --as {name} --key FILE`)"
+            ));
         }
     }
     let hint = match refusal {

@@ -34,6 +34,14 @@ pub fn here() -> Box<dyn Prompter> {
     }
 }
 
+/// Yes or no from the terminal itself, also where standard input carries something else.
+pub fn confirm_at_terminal(question: &str, flag: &str) -> Result<bool, CliError> {
+    match std::io::stderr().is_terminal() {
+        true => Terminal.confirm(question, flag),
+        false => Nobody.confirm(question, flag),
+    }
+}
+
 /// A person at a terminal.
 struct Terminal;
 

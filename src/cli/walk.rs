@@ -349,7 +349,7 @@ fn signatures(
         }
         (0, Some(_)) => {
             let path = prompt.line("File with the signature (….sig)", "incident signoff add FILE")?;
-            deeds::file_answer(ui, engine, Path::new(path.trim()))?;
+            deeds::file_from(ui, engine, Path::new(path.trim()))?;
         }
         (1, _) => skip(prompt, engine, step)?,
         _ => return leave(engine),

@@ -112,6 +112,7 @@ pub fn written(world: &World, given: Option<&Path>) -> Result<Written, CliError>
         runbook: read("runbook.yaml"),
         access: read("access.yaml"),
         signers: read("allowed_signers"),
+        revoked: read("revoked_keys"),
         folder: Some(folder),
     })
 }

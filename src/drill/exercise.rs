@@ -99,6 +99,7 @@ impl Exercise {
             ),
             signers: file("allowed_signers", roster),
             trust: None,
+            revoked: None,
         }
     }
 

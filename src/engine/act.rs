@@ -189,6 +189,8 @@ impl Engine<'_> {
         let now = self.world.clock.now();
         let why_scrubbed = why.map(|w| self.words(w)).transpose()?;
         self.with_case(|case| case.write_once(Folder::Signoffs, &act_file(&digest), &bytes))?;
+        self.catch_up()?;
+        let proved = self.proved_signoffs(&self.judged(act, why)?)?;
         let decide = |incident: Option<&Incident>| {
             let incident = incident.ok_or(EngineError::NoIncident)?;
             let verdict = judge(incident, act, Asked { why }, now);
@@ -199,6 +201,10 @@ impl Engine<'_> {
                     verdict: Box::new(verdict),
                 });
             };
+            if consumes.iter().any(|request| !proved.contains(request)) {
+                let why = "another terminal changed what is signed just now; try again";
+                return Err(EngineError::OutOfOrder(why.into()));
+            }
             let started = ActStarted {
                 step: act.step.clone(),
                 stage: act.stage,

@@ -221,7 +221,7 @@ impl Engine<'_> {
         let now = self.world.clock.now().utc_ms;
         let roster = self.roster();
         let who = roster
-            .who(&key.fingerprint, namespace, now)
+            .who_signed(&key, namespace, now)
             .map_err(|e| no(e.to_string()))?;
         if !who.eq_ignore_ascii_case(to) {
             return Err(no(format!("the key is {who}'s, not {to}'s")));

@@ -6,6 +6,7 @@
 
 mod act;
 mod anchor;
+mod answers;
 mod around;
 mod capture;
 mod close;
@@ -19,6 +20,7 @@ mod held;
 mod keep;
 mod lines;
 mod mirror;
+mod page;
 mod plan;
 mod preview;
 mod recorder;
@@ -33,6 +35,7 @@ mod stop;
 mod sweep;
 mod trust;
 mod turns;
+mod verbatim;
 mod walk;
 
 use std::cell::{Cell, RefCell};
@@ -55,25 +58,28 @@ use crate::model::runbook::Runbook;
 use crate::providers::{Limits, Registry};
 use crate::redact::{RedactError, Redactor};
 use crate::signoff;
+use crate::sshsig::Revoked;
 use crate::store::{Pin, Store, StoreError};
 use crate::world::{World, WorldKind};
 
 pub use act::{Acted, DoubtAbout};
 pub use anchor::{Anchored, HandedOver};
+pub use answers::Pending;
 pub use capture::Captured;
 pub use close::{CloseBlock, Unproved};
 pub use compare::{Changed, Compared, compare};
 pub use cut::{Again, CutReport, Given, NotCut};
 pub use discover::Found;
-pub use escalate::{Issued, Pending};
+pub use escalate::Issued;
 pub use exposed::Exposed;
 pub use mirror::{Agreement, Mirror, Place as MirrorPlace, compare as compare_mirror, push as push_mirror};
+pub use page::Paged;
 pub use plan::{PlanRow, ProbeRun, Replanned, TakeBack};
 pub use preview::Armed;
 pub use recorder::{Listener, Recorder, Told, decode, fold_case};
 pub use remote::{Remote, RemoteStop};
 pub use scan::Left;
-pub use sign::ssh_sign;
+pub use sign::{agent_session, sign_in_person, ssh_sign, usual_key, weakness};
 pub use stop::StopReport;
 pub use trust::{TrustFile, Trusting};
 pub use walk::Next;
@@ -96,6 +102,8 @@ pub struct Written {
     pub signers: Option<(String, Vec<u8>)>,
     /// What somebody trusted in peacetime, from outside the folder.
     pub trust: Option<TrustFile>,
+    /// `revoked_keys`: a KRL, or a public key a line.
+    pub revoked: Option<(String, Vec<u8>)>,
 }
 
 /// Why something was not done.
@@ -169,6 +177,12 @@ pub enum EngineError {
     /// A signed answer does not count.
     #[error("this answer does not count: {0}")]
     Signoff(#[from] signoff::Refusal),
+    /// The record says that somebody signed, and no signature does.
+    #[error("{0}")]
+    NotSigned(String),
+    /// An agent must not sign for a person.
+    #[error("this runs inside a session of {0}, and an agent must not sign for a person")]
+    AgentSession(String),
     /// A request cannot be made or used.
     #[error("{0}")]
     Escalation(String),
@@ -234,6 +248,8 @@ pub struct Engine<'w> {
     /// Folder that relative paths of the runbook start from.
     base: PathBuf,
     signers: Vec<u8>,
+    /// Keys that no longer count; an `Err` where the list cannot be read, and then none counts.
+    revoked: Result<Revoked, String>,
     /// Hashes of programs, while a whole plan is looked at.
     hashed: RefCell<Option<BTreeMap<PathBuf, String>>>,
     /// Hashes of backups read in this run, by path, length and change time: they may be large.
@@ -352,7 +368,7 @@ impl<'w> Desk<'w> {
             return Err(EngineError::OtherWorld(id.clone()));
         }
         let mut written = Written::default();
-        for pin in [Pin::Runbook, Pin::Access, Pin::AllowedSigners] {
+        for pin in [Pin::Runbook, Pin::Access, Pin::AllowedSigners, Pin::RevokedKeys] {
             let name = pin.file_name();
             let Some(expected) = incident.opened.pins.get(name) else {
                 continue;
@@ -368,6 +384,7 @@ impl<'w> Desk<'w> {
                 Pin::Runbook => &mut written.runbook,
                 Pin::Access => &mut written.access,
                 Pin::AllowedSigners => &mut written.signers,
+                Pin::RevokedKeys => &mut written.revoked,
             };
             *slot = Some((name.to_owned(), bytes));
         }
@@ -386,6 +403,7 @@ fn base_of(world: &World, written: &Written) -> PathBuf {
 
 /// The files written in advance, read; what cannot be read is replaced by what ships.
 struct Parsed {
+    revoked: Result<Revoked, String>,
     runbook: Runbook,
     runbook_name: String,
     inventory: Inventory,
@@ -418,7 +436,20 @@ impl Parsed {
             inventory = read;
             mistakes.extend(found);
         }
+        let revoked = match &written.revoked {
+            None => Ok(Revoked::default()),
+            Some((name, bytes)) => Revoked::parse(bytes).map_err(|e| format!("{name}: {e}")),
+        };
+        if let (Err(why), Some((name, _))) = (&revoked, &written.revoked) {
+            mistakes.push(Diagnostic {
+                file: name.clone(),
+                place: Place::default(),
+                message: format!("{why}; no signature counts in this incident"),
+                remedy: Some("write a public key a line, or make a list with `ssh-keygen -k`".into()),
+            });
+        }
         Parsed {
+            revoked,
             runbook: runbook.unwrap_or_else(shipped_runbook),
             runbook_name,
             inventory,
@@ -451,6 +482,9 @@ impl Parsed {
         if let Some((_, bytes)) = &written.signers {
             all.push((Pin::AllowedSigners, bytes));
         }
+        if let Some((_, bytes)) = &written.revoked {
+            all.push((Pin::RevokedKeys, bytes));
+        }
         all
     }
 }
@@ -461,10 +495,7 @@ pub fn shipped_runbook() -> Runbook {
     use crate::model::runbook::{Need, Policy};
     Runbook::parse(SHIPPED_RUNBOOK_NAME, SHIPPED_RUNBOOK).unwrap_or_else(|_| {
         // With no policy at all everything is outside and nobody can sign: the strictest reading.
-        let need = |people| Need {
-            people,
-            roles: BTreeSet::new(),
-        };
+        let need = |people| Need::of(people);
         let policy = Policy {
             inside: Effects::new(),
             at: Effects::new(),
@@ -514,6 +545,7 @@ impl<'w> Engine<'w> {
             mistakes,
             base,
             signers: signers.unwrap_or_default(),
+            revoked: parsed.revoked,
             hashed: RefCell::default(),
             backup_hashes: RefCell::default(),
             key,

@@ -351,14 +351,14 @@ impl Check {
         }
         let key = sshsig::verify(&signature, message, namespace).map_err(|e| e.to_string())?;
         let roster = self.pinned.as_ref().unwrap_or(&self.own);
-        if self.revoked.has(&key.fingerprint) {
+        if self.revoked.has_key(&key) {
             return Ok(Signer {
                 principal: None,
                 nobody: Some("its key is revoked".to_owned()),
                 fingerprint: key.fingerprint,
             });
         }
-        let who = roster.who(&key.fingerprint, namespace, at_ms);
+        let who = roster.who_signed(&key, namespace, at_ms);
         Ok(Signer {
             principal: who.as_ref().ok().map(|who| escape(who)),
             nobody: who.err().map(|why| escape(&why.to_string())),

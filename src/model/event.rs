@@ -346,6 +346,8 @@ events! {
         requester: String,
         /// True where the request is signed by a rostered key of the requester.
         proven: bool,
+        /// Names under which somebody acted and whom no key proves, the requester's own among them.
+        unproven: Vec<String>,
         /// 128 random bits, hexadecimal.
         nonce: String,
         /// The newest record the statement speaks of.
@@ -364,6 +366,19 @@ events! {
         /// SHA-256 of the refusing text.
         refuse_sha256: String,
         /// Its file below `signoffs/`.
+        file: String,
+        /// The key that proved the requester.
+        requester_key: Option<SignerKey>,
+    }
+    /// A rostered key proved who acted under a name.
+    ResponderProven = "responder.proven" v 1 {
+        /// The name in the record.
+        name: String,
+        /// The person, as in the roster.
+        person: String,
+        /// Their key.
+        key: SignerKey,
+        /// What they signed, below `signoffs/`; its signature lies beside it.
         file: String,
     }
     /// Nobody needs to answer any more.

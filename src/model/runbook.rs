@@ -15,9 +15,11 @@ use super::recipient::Recipient;
 use super::yaml::{self, Fields, Mistakes, Node, Value};
 
 mod originals;
+mod people;
 mod rules;
 mod steps;
 
+pub use people::Touch;
 pub use rules::{Amount, Period, Rule};
 pub use steps::{fill, secret_ref};
 use steps::{step, variables};
@@ -65,14 +67,20 @@ pub struct Policy {
 }
 
 /// Who must sign.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Need {
     /// How many distinct people.
     pub people: u32,
-    /// Roles of which each must be held by one of them.
+    /// Roles of which each must be held by one of them, a person of its own.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub roles: BTreeSet<String>,
+    /// True where the holders of the roles must be of different teams.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub teams_apart: bool,
+    /// What their keys must show.
+    #[serde(default, skip_serializing_if = "Touch::is_none")]
+    pub touch: Touch,
 }
 
 /// One person of the roster.
@@ -88,6 +96,12 @@ pub struct Person {
     /// When they can be reached; `None` where nobody wrote it down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hours: Option<Hours>,
+    /// Other principals of the same human: they never count as a second person.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub also: BTreeSet<String>,
+    /// A program that brings them a request, given on its standard input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<String>,
 }
 
 /// A backup written down in advance.
@@ -250,10 +264,13 @@ fn people(node: &Node, mistakes: &Mistakes) -> BTreeMap<String, Person> {
             roles: fields.texts("roles").into_iter().collect(),
             team: fields.text("team"),
             hours: fields.take("hours").and_then(|n| rules::hours(n, mistakes)),
+            also: fields.texts("also").into_iter().collect(),
+            notify: fields.texts("notify"),
         };
         fields.finish();
         all.insert(key.text.clone(), person);
     }
+    people::known_once(node, &all, mistakes);
     all
 }
 
@@ -324,14 +341,8 @@ fn escalation(
     people: &BTreeMap<String, Person>,
     mistakes: &Mistakes,
 ) -> (Need, Need, u64) {
-    let mut at = Need {
-        people: 1,
-        roles: BTreeSet::new(),
-    };
-    let mut outside = Need {
-        people: 2,
-        roles: BTreeSet::new(),
-    };
+    let mut at = Need::of(1);
+    let mut outside = Need::of(2);
     let mut valid = 30 * 60 * 1000;
     let Some(mut fields) = node.and_then(|n| Fields::of(n, "`escalation`", mistakes)) else {
         return (at, outside, valid);
@@ -361,6 +372,7 @@ fn escalation(
                 mistakes.add(place, format!("nobody in `people` has the role `{role}`"), None);
             }
         }
+        people::keys_and_teams(slot, &mut inner);
         inner.finish();
     }
     if let Some(ms) = fields.span("valid") {

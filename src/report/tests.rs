@@ -23,7 +23,7 @@ fn a_small_incident_from_end_to_end() {
     | Closed | 2026-11-22T03:15:30.000Z |
     | Recovered | 2026-11-22T03:15:20.000Z |
     | People who acted or answered | ana, ana@example.com |
-    | Record | 33 records, head 0d87-1136 |
+    | Record | 33 records, head 7373-e92e |
 
     ## Times
 
@@ -158,7 +158,7 @@ fn a_small_incident_from_end_to_end() {
     | 31 | 2026-11-22T03:15:20.000Z | ana@example.com | recovered: 1 probe passed, the state after is kept in #29 |
     | 32 | 2026-11-22T03:15:30.000Z | ana@example.com | closed the incident, 1 unproved: orders are back |
 
-    Head of the record: `0d871136b6f2cd788ee2845eafab8c5295b895e324db31041b03314175064d2a`
+    Head of the record: `7373e92e1e95da22437cce5a1c6a2922da055231c45192387ae3ccebdec0662d`
     "#);
 }
 

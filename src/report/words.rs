@@ -5,7 +5,7 @@ use std::fmt::Display;
 use crate::model::effect::Effects;
 use crate::model::event::{AnchorFiled, AnchorKind, ClockOffset, CustodyBegan, Event, Outcome, StopFacts};
 use crate::model::fact::{Fact, Observed};
-use crate::model::runbook::Need;
+use crate::model::runbook::{Need, Touch};
 use crate::model::time::{rfc3339, span};
 
 /// `no target`, `1 target`, `3 targets`.
@@ -37,10 +37,19 @@ pub fn need(need: &Need) -> String {
         1 => "1 person".to_owned(),
         n => format!("{n} people"),
     };
-    match need.roles.is_empty() {
+    let mut text = match need.roles.is_empty() {
         true => people,
         false => format!("{people}, with the roles {}", list(&need.roles)),
+    };
+    if need.teams_apart {
+        text += ", of different teams";
     }
+    text += match need.touch {
+        Touch::None => "",
+        Touch::Present => ", with touched FIDO keys",
+        Touch::Verified => ", with FIDO keys, touched and their PIN given",
+    };
+    text
 }
 
 /// One event in words; `None` for what only the program needs.
@@ -137,6 +146,10 @@ pub fn words_of(event: &Event) -> Option<String> {
             format!("asked {need} to sign for {steps} ({zone} the boundary, rule {rule})")
         }
         Event::StatementIssued(e) => format!("wrote what is to be signed for request #{}", e.request),
+        Event::ResponderProven(e) => {
+            let (name, person, key) = (&e.name, &e.person, &e.key.fingerprint);
+            format!("{name} is {person}, proved with {key}")
+        }
         Event::EscalationWithdrawn(e) => format!("withdrew request #{}{}", e.request, reason(&e.why)),
         Event::SignoffFiled(e) => {
             let word = if e.approves { "approved" } else { "refused" };

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::refusal::{Change, Refusal};
 use super::statement::{Bound, Decision, Statement, namespace};
 use crate::model::ids::IncidentId;
+use crate::model::runbook::Touch;
 use crate::sshsig::{Roster, SigError, Signature, VerifiedKey, verify};
 
 /// Namespace of a requester's own signature under the request; it approves nothing.
-const REQUEST_NAMESPACE: &str = "request@incident-v1";
+pub const REQUEST_NAMESPACE: &str = "request@incident-v1";
 
 /// What came back from a signer.
 #[derive(Debug, Clone, Copy)]
@@ -46,19 +47,6 @@ pub struct Request {
     pub now: Bound,
 }
 
-/// What a rule asks of the signer's device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Touch {
-    /// Any key of the roster.
-    #[default]
-    None,
-    /// A FIDO key that somebody touched.
-    Present,
-    /// A FIDO key that also asked for a PIN or a finger.
-    Verified,
-}
-
 /// Everything an answer is held against.
 pub struct AcceptContext<'a> {
     /// The open incident.
@@ -69,6 +57,10 @@ pub struct AcceptContext<'a> {
     pub roster: &'a Roster,
     /// Roles by principal, from the pinned runbook.
     pub roles: &'a BTreeMap<String, BTreeSet<String>>,
+    /// Whether a key, its certificate or the authority behind that is revoked.
+    pub revoked: &'a dyn Fn(&VerifiedKey) -> bool,
+    /// The one human behind a principal, as the runbook knows them.
+    pub human: &'a dyn Fn(&str) -> String,
     /// Principals of everyone who acted or answered.
     pub acted: &'a BTreeSet<String>,
     /// Fingerprints of keys used by them, the responder's own keys included.
@@ -77,8 +69,6 @@ pub struct AcceptContext<'a> {
     pub accepted: &'a [Accepted],
     /// Hash of a record of this journal by its sequence number.
     pub head: &'a dyn Fn(u64) -> Option<String>,
-    /// What the rule asks of the signer's device.
-    pub touch: Touch,
     /// Wall time, ms since the epoch; validity runs from here.
     pub now_ms: i64,
 }
@@ -121,22 +111,27 @@ pub fn accept(answer: &Answer<'_>, ctx: &AcceptContext<'_>) -> Result<Accepted, 
         Some(text) => (verified(&signature, text, drill)?, text.to_vec()),
         None => signed_of_ours(&signature, ctx, drill)?,
     };
+    if (ctx.revoked)(&key) {
+        return Err(Refusal::Revoked {
+            fingerprint: key.fingerprint,
+        });
+    }
     let person = ctx
         .roster
-        .who(&key.fingerprint, namespace(drill), ctx.now_ms)
+        .who_signed(&key, namespace(drill), ctx.now_ms)
         .map_err(Refusal::NotCounted)?;
     let signed = read(&text)?;
     let issued = asked(&signed, ctx)?;
     if signed.decision == Decision::Approve {
-        independent(person, &key, issued, ctx)?;
-        device(&key, ctx)?;
+        independent(&person, &key, issued, ctx)?;
+        device(&key, issued.touch_needed, ctx)?;
     }
     let valid_ms = i64::try_from(issued.valid_s)
         .unwrap_or(i64::MAX)
         .saturating_mul(1000);
     Ok(Accepted {
-        person: person.to_owned(),
-        roles: ctx.roles.get(person).cloned().unwrap_or_default(),
+        roles: ctx.roles.get(&person).cloned().unwrap_or_default(),
+        person,
         key,
         decision: signed.decision,
         request_seq: signed.request_seq,
@@ -167,7 +162,7 @@ pub fn prove_requester(
         other => Refusal::Unsigned(other),
     })?;
     let person = roster
-        .who(&key.fingerprint, REQUEST_NAMESPACE, now_ms)
+        .who_signed(&key, REQUEST_NAMESPACE, now_ms)
         .map_err(Refusal::NotCounted)?;
     if person != statement.requester {
         return Err(Refusal::Altered {
@@ -274,7 +269,8 @@ fn independent(
     issued: &Statement,
     ctx: &AcceptContext<'_>,
 ) -> Result<(), Refusal> {
-    let same = |name: &str| name.eq_ignore_ascii_case(person);
+    let human = (ctx.human)(person);
+    let same = |name: &str| (ctx.human)(name) == human;
     let name = || person.to_owned();
     if same(&issued.requester)
         || ctx
@@ -305,15 +301,15 @@ fn independent(
     }
 }
 
-fn device(key: &VerifiedKey, ctx: &AcceptContext<'_>) -> Result<(), Refusal> {
+fn device(key: &VerifiedKey, touch: Touch, ctx: &AcceptContext<'_>) -> Result<(), Refusal> {
     let fingerprint = || key.fingerprint.clone();
-    if ctx.touch >= Touch::Present && key.user_presence != Some(true) {
+    if touch >= Touch::Present && key.user_presence != Some(true) {
         return Err(Refusal::NotTouched {
             fingerprint: fingerprint(),
             can_tell: key.user_presence.is_some(),
         });
     }
-    if ctx.touch >= Touch::Verified && key.user_verified != Some(true) {
+    if touch >= Touch::Verified && key.user_verified != Some(true) {
         return Err(Refusal::NotVerified {
             fingerprint: fingerprint(),
         });

@@ -2,20 +2,26 @@
 //!
 //! A [`Statement`] is the text a second person reads and signs with plain `ssh-keygen -Y sign`:
 //! exactly what will run, where, under which runbook, boundary and baseline. [`accept`] decides
-//! whether one answer counts, and if not, why; [`quorum`] counts people, not clicks, names or keys.
+//! whether one answer counts, and if not, why. Whether the people suffice is the boundary's question.
 //!
 //! Absent from this room: files, clocks, the journal, signing. Everything comes in as a value; the
 //! caller records what comes out.
 
 mod accept;
-mod quorum;
+mod block;
+mod claim;
+mod hidden;
 mod read;
 mod refusal;
 mod statement;
 mod text;
 
-pub use accept::{AcceptContext, Accepted, Answer, Request, RequestState, Touch, accept, prove_requester};
-pub use quorum::{Count, Need, quorum};
+pub use accept::{
+    AcceptContext, Accepted, Answer, REQUEST_NAMESPACE, Request, RequestState, accept, prove_requester,
+};
+pub use block::{BadPaste, ends, signature_in, statement_in, wrap};
+pub use claim::Claim;
+pub use hidden::Hidden;
 pub use read::BadStatement;
 pub use refusal::{Change, Refusal};
 pub use statement::{Bound, Decision, Part, SignedAct, Statement, Target, namespace, signing_command};

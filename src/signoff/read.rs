@@ -7,6 +7,7 @@ use super::statement::{Bound, Decision, FORMAT, Part, SignedAct, Statement, Targ
 use super::text::values;
 use crate::model::effect::{Effect, Effects, Zone};
 use crate::model::ids::{IncidentId, StepId};
+use crate::model::runbook::Touch;
 use crate::model::time;
 
 /// Largest statement that is looked at, in bytes; longer acts belong into attached parts.
@@ -103,8 +104,14 @@ impl Statement {
         r.read("valid-from", |v| (v == VALID_FROM).then_some(()))?;
         let requester = r.read("requester", one)?;
         let requester_proven = r.read("requester-proven", yes)?;
+        let unproven = r.read("unproven", items)?;
         let people_needed = r.read("people-needed", |v| v.parse().ok())?;
         let roles_needed = r.read("roles-needed", items)?;
+        let teams_apart = r.read("different-teams", yes)?;
+        let touch_needed = r.read("keys-needed", |v| {
+            let all = [Touch::None, Touch::Present, Touch::Verified];
+            all.into_iter().find(|touch| touch.word() == v)
+        })?;
         let decision = r.read("decision", |v| match v {
             "approve" => Some(Decision::Approve),
             "refuse" => Some(Decision::Refuse),
@@ -129,8 +136,11 @@ impl Statement {
             valid_s,
             requester,
             requester_proven,
+            unproven,
             people_needed,
             roles_needed,
+            teams_apart,
+            touch_needed,
             decision,
             bound: Bound {
                 act_sha256,
@@ -276,8 +286,11 @@ pub(super) mod tests {
             valid_s: 1800,
             requester: "ana@example.com".into(),
             requester_proven: true,
+            unproven: Vec::new(),
             people_needed: 1,
             roles_needed: Vec::new(),
+            teams_apart: false,
+            touch_needed: Touch::None,
             decision: Decision::Approve,
             bound: Bound {
                 act_sha256: hash('c'),
@@ -334,8 +347,11 @@ pub(super) mod tests {
         valid-from: the moment the signed answer is filed
         requester: ana@example.com
         requester-proven: yes
+        unproven: -
         people-needed: 1
         roles-needed: -
+        different-teams: no
+        keys-needed: any
         decision: approve
         act: 1 of 1, step restore-beside, run
           arg: "/usr/bin/pg_restore"
@@ -369,6 +385,8 @@ pub(super) mod tests {
             plan.bound.baseline = None;
             plan.effects.clear();
             plan.roles_needed = vec!["on-call".into(), "data owner".into()];
+            plan.unproven = vec!["root".into(), "a b".into()];
+            (plan.teams_apart, plan.touch_needed) = (true, Touch::Verified);
             plan
         };
         assert_eq!(Statement::parse(&plan.render()), Ok(plan));
@@ -402,7 +420,7 @@ pub(super) mod tests {
             Statement::parse(&text.replace("decision: approve\n", ""))
                 .unwrap_err()
                 .to_string(),
-            "line 26: `decision: …` expected"
+            "line 29: `decision: …` expected"
         );
     }
 

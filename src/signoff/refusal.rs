@@ -53,6 +53,12 @@ pub enum Refusal {
     /// The key is nobody's, as far as counting goes.
     #[error("{0}")]
     NotCounted(NotCounted),
+    /// The key, its certificate or its authority is on the list of revoked ones.
+    #[error("the key {fingerprint}, or what vouches for it, is revoked")]
+    Revoked {
+        /// `SHA256:…` of the key.
+        fingerprint: String,
+    },
     /// Signed, but no statement of ours.
     #[error("what was signed is no statement of this tool: {0}")]
     NotAStatement(BadStatement),
@@ -177,6 +183,7 @@ impl Refusal {
             Refusal::Namespace { .. } => "namespace",
             Refusal::Drill { .. } => "drill",
             Refusal::NotCounted(_) => "not-counted",
+            Refusal::Revoked { .. } => "revoked",
             Refusal::NotAStatement(_) => "not-a-statement",
             Refusal::NoDecision => "no-decision",
             Refusal::OtherIncident { .. } => "other-incident",
@@ -225,10 +232,14 @@ impl Refusal {
                 NotCounted::Namespace { .. } => {
                     "Ask somebody else, or sign with a key the roster allows for sign-offs."
                 }
+                NotCounted::Certificate { .. } => {
+                    "Ask the authority for a certificate of your own name that is valid now, or sign with a plain key of the roster."
+                }
                 NotCounted::NotYet { .. } | NotCounted::Ended { .. } => {
                     "Ask somebody whose key is valid today."
                 }
             },
+            Refusal::Revoked { .. } => "Ask somebody else, and find out who signed with it.",
             Refusal::NoDecision => "Sign one of the two files that were offered, approve or refuse.",
             Refusal::UnknownRequest { .. } | Refusal::UnknownHead { .. } => {
                 "Check that this is the right case folder; else ask again with `incident escalate STEP`."

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::text::{list, quoted, word};
 use crate::model::effect::{Effects, Zone};
 use crate::model::ids::{IncidentId, StepId};
+use crate::model::runbook::Touch;
 use crate::model::time;
 
 /// First line of every statement. Any change of the format is a new number.
@@ -126,10 +127,16 @@ pub struct Statement {
     pub requester: String,
     /// True where the requester signed the request with a key of the roster.
     pub requester_proven: bool,
+    /// Names under which somebody acted and whom no key proves; each asks for one more person.
+    pub unproven: Vec<String>,
     /// How many people must approve.
     pub people_needed: u32,
     /// Roles that must be among them.
     pub roles_needed: Vec<String>,
+    /// True where the holders of the roles must be of different teams.
+    pub teams_apart: bool,
+    /// What their keys must show.
+    pub touch_needed: Touch,
     /// What the signer answers.
     pub decision: Decision,
     /// What it is tied to.
@@ -177,8 +184,11 @@ impl Statement {
         line("valid-from", VALID_FROM);
         line("requester", &word(&self.requester));
         line("requester-proven", yes_no(self.requester_proven));
+        line("unproven", &list(&self.unproven));
         line("people-needed", &self.people_needed.to_string());
         line("roles-needed", &list(&self.roles_needed));
+        line("different-teams", yes_no(self.teams_apart));
+        line("keys-needed", self.touch_needed.word());
         line("decision", self.decision.word());
         for (number, act) in (1..).zip(&self.bound.acts) {
             act.render(&mut out, number, self.bound.acts.len());

@@ -7,10 +7,12 @@
 //! Absent from this room: signing (that is `ssh-keygen -Y sign`, with its agents, touches and PINs),
 //! files, clocks.
 
+mod certificate;
 mod revoked;
 mod roster;
 mod verify;
 
+pub use certificate::Certificate;
 pub use revoked::{Revoked, RevokedError};
 pub use roster::{Entry, NotCounted, Roster};
-pub use verify::{SigError, Signature, VerifiedKey, verify};
+pub use verify::{SigError, Signature, VerifiedKey, fingerprint_of, verify};

@@ -7,6 +7,9 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use sha2::{Digest, Sha256};
 use ssh_key::{HashAlg, PublicKey};
 
+use super::certificate::{Certificate, number};
+use super::verify::VerifiedKey;
+
 const MAGIC: &[u8] = b"SSHKRL\n\0";
 
 /// Why a list of revoked keys is not used. A list that is read in part would let a revoked key count.
@@ -30,10 +33,21 @@ pub enum RevokedError {
     Unsupported(&'static str),
 }
 
-/// Revoked keys, by fingerprint.
+/// Revoked keys by fingerprint, and revoked certificates by number or name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Revoked {
     fingerprints: BTreeSet<String>,
+    certificates: Vec<Certificates>,
+}
+
+/// What one section says of an authority's certificates.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Certificates {
+    /// `SHA256:…` of the authority; `None` = of any.
+    authority: Option<String>,
+    /// First and last number of each range.
+    serials: Vec<(u64, u64)>,
+    key_ids: BTreeSet<String>,
 }
 
 impl Revoked {
@@ -64,7 +78,15 @@ impl Revoked {
         self.fingerprints.contains(fingerprint)
     }
 
-    /// Source: OpenSSH, PROTOCOL.krl. Certificates are skipped: nothing signed with one counts here.
+    /// True where a signer's key, its certificate or the authority behind that is revoked.
+    pub fn has_key(&self, key: &VerifiedKey) -> bool {
+        let of_certificate = |certificate: &Certificate| {
+            self.has(&certificate.authority) || self.certificates.iter().any(|c| c.hold(certificate))
+        };
+        self.has(&key.fingerprint) || key.certificate.as_ref().is_some_and(of_certificate)
+    }
+
+    /// Source: OpenSSH, PROTOCOL.krl.
     fn krl(bytes: &[u8]) -> Result<Revoked, RevokedError> {
         const HEAD: usize = 4 + 8 + 8 + 8;
         let mut revoked = Revoked::default();
@@ -72,14 +94,16 @@ impl Revoked {
         if head[..4] != [0, 0, 0, 1] {
             return Err(RevokedError::Unsupported("another version"));
         }
-        let mut next = || super::verify::string(&mut rest).ok_or(RevokedError::Damaged);
-        next()?;
-        next()?;
+        take(&mut rest)?;
+        take(&mut rest)?;
         while let Some((kind, after)) = rest.split_first() {
             rest = after;
-            let mut section = super::verify::string(&mut rest).ok_or(RevokedError::Damaged)?;
+            let mut section = take(&mut rest)?;
             match kind {
-                1 => continue,
+                1 => {
+                    revoked.certificates.push(Certificates::read(section)?);
+                    continue;
+                }
                 2 | 5 => {}
                 3 if section.is_empty() => continue,
                 3 => return Err(RevokedError::Unsupported("SHA-1 fingerprints")),
@@ -87,17 +111,90 @@ impl Revoked {
                 _ => return Err(RevokedError::Unsupported("an extension")),
             }
             while !section.is_empty() {
-                let item = super::verify::string(&mut section).ok_or(RevokedError::Damaged)?;
+                let item = take(&mut section)?;
                 let hash = match kind {
                     2 => Sha256::digest(item).to_vec(),
                     _ => item.to_vec(),
                 };
-                let text = STANDARD_NO_PAD.encode(hash);
-                revoked.fingerprints.insert(format!("SHA256:{text}"));
+                revoked.fingerprints.insert(fingerprint(&hash));
             }
         }
         Ok(revoked)
     }
+}
+
+impl Certificates {
+    fn read(mut section: &[u8]) -> Result<Certificates, RevokedError> {
+        let authority = take(&mut section)?;
+        let mut found = Certificates {
+            authority: (!authority.is_empty()).then(|| fingerprint(&Sha256::digest(authority))),
+            ..Certificates::default()
+        };
+        take(&mut section)?;
+        while let Some((kind, after)) = section.split_first() {
+            section = after;
+            let mut items = take(&mut section)?;
+            match kind {
+                0x20 => {
+                    while !items.is_empty() {
+                        let serial = serial(&mut items)?;
+                        found.serials.push((serial, serial));
+                    }
+                }
+                0x21 => {
+                    found.serials.push((serial(&mut items)?, serial(&mut items)?));
+                    if !items.is_empty() {
+                        return Err(RevokedError::Damaged);
+                    }
+                }
+                0x22 => {
+                    let first = serial(&mut items)?;
+                    let bits = take(&mut items)?;
+                    // A positive number, the highest bits first.
+                    for (n, byte) in (0_u64..).zip(bits.iter().rev()) {
+                        let set = (0..8).filter(|bit| byte & (1 << bit) != 0);
+                        let of = set.filter_map(|bit| first.checked_add(n * 8 + bit));
+                        found.serials.extend(of.map(|serial| (serial, serial)));
+                    }
+                    if !items.is_empty() {
+                        return Err(RevokedError::Damaged);
+                    }
+                }
+                0x23 => {
+                    while !items.is_empty() {
+                        let name = take(&mut items)?;
+                        found.key_ids.insert(String::from_utf8_lossy(name).into_owned());
+                    }
+                }
+                _ => return Err(RevokedError::Unsupported("an extension")),
+            }
+        }
+        Ok(found)
+    }
+
+    fn hold(&self, certificate: &Certificate) -> bool {
+        let ours = self
+            .authority
+            .as_ref()
+            .is_none_or(|a| *a == certificate.authority);
+        // Number 0 means that the authority gave none.
+        let numbered = |(first, last): &(u64, u64)| {
+            certificate.serial != 0 && (*first..=*last).contains(&certificate.serial)
+        };
+        ours && (self.key_ids.contains(&certificate.key_id) || self.serials.iter().any(numbered))
+    }
+}
+
+fn take<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], RevokedError> {
+    super::verify::string(rest).ok_or(RevokedError::Damaged)
+}
+
+fn serial(rest: &mut &[u8]) -> Result<u64, RevokedError> {
+    number::<8>(rest).ok_or(RevokedError::Damaged)
+}
+
+fn fingerprint(hash: &[u8]) -> String {
+    format!("SHA256:{}", STANDARD_NO_PAD.encode(hash))
 }
 
 #[cfg(test)]
@@ -138,7 +235,7 @@ mod tests {
                 .unwrap()
                 .has(&fingerprint)
         );
-        assert!(!Revoked::parse(&list(1, &blob)).unwrap().has(&fingerprint));
+        assert_eq!(Revoked::parse(&list(1, &blob)), Err(RevokedError::Damaged));
         for cut in head.len() + 1..explicit.len() {
             assert_eq!(
                 Revoked::parse(&explicit[..cut]),

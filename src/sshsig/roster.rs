@@ -1,7 +1,11 @@
 //! The roster: OpenSSH's `allowed_signers`, read so that every line names exactly one person or none.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDateTime;
 use ssh_key::{HashAlg, PublicKey};
+
+use super::verify::VerifiedKey;
 
 use crate::model::diagnostic::{Diagnostic, Place};
 use crate::model::recipient::{Recipient, montgomery};
@@ -79,6 +83,14 @@ pub enum NotCounted {
         /// What was asked for.
         wanted: String,
     },
+    /// A certificate that vouches for nobody here.
+    #[error("the certificate `{key_id}` does not count: {why}")]
+    Certificate {
+        /// The authority's name for it.
+        key_id: String,
+        /// What is wrong.
+        why: String,
+    },
     /// Before `valid-after`.
     #[error("line {line} of the roster makes this key valid only from {}", time::rfc3339(*from_ms))]
     NotYet {
@@ -142,7 +154,7 @@ impl Roster {
 
     /// True where nobody could sign anything.
     pub fn is_empty(&self) -> bool {
-        self.entries.iter().all(|e| e.wildcard || e.authority)
+        self.entries.iter().all(|e| e.wildcard && !e.authority)
     }
 
     /// Fingerprints of every key that stands under this name.
@@ -164,7 +176,61 @@ impl Roster {
             .map(String::as_str)
     }
 
-    /// The one person whose key this is, for this purpose at this time.
+    /// The one person who made a signature: by their own key, or by a certificate of an authority of the roster.
+    pub fn who_signed(&self, key: &VerifiedKey, namespace: &str, at_ms: i64) -> Result<String, NotCounted> {
+        let Some(certificate) = &key.certificate else {
+            return self.who(&key.fingerprint, namespace, at_ms).map(str::to_owned);
+        };
+        let refuse = |why: String| NotCounted::Certificate {
+            key_id: certificate.key_id.escape_default().take(80).collect(),
+            why,
+        };
+        let of = |e: &&Entry| e.authority && e.fingerprint == certificate.authority;
+        let mut names = BTreeSet::new();
+        let mut refusal = None;
+        for line in self.entries.iter().filter(of) {
+            let list = line.principals.join(",");
+            let fit = certificate.principals.iter().filter(|name| listed(name, &list));
+            match line.admits(namespace, at_ms) {
+                Ok(()) => names.extend(fit.cloned()),
+                Err(why) => refusal = refusal.or(Some(why)),
+            }
+        }
+        let at = u64::try_from(at_ms.div_euclid(1000)).unwrap_or(0);
+        if !self.entries.iter().any(|e| of(&e)) {
+            return Err(refuse(format!(
+                "the roster has no authority {}",
+                certificate.authority
+            )));
+        }
+        if names.is_empty() {
+            let theirs = certificate.principals.join(", ").escape_default().to_string();
+            return Err(refusal.unwrap_or_else(|| {
+                refuse(format!(
+                    "it is for ({theirs}), and the authority's line is not for them"
+                ))
+            }));
+        }
+        if at < certificate.valid_after || at >= certificate.valid_before {
+            return Err(refuse("it is not valid at this time".into()));
+        }
+        // The same key under a line of its own belongs to that name, too.
+        let own = self
+            .entries
+            .iter()
+            .filter(|e| !e.authority && e.fingerprint == key.fingerprint);
+        let own: Vec<&String> = own.flat_map(|e| &e.principals).collect();
+        names.extend(own.into_iter().cloned());
+        let mut names = names.into_iter();
+        match (names.next(), names.next()) {
+            (Some(name), None) if !name.contains(['*', '?', '!']) => Ok(name),
+            (first, second) => Err(NotCounted::SeveralNames {
+                names: first.into_iter().chain(second).chain(names).collect(),
+            }),
+        }
+    }
+
+    /// The one person whose own key this is, for this purpose at this time.
     pub fn who(&self, fingerprint: &str, namespace: &str, at_ms: i64) -> Result<&str, NotCounted> {
         let lines = || self.entries.iter().filter(|e| e.fingerprint == fingerprint);
         let own = || lines().filter(|e| !e.authority && !e.wildcard);

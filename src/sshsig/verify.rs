@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use ssh_key::public::{KeyData, RsaPublicKey};
 use ssh_key::{Algorithm, HashAlg, PublicKey, SshSig};
 
+use super::certificate::{self, Certificate};
+
 const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----";
 const END: &str = "-----END SSH SIGNATURE-----";
 
@@ -25,9 +27,9 @@ pub enum SigError {
     /// The armour holds something else.
     #[error("the SSH signature is damaged: {0}")]
     Malformed(String),
-    /// Signed with a certificate, whose key no roster line names.
-    #[error("it was signed with an SSH certificate; sign with the plain key that the roster names")]
-    Certificate,
+    /// Signed with a certificate that vouches for something else.
+    #[error("it was signed with an SSH certificate of {0}")]
+    CertificateOf(&'static str),
     /// A key or signature type that is not read here.
     #[error("signatures of type `{0}` are not supported; sign with an ed25519, ecdsa or FIDO key")]
     Unsupported(String),
@@ -62,6 +64,7 @@ pub enum SigError {
 #[derive(Debug, Clone)]
 pub struct Signature {
     sig: SshSig,
+    certificate: Option<Certificate>,
     blob: Vec<u8>,
 }
 
@@ -84,8 +87,12 @@ impl Signature {
         let blob = STANDARD
             .decode(body)
             .map_err(|why| SigError::Malformed(why.to_string()))?;
-        let sig = decode(&blob)?;
-        Ok(Signature { sig, blob })
+        let (sig, certificate) = decode(&blob)?;
+        Ok(Signature {
+            sig,
+            certificate,
+            blob,
+        })
     }
 
     /// The namespace it was made for, such as `signoff@incident-v1`.
@@ -114,43 +121,52 @@ impl Signature {
 ///
 /// Ours and not `SshSig::decode`, which lets an inner length point past its field: the same
 /// signature would have many spellings.
-fn decode(blob: &[u8]) -> Result<SshSig, SigError> {
+fn decode(blob: &[u8]) -> Result<(SshSig, Option<Certificate>), SigError> {
     let odd = |what: &str| SigError::Malformed(what.to_owned());
     let foreign = |why: ssh_key::Error| SigError::Malformed(why.to_string());
     let mut rest = blob
         .strip_prefix(b"SSHSIG\0\0\0\x01")
         .ok_or_else(|| odd("it is not of version 1"))?;
     let mut next = || string(&mut rest).ok_or_else(|| odd("a field is cut short"));
-    let (key, namespace, reserved, hash, mut sig) = (next()?, next()?, next()?, next()?, next()?);
+    let (key, namespace, reserved, hash, sig) = (next()?, next()?, next()?, next()?, next()?);
     if !rest.is_empty() || !reserved.is_empty() {
         return Err(odd("there is more in it than a signature"));
     }
 
-    let kind = string(&mut &*key).unwrap_or_default();
-    if kind.ends_with(b"-cert-v01@openssh.com") {
-        return Err(SigError::Certificate);
-    }
-    let public = PublicKey::from_bytes(key).map_err(foreign)?;
+    let (key, certificate) = match certificate::is_one(key) {
+        true => certificate::read(key).map(|(key, vouched)| (key, Some(vouched)))?,
+        false => (key.to_vec(), None),
+    };
+    let public = PublicKey::from_bytes(&key).map_err(foreign)?;
     if public.to_bytes().map_err(foreign)? != key {
         return Err(odd("its key is not in the usual form"));
     }
 
-    let mut part = || string(&mut sig).ok_or_else(|| odd("its signature is cut short"));
-    let (algorithm, number) = (part()?, part()?);
+    let signature = raw(sig)?;
     let text = |bytes| std::str::from_utf8(bytes).map_err(|_| odd("a name in it is not text"));
-    let algorithm = Algorithm::new(text(algorithm)?).map_err(foreign)?;
-    // What is left is the flags and the counter of a FIDO key, one byte and four.
-    let fido = matches!(algorithm, Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256);
-    if sig.len() != if fido { 5 } else { 0 } {
-        return Err(odd("its signature is of the wrong length"));
-    }
-    let signature = ssh_key::Signature::new(algorithm, [number, sig].concat()).map_err(foreign)?;
     let hash = match hash {
         b"sha256" => HashAlg::Sha256,
         b"sha512" => HashAlg::Sha512,
         _ => return Err(odd("its hash is neither sha256 nor sha512")),
     };
-    SshSig::new(public.key_data().clone(), text(namespace)?, hash, signature).map_err(foreign)
+    let sig = SshSig::new(public.key_data().clone(), text(namespace)?, hash, signature).map_err(foreign)?;
+    Ok((sig, certificate))
+}
+
+/// The innermost part of a signature: algorithm, numbers, and of a FIDO key its flags and counter.
+pub(super) fn raw(mut sig: &[u8]) -> Result<ssh_key::Signature, SigError> {
+    let odd = |what: &str| SigError::Malformed(what.to_owned());
+    let foreign = |why: ssh_key::Error| SigError::Malformed(why.to_string());
+    let mut part = || string(&mut sig).ok_or_else(|| odd("its signature is cut short"));
+    let (algorithm, number) = (part()?, part()?);
+    let algorithm = std::str::from_utf8(algorithm).map_err(|_| odd("a name in it is not text"))?;
+    let algorithm = Algorithm::new(algorithm).map_err(foreign)?;
+    // What is left is the flags and the counter of a FIDO key, one byte and four.
+    let fido = matches!(algorithm, Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256);
+    if sig.len() != if fido { 5 } else { 0 } {
+        return Err(odd("its signature is of the wrong length"));
+    }
+    ssh_key::Signature::new(algorithm, [number, sig].concat()).map_err(foreign)
 }
 
 /// One length-prefixed field, taken off the front.
@@ -175,13 +191,16 @@ pub struct VerifiedKey {
     pub user_verified: Option<bool>,
     /// FIDO: how often the device has signed; a fall means a copied key. `None` for keys that cannot say.
     pub counter: Option<u32>,
+    /// Who vouches for the key, where it signed with a certificate.
+    #[serde(skip)]
+    pub certificate: Option<Certificate>,
 }
 
 /// Checks that the key named in the signature signed exactly this message for this namespace.
 ///
 /// Whose key it is stays unknown: ask the [`Roster`](super::Roster).
 pub fn verify(sig: &Signature, message: &[u8], namespace: &str) -> Result<VerifiedKey, SigError> {
-    let Signature { sig, .. } = sig;
+    let Signature { sig, certificate, .. } = sig;
     if sig.namespace() != namespace {
         return Err(SigError::Namespace {
             found: sig.namespace().escape_default().take(80).collect(),
@@ -210,13 +229,30 @@ pub fn verify(sig: &Signature, message: &[u8], namespace: &str) -> Result<Verifi
         other => return Err(SigError::Unsupported(other.algorithm().to_string())),
     }
     let fido = fido(sig);
+    let wants_pin = certificate.as_ref().is_some_and(|c| c.verify_required);
+    if wants_pin && fido.is_none_or(|(flags, _)| flags & 0x04 == 0) {
+        return Err(SigError::CertificateOf(
+            "a key that must ask for its PIN, and did not",
+        ));
+    }
+    let algorithm = match certificate {
+        Some(_) => key.algorithm().to_certificate_type(),
+        None => key.algorithm().to_string(),
+    };
     Ok(VerifiedKey {
         fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
-        algorithm: key.algorithm().to_string(),
+        algorithm,
         user_presence: fido.map(|(flags, _)| flags & 0x01 != 0),
         user_verified: fido.map(|(flags, _)| flags & 0x04 != 0),
         counter: fido.map(|(_, counter)| counter),
+        certificate: certificate.clone(),
     })
+}
+
+/// `SHA256:…` of a public key as it stands in a `.pub` file; `None` where it is none.
+pub fn fingerprint_of(public: &str) -> Option<String> {
+    let key = PublicKey::from_openssh(public.trim()).ok()?;
+    Some(key.fingerprint(HashAlg::Sha256).to_string())
 }
 
 fn verify_plain(sig: &SshSig, message: &[u8]) -> Result<(), SigError> {
@@ -225,8 +261,14 @@ fn verify_plain(sig: &SshSig, message: &[u8]) -> Result<(), SigError> {
         .map_err(|_| SigError::Mismatch)
 }
 
-/// RSA by ring: `ssh-key` would need the `rsa` crate, which is open to a timing attack.
 fn verify_rsa(sig: &SshSig, key: &RsaPublicKey, message: &[u8]) -> Result<(), SigError> {
+    let signed = SshSig::signed_data(sig.namespace(), sig.hash_alg(), message)
+        .map_err(|why| SigError::Malformed(why.to_string()))?;
+    rsa(key, sig.signature(), &signed)
+}
+
+/// RSA by ring: `ssh-key` would need the `rsa` crate, which is open to a timing attack.
+pub(super) fn rsa(key: &RsaPublicKey, sig: &ssh_key::Signature, signed: &[u8]) -> Result<(), SigError> {
     let odd = || SigError::Malformed("its RSA key is not a pair of positive numbers".into());
     let n = key.n.as_positive_bytes().ok_or_else(odd)?;
     let e = key.e.as_positive_bytes().ok_or_else(odd)?;
@@ -239,16 +281,17 @@ fn verify_rsa(sig: &SshSig, key: &RsaPublicKey, message: &[u8]) -> Result<(), Si
         Algorithm::Rsa {
             hash: Some(HashAlg::Sha256),
         } => &RSA_PKCS1_2048_8192_SHA256,
-        _ => &RSA_PKCS1_2048_8192_SHA512,
+        Algorithm::Rsa {
+            hash: Some(HashAlg::Sha512),
+        } => &RSA_PKCS1_2048_8192_SHA512,
+        other => return Err(SigError::Unsupported(other.to_string())),
     };
-    let signed = SshSig::signed_data(sig.namespace(), sig.hash_alg(), message)
-        .map_err(|why| SigError::Malformed(why.to_string()))?;
     // OpenSSH drops leading zeros of the number; ring wants them back.
-    let short = n.len().saturating_sub(sig.signature_bytes().len());
+    let short = n.len().saturating_sub(sig.as_bytes().len());
     let mut number = vec![0; short];
-    number.extend_from_slice(sig.signature_bytes());
+    number.extend_from_slice(sig.as_bytes());
     RsaPublicKeyComponents { n, e }
-        .verify(parameters, &signed, &number)
+        .verify(parameters, signed, &number)
         .map_err(|_| SigError::Mismatch)
 }
 

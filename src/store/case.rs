@@ -44,6 +44,8 @@ pub enum Pin {
     Access,
     /// The roster in force.
     AllowedSigners,
+    /// Keys and certificates that no longer count.
+    RevokedKeys,
 }
 
 impl Pin {
@@ -53,6 +55,7 @@ impl Pin {
             Pin::Runbook => "runbook.yaml",
             Pin::Access => "access.yaml",
             Pin::AllowedSigners => "allowed_signers",
+            Pin::RevokedKeys => "revoked_keys",
         }
     }
 }

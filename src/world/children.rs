@@ -18,7 +18,8 @@ use super::host::{Pid, Signal, Signalled};
 use super::interrupt::Interrupt;
 use super::jail;
 use super::linux;
-use super::spawn::{Child, Command, End, Ran, Spawn};
+use super::spawn::{Attended, Child, Command, End, Ran, Spawn};
+use super::terminal;
 use crate::model::secret::Secret;
 
 /// How often deadlines and Ctrl-C are looked at.
@@ -126,6 +127,11 @@ impl Spawn for RealSpawn {
         // Those that have ended leave no zombie behind for as long as we live.
         detached.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
         detached.extend(run.spawn());
+    }
+
+    fn at_terminal(&self, argv: &[String], env: &[(String, Secret)], stdin: &[u8]) -> Option<Attended> {
+        let program = self.find(argv.first()?)?;
+        terminal::run(&program, argv, env, stdin)
     }
 
     fn find(&self, program: &str) -> Option<PathBuf> {

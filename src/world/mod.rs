@@ -17,6 +17,7 @@ mod linux;
 pub mod secrets;
 pub mod spawn;
 pub mod sql;
+mod terminal;
 
 use std::cell::RefCell;
 use std::future::Future;

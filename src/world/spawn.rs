@@ -73,6 +73,15 @@ pub struct Child {
     pub starttime: u64,
 }
 
+/// What became of a program that could ask for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attended {
+    /// How it ended.
+    pub end: End,
+    /// Its standard output.
+    pub out: Vec<u8>,
+}
+
 /// Starts programs.
 pub trait Spawn {
     /// Runs one program to its end in a session of its own, output streamed to the two writers.
@@ -86,6 +95,13 @@ pub trait Spawn {
         err: &'a mut dyn Write,
         started: &'a mut dyn FnMut(Child),
     ) -> Later<'a, Ran>;
+
+    /// Runs a program that may ask the person at our terminal (a passphrase, a PIN, a touch): in our own session,
+    /// with its errors on our screen. Gives its standard output; `None` where there is no terminal to ask at.
+    fn at_terminal(&self, argv: &[String], env: &[(String, Secret)], stdin: &[u8]) -> Option<Attended> {
+        let _ = (argv, env, stdin);
+        None
+    }
 
     /// Starts a program that outlives this one, in a session of its own, with nothing to read from or write to,
     /// and forgets it. What cannot be started is not: nobody waits for it. Drills start nothing.

@@ -1,5 +1,8 @@
 //! Signatures and sign-offs against the real `ssh-keygen`.
 
+mod alone;
 pub mod attacks;
+mod certificates;
 mod keygen;
 mod keys;
+mod thirty;

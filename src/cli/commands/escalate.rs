@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use crate::cli::ui::Tone;
 use crate::cli::{App, CliError, Exit, deeds};
+use crate::evidence::escape;
 use crate::model::ids::StepId;
 
 /// Arguments of `escalate`.
@@ -30,6 +32,20 @@ pub struct EscalateArgs {
     show: bool,
 }
 
+/// Arguments of `page`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Carries the request, never the authority: what counts is the signature that comes back. A person's \
+command stands in the runbook, `people: {ben@example.com: {notify: [pager, ben]}}`, and is given the text on standard input."
+)]
+pub struct PageArgs {
+    /// Whom, as in allowed_signers
+    person: String,
+    /// Number of the request; needed only where several wait
+    #[arg(long)]
+    request: Option<u64>,
+}
+
 /// Arguments of `signoff`.
 #[derive(clap::Args)]
 pub struct SignoffArgs {
@@ -39,10 +55,16 @@ pub struct SignoffArgs {
 
 #[derive(Subcommand)]
 enum SignoffCommand {
-    /// File a signature (`FILE.sig`); its text is read from beside it where it is there
+    /// File a signed answer: a file, a pasted block, or standard input
     Add {
-        /// What ssh-keygen wrote
-        file: PathBuf,
+        /// What came back (`FILE.sig`, or a saved message); none or `-` to paste it or pipe it in
+        file: Option<PathBuf>,
+    },
+    /// Prove by your key that what was done under the name in force was done by you
+    Me {
+        /// Your own private key, or its public half for an agent
+        #[arg(long, value_name = "FILE")]
+        key: String,
     },
     /// List requests that wait for answers
     List,
@@ -76,7 +98,22 @@ pub fn run(app: &App, args: &EscalateArgs) -> Result<Exit, CliError> {
 pub fn signoff(app: &App, args: &SignoffArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
     match &args.command {
-        SignoffCommand::Add { file } => deeds::file_answer(&app.ui, &engine, file)?,
+        SignoffCommand::Add { file } => match file.as_deref().filter(|file| file.as_os_str() != "-") {
+            Some(file) => deeds::file_from(&app.ui, &engine, file)?,
+            None => {
+                let came = super::sign::pasted(app, None, "the signature")?;
+                deeds::file_answer(&app.ui, &engine, &came, None)?;
+            }
+        },
+        SignoffCommand::Me { key } => {
+            let person = engine.prove_responder(key)?;
+            let (name, person) = (escape(&engine.who()), escape(&person));
+            app.ui.line(&format!(
+                "{name} is {person}, proved by key. Nobody signs for that doubt any more."
+            ));
+            app.ui
+                .line("A request that was made before keeps its number of people; ask again for fewer.");
+        }
         SignoffCommand::List => {
             let pending = engine.pending()?;
             if pending.is_empty() {
@@ -108,4 +145,53 @@ pub fn signoff(app: &App, args: &SignoffArgs) -> Result<Exit, CliError> {
         }
     }
     Ok(app.finish(&engine, Exit::Done))
+}
+
+/// Prints what a person pastes on their own machine, and runs their notify command.
+pub fn page(app: &App, args: &PageArgs) -> Result<Exit, CliError> {
+    let engine = app.engine()?;
+    let waiting = engine.pending()?;
+    let numbers: Vec<String> = waiting.iter().map(|p| p.request.to_string()).collect();
+    let request = match (args.request, waiting.as_slice()) {
+        (Some(request), _) if waiting.iter().any(|p| p.request == request) => request,
+        (None, [one]) => one.request,
+        (None, []) => {
+            return Err(CliError::new(Exit::Usage, "no request waits for answers")
+                .hint("`incident escalate STEP` writes one"));
+        }
+        (Some(request), _) => {
+            return Err(CliError::new(
+                Exit::Usage,
+                format!("request {request} does not wait for answers"),
+            )
+            .because(format!("these do: {}", numbers.join(", "))));
+        }
+        (None, _) => {
+            return Err(CliError::new(Exit::Usage, "several requests wait for answers")
+                .because(numbers.join(", "))
+                .hint("Name one with --request NUMBER"));
+        }
+    };
+    let paged = engine.page(&args.person, request)?;
+    app.ui.line(paged.text.trim_end());
+    match &paged.ran {
+        Some(Ok(program)) => app.ui.tone(
+            Tone::Good,
+            &format!(
+                "{} took it; whether {} reads it, nobody knows.",
+                escape(program),
+                escape(&args.person)
+            ),
+        ),
+        Some(Err(why)) => app.ui.tone(Tone::Bad, &format!("Not delivered: {}", escape(why))),
+        None => app.ui.line(&format!(
+            "The runbook has no `notify` for {}: send the lines above yourself.",
+            escape(&args.person)
+        )),
+    }
+    let exit = match &paged.ran {
+        Some(Err(_)) => Exit::Failed,
+        _ => Exit::Waiting,
+    };
+    Ok(app.finish(&engine, exit))
 }

@@ -21,6 +21,7 @@ mod repair;
 mod restore;
 mod runbook;
 mod shell;
+mod sign;
 mod start;
 mod status;
 mod store;
@@ -76,6 +77,12 @@ pub enum Command {
     Settle(acts::SettleArgs),
     /// Ask another person to sign: writes exactly what they sign
     Escalate(escalate::EscalateArgs),
+    /// Read a request on your own machine and approve it; needs no incident
+    Sign(sign::SignArgs),
+    /// Read a request on your own machine and refuse it; needs no incident
+    Refuse(sign::SignArgs),
+    /// Bring a request to a person: prints what they paste, and runs their notify command
+    Page(escalate::PageArgs),
     /// File or withdraw signed answers
     Signoff(escalate::SignoffArgs),
     /// Take a look and keep it: a step of the runbook, or host, file, git, command
@@ -149,6 +156,9 @@ impl Command {
             Command::Do(args) => acts::ad_hoc(app, &args),
             Command::Settle(args) => acts::settle(app, &args),
             Command::Escalate(args) => escalate::run(app, &args),
+            Command::Sign(args) => sign::sign(app, &args),
+            Command::Refuse(args) => sign::refuse(app, &args),
+            Command::Page(args) => escalate::page(app, &args),
             Command::Signoff(args) => escalate::signoff(app, &args),
             Command::Capture(args) => capture::run(app, &args),
             Command::Answer(args) => words::answer(app, &args),

@@ -174,7 +174,7 @@ impl Incident {
                 .ok_or_else(|| format!("there is no request {request}"))?;
             steps_left.consume(&e.step, &e.act_sha256)?;
         }
-        self.actors.insert(at.who.to_owned());
+        self.acts(at);
         let tries = match self.steps.get(&e.step) {
             Some(StepState::Tried { tries, .. }) => tries + 1,
             _ => 1,
@@ -249,7 +249,7 @@ impl Incident {
     }
 
     pub(super) fn act_checked(&mut self, at: &At<'_>, e: ActChecked) -> Result<(), String> {
-        self.actors.insert(at.who.to_owned());
+        self.acts(at);
         let act = self
             .acts
             .get_mut(&e.act)
@@ -278,7 +278,7 @@ impl Incident {
         if let Some((seq, _)) = self.in_doubt().find(|(_, a)| a.step == e.step) {
             return Err(format!("act {seq} of step `{}` has no known outcome", e.step));
         }
-        self.actors.insert(at.who.to_owned());
+        self.acts(at);
         let left = self.steps.get(&e.step).and_then(|s| s.forward(&self.acts));
         let left = left.filter(|(act, _)| self.acts.get(act).is_some_and(|a| !a.never_happened()));
         // The plan goes on without it, which is not the plan that was signed for.

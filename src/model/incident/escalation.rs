@@ -3,7 +3,7 @@
 use super::{At, Incident};
 use crate::model::effect::Zone;
 use crate::model::event::{
-    EscalationRequested, EscalationWithdrawn, SignerKey, SignoffFiled, StatementIssued,
+    EscalationRequested, EscalationWithdrawn, ResponderProven, SignerKey, SignoffFiled, StatementIssued,
 };
 use crate::model::ids::StepId;
 use crate::model::runbook::Need;
@@ -13,6 +13,8 @@ use crate::model::runbook::Need;
 pub struct RequestState {
     /// The request as recorded.
     pub asked: EscalationRequested,
+    /// The name it was recorded under.
+    pub asked_as: String,
     /// Hash of the request's line, which the statement names.
     pub line_sha256: String,
     /// When, RFC 3339.
@@ -44,6 +46,29 @@ pub struct SignoffState {
     pub utc_ms: i64,
     /// When it was filed, monotonic microseconds.
     pub mono_us: u64,
+}
+
+/// Whom a rostered key proved to be behind a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven {
+    /// The person, as in the roster.
+    pub person: String,
+    /// Where their signature is.
+    pub by: ProvenBy,
+}
+
+/// What a person signed to be known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProvenBy {
+    /// The request of this record.
+    Request(u64),
+    /// A claim of their name.
+    Claim {
+        /// Its file below `signoffs/`.
+        file: String,
+        /// When, RFC 3339.
+        ts: String,
+    },
 }
 
 impl RequestState {
@@ -87,9 +112,10 @@ impl Incident {
         if e.zone == Zone::Inside {
             return Err("inside the boundary nobody needs to be asked".into());
         }
-        self.actors.insert(at.who.to_owned());
+        self.acts(at);
         let request = RequestState {
             asked: e,
+            asked_as: at.who.to_owned(),
             line_sha256: at.line_sha256.to_string(),
             ts: at.ts.to_owned(),
             statement: None,
@@ -103,12 +129,42 @@ impl Incident {
     }
 
     pub(super) fn statement_issued(&mut self, e: StatementIssued) -> Result<(), String> {
+        let seq = e.request;
         let request = self.request_mut(e.request)?;
         if request.statement.is_some() {
             return Err(format!("request {} has its statement", e.request));
         }
+        let proven = request.asked.proven && e.requester_key.is_some();
+        let (name, person) = (request.asked_as.clone(), request.asked.requester.clone());
         request.statement = Some(e);
+        if proven {
+            self.actors.insert(person.clone());
+            let by = ProvenBy::Request(seq);
+            self.proven.insert(name, Proven { person, by });
+        }
         Ok(())
+    }
+
+    pub(super) fn responder_proven(&mut self, at: &At<'_>, e: ResponderProven) -> Result<(), String> {
+        if !self.acted_as.contains(&e.name) {
+            return Err(format!("nobody acted as `{}`", e.name));
+        }
+        if let Some(known) = self.proven.get(&e.name) {
+            return Err(format!("`{}` is proved to be {}", e.name, known.person));
+        }
+        self.actors.insert(e.person.clone());
+        let ts = at.ts.to_owned();
+        let by = ProvenBy::Claim { file: e.file, ts };
+        self.proven.insert(e.name, Proven { person: e.person, by });
+        Ok(())
+    }
+
+    /// Names under which somebody acted and whom no key proves.
+    pub fn unproven(&self) -> impl Iterator<Item = &str> {
+        let names = self.acted_as.iter();
+        names
+            .filter(|name| !self.proven.contains_key(*name))
+            .map(String::as_str)
     }
 
     pub(super) fn withdrawn(&mut self, e: EscalationWithdrawn) -> Result<(), String> {
@@ -117,7 +173,8 @@ impl Incident {
     }
 
     pub(super) fn signoff_filed(&mut self, at: &At<'_>, e: SignoffFiled) -> Result<(), String> {
-        if self.actors.contains(&e.person) {
+        // Whoever knows a reason may refuse, also someone who could not approve.
+        if e.approves && self.actors.contains(&e.person) {
             return Err(format!(
                 "`{}` acted in this incident and does not count",
                 e.person
@@ -128,11 +185,8 @@ impl Incident {
         if !request.is_open() || request.statement.is_none() {
             return Err(format!("request {} takes no answers", e.request));
         }
-        if request
-            .signoffs
-            .iter()
-            .any(|s| s.person == e.person || s.key.fingerprint == e.key.fingerprint)
-        {
+        let same = |s: &SignoffState| s.person == e.person || s.key.fingerprint == e.key.fingerprint;
+        if e.approves && request.signoffs.iter().any(same) {
             return Err(format!("`{}` has answered request {}", e.person, e.request));
         }
         request.signoffs.push(SignoffState {
@@ -152,12 +206,13 @@ impl Incident {
             .ok_or_else(|| format!("there is no request {seq}"))
     }
 
-    /// Who must sign this request: one person more where the requester is not proved.
+    /// Who must sign this request, as its statement says: one person more for every name that nobody proved.
     pub fn need_of(&self, request: &RequestState) -> Need {
         let mut need = request.asked.need.clone();
-        if !request.asked.proven {
-            need.people = need.people.saturating_add(1);
-        }
+        let unproven = u32::try_from(request.asked.unproven.len()).unwrap_or(u32::MAX);
+        need.people = need
+            .people
+            .saturating_add(unproven.max(u32::from(!request.asked.proven)));
         need
     }
 }

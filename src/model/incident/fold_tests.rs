@@ -29,10 +29,7 @@ fn tree() -> TargetId {
 }
 
 fn opened() -> Event {
-    let need = |people| Need {
-        people,
-        roles: BTreeSet::new(),
-    };
+    let need = |people| Need::of(people);
     Opened {
         id: IncidentId::made(false, 0, [0; 4]),
         drill: false,
@@ -169,9 +166,11 @@ fn request(name: &str) -> Event {
         need: Need {
             people: 1,
             roles: BTreeSet::from(["on-call".into()]),
+            ..Need::default()
         },
         requester: ANA.into(),
         proven: true,
+        unproven: vec!["root".into()],
         nonce: "0".into(),
         head_seq: 1,
         head_sha256: "h".into(),
@@ -186,6 +185,7 @@ fn issued(request: u64) -> Event {
         approve_sha256: "a".into(),
         refuse_sha256: "r".into(),
         file: "f".into(),
+        requester_key: None,
     }
     .into()
 }
@@ -380,6 +380,19 @@ fn story() -> Vec<Event> {
                 parts: vec!["act".into()],
             }],
             fell: vec![],
+        }
+        .into(),
+        ResponderProven {
+            name: ANA.into(),
+            person: ANA.into(),
+            key: SignerKey {
+                fingerprint: "SHA256:a".into(),
+                algorithm: "ssh-ed25519".into(),
+                user_presence: None,
+                user_verified: None,
+                counter: None,
+            },
+            file: "00000010.a.claim".into(),
         }
         .into(),
         Closed {
@@ -845,7 +858,7 @@ fn what_cannot_follow_is_refused_and_says_why() {
             "after the last act",
         ),
         (
-            told(39),
+            told(40),
             started("late", Zone::Inside, vec![]),
             "the incident is closed",
         ),

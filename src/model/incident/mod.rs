@@ -22,7 +22,7 @@ use super::ids::{IncidentId, StepId, TargetId};
 
 pub use acts::{ActState, Stand, StepState};
 pub use custody::{Custody, Recorded};
-pub use escalation::{RequestState, SignoffState};
+pub use escalation::{Proven, ProvenBy, RequestState, SignoffState};
 pub use evidence::{CaptureState, Change, FROZEN, Gap, ITEMS_LIST, ProbeState, RECEIPTS_LIST};
 pub use plan::{PlanFailure, PlanState};
 pub use stop::{StopState, TargetState};
@@ -127,6 +127,10 @@ pub struct Incident {
     pub mirror_ended: Option<MirrorEnded>,
     /// Everybody who acted or answered: they do not count for a quorum.
     pub actors: BTreeSet<String>,
+    /// The names under which they did, as they were claimed.
+    pub acted_as: BTreeSet<String>,
+    /// Whom a rostered key proved to be behind such a name.
+    pub proven: BTreeMap<String, Proven>,
     /// Who held the record, by which clock, and where its heads are held.
     pub custody: Custody,
     /// How many records.
@@ -161,6 +165,8 @@ impl Incident {
             mirror: None,
             mirror_ended: None,
             actors: BTreeSet::from([who.to_owned()]),
+            acted_as: BTreeSet::from([who.to_owned()]),
+            proven: BTreeMap::new(),
             custody: Custody::default(),
             records: 1,
             opened,
@@ -202,7 +208,7 @@ impl Incident {
             Event::StopFacts(e) => self.stop.facts(e)?,
             Event::StopEnded(e) => self.stop.ended(e)?,
             Event::TargetAnswered(e) => {
-                self.actors.insert(at.who.to_owned());
+                self.acts(at);
                 self.stop.answered(at, e)?;
             }
             Event::StageEntered(e) => self.enter(e.stage, e.mono_us)?,
@@ -212,7 +218,7 @@ impl Incident {
             Event::ActChecked(e) => self.act_checked(at, e)?,
             Event::StepSkipped(e) => self.step_skipped(at, e)?,
             Event::QuestionAnswered(e) => {
-                self.actors.insert(at.who.to_owned());
+                self.acts(at);
                 let answer = Answered {
                     seq: at.seq,
                     who: at.who.to_owned(),
@@ -234,13 +240,14 @@ impl Incident {
             Event::ExhibitFiled(e) => self.exhibit_filed(e)?,
             Event::FileAttached(e) => self.file_attached(at, e),
             Event::DidElsewhere(e) => {
-                self.actors.insert(at.who.to_owned());
+                self.acts(at);
                 self.elsewhere.push(said(&e.text));
             }
             Event::EscalationRequested(e) => self.requested(at, e)?,
             Event::StatementIssued(e) => self.statement_issued(e)?,
             Event::EscalationWithdrawn(e) => self.withdrawn(e)?,
             Event::SignoffFiled(e) => self.signoff_filed(at, e)?,
+            Event::ResponderProven(e) => self.responder_proven(at, e)?,
             Event::SignoffRejected(e) => self.rejected.push((at.seq, e.reason, e.text)),
             Event::PlanFrozen(e) => self.plan_frozen(at, e)?,
             Event::PlanAmended(e) => self.plan_amended(at, e)?,
@@ -274,6 +281,12 @@ impl Incident {
             | Event::SpoolAbsorbed(_) => {}
         }
         Ok(())
+    }
+
+    /// Whoever wrote this record takes part in the response.
+    fn acts(&mut self, at: &At<'_>) {
+        self.actors.insert(at.who.to_owned());
+        self.acted_as.insert(at.who.to_owned());
     }
 
     fn enter(&mut self, stage: Stage, mono_us: u64) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! Journals written in memory, record by record, each folded as it would be.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::journal::{Chain, Hash, lines};
 use crate::model::act::{CaptureSpec, Lane, ResolvedUndo, Stage};
@@ -94,14 +94,8 @@ pub(super) fn opened(title: &str) -> Opened {
         policy: Policy {
             inside: Effects::from([Effect::Read, Effect::Traffic]),
             at: Effects::from([Effect::ConfigChange]),
-            need_at: Need {
-                people: 1,
-                roles: BTreeSet::new(),
-            },
-            need_outside: Need {
-                people: 2,
-                roles: BTreeSet::new(),
-            },
+            need_at: Need::of(1),
+            need_outside: Need::of(2),
             valid_ms: 1_800_000,
             people: people.map(|p| (p.to_owned(), Person::default())).into(),
             seal_originals_to: Vec::new(),
@@ -448,12 +442,10 @@ pub(super) fn request(book: &mut Book, at_ms: i64, act_sha256: &str) -> u64 {
         acts: vec![act_sha256.to_owned()],
         zone: Zone::At,
         rule: "config-change".into(),
-        need: Need {
-            people: 1,
-            roles: BTreeSet::new(),
-        },
+        need: Need::of(1),
         requester: ANA.into(),
         proven: true,
+        unproven: Vec::new(),
         nonce: "11".repeat(16),
         head_seq: 3,
         head_sha256: "0".repeat(64),
@@ -465,6 +457,7 @@ pub(super) fn request(book: &mut Book, at_ms: i64, act_sha256: &str) -> u64 {
         approve_sha256: "a".into(),
         refuse_sha256: "b".into(),
         file: format!("{request}.approve.txt"),
+        requester_key: Some(key()),
     };
     book.write(at_ms, ANA, issued);
     request

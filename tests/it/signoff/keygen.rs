@@ -2,7 +2,6 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    clippy::print_stderr,
     reason = "these tests run the program whose verdicts we compare ours with, and say what they could not try"
 )]
 
@@ -29,7 +28,7 @@ impl Bench {
     pub fn has_fido() -> bool {
         let there = PathBuf::from(SK_DUMMY).exists();
         if !there {
-            eprintln!("not tested: FIDO keys (apt install openssh-tests)");
+            crate::support::not_tested("FIDO keys (Debian's openssh-tests)");
         }
         there
     }
@@ -76,26 +75,52 @@ impl Bench {
         armour
     }
 
-    /// Signs one key with another: `name-cert.pub`.
-    pub fn certify(&self, authority: &str, name: &str) {
+    /// Signs one key with another: `name-cert.pub`. `options` as for `ssh-keygen -s`.
+    pub fn certify(&self, authority: &str, name: &str, options: &[&str]) {
         let public = format!("{name}.pub");
-        let args = [
-            "-q",
-            "-s",
-            authority,
-            "-I",
-            "bench",
-            "-n",
-            "ana@example.com",
-            &public,
-        ];
-        assert!(self.keygen(&args, b"").0);
+        let mut args = vec!["-q", "-s", authority];
+        args.extend(options);
+        args.push(&public);
+        assert!(self.keygen(&args, b"").0, "{options:?}");
+    }
+
+    /// A list of revoked keys (KRL) of this specification, of this authority's certificates.
+    pub fn krl(&self, authority: &str, spec: &str) -> Vec<u8> {
+        fs::write(self.dir.path().join("spec"), spec).unwrap();
+        let authority = format!("{authority}.pub");
+        let args = ["-q", "-k", "-f", "krl", "-s", &authority, "spec"];
+        assert!(self.keygen(&args, b"").0, "{spec}");
+        fs::read(self.dir.path().join("krl")).unwrap()
+    }
+
+    /// The private half of a key.
+    pub fn private(&self, name: &str) -> Vec<u8> {
+        fs::read(self.dir.path().join(name)).unwrap()
+    }
+
+    /// Whether it verifies beside a list of revoked keys.
+    pub fn verifies_unless(
+        &self,
+        krl: &[u8],
+        roster: &str,
+        who: &str,
+        ns: &str,
+        sig: &[u8],
+        message: &[u8],
+    ) -> bool {
+        fs::write(self.dir.path().join("revoked"), krl).unwrap();
+        self.verified(roster, who, ns, sig, message, &["-r", "revoked"])
     }
 
     pub fn verifies(&self, roster: &str, who: &str, ns: &str, sig: &[u8], message: &[u8]) -> bool {
+        self.verified(roster, who, ns, sig, message, &[])
+    }
+
+    fn verified(&self, roster: &str, who: &str, ns: &str, sig: &[u8], message: &[u8], more: &[&str]) -> bool {
         fs::write(self.dir.path().join("roster"), roster).unwrap();
         fs::write(self.dir.path().join("sig"), sig).unwrap();
-        let args = ["-Y", "verify", "-f", "roster", "-I", who, "-n", ns, "-s", "sig"];
+        let mut args = vec!["-Y", "verify", "-f", "roster", "-I", who, "-n", ns, "-s", "sig"];
+        args.extend(more);
         self.keygen(&args, message).0
     }
 }

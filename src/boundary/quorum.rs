@@ -1,0 +1,173 @@
+//! The people: who signed for this very act, who of them counts, and whether they suffice.
+
+use std::collections::BTreeSet;
+
+use super::judge::{Answer, Refusal};
+use crate::journal::Hash;
+use crate::model::act::{Act, Resolved};
+use crate::model::effect::Zone;
+use crate::model::event::SignerKey;
+use crate::model::incident::{Incident, RequestState};
+use crate::model::runbook::{Need, Policy, Touch};
+use crate::model::time::Moment;
+
+/// Inside the boundary nobody is asked.
+pub(super) fn quorum(incident: &Incident, act: &Resolved, zone: Zone, now: Moment) -> Answer {
+    if zone == Zone::Inside || matches!(act.act, Act::Sweep(_)) {
+        return Answer::Go { consumes: Vec::new() };
+    }
+    let policy = &incident.opened.policy;
+    let digest = Hash::of(&act.canonical()).to_string();
+    let refusers = refusers(incident, act);
+    let unproven: Vec<String> = incident.unproven().map(str::to_owned).collect();
+    let mut need = match zone {
+        Zone::Outside => policy.need_outside.clone(),
+        _ => policy.need_at.clone(),
+    };
+    let mut have = Vec::new();
+    let mut waiting = None;
+    let mut refused_by = refusers.first().cloned();
+    let mut expired = false;
+    for (seq, request) in incident.requests.iter().rev() {
+        if !covers(incident, request, act, &digest, zone) {
+            continue;
+        }
+        let wanted = needed_now(incident, request);
+        let (people, old) = approvals(incident, request, now, wanted.touch);
+        let missing = refusers.iter().find(|who| !people.contains(&policy.human(who)));
+        if missing.is_none() && enough(&wanted, &people, policy) {
+            return Answer::Go { consumes: vec![*seq] };
+        }
+        if waiting.is_none() {
+            expired = old;
+            refused_by = missing.cloned();
+            (waiting, have, need) = (Some(*seq), people, wanted);
+        }
+    }
+    Answer::Refused(Refusal::NeedsSignoff {
+        zone,
+        need,
+        have,
+        request: waiting,
+        refused_by,
+        unproven,
+        expired,
+    })
+}
+
+/// What the statement told its signers, or more: whoever acted since without a key may be one of them.
+fn needed_now(incident: &Incident, request: &RequestState) -> Need {
+    let told = incident.need_of(request);
+    let unproven = u32::try_from(incident.unproven().count()).unwrap_or(u32::MAX);
+    let people = request.asked.need.people.saturating_add(unproven);
+    Need {
+        people: people.max(told.people),
+        ..told
+    }
+}
+
+/// Everybody who refused this very act, by whichever request and under whichever name of the step.
+///
+/// A refusal outlives its request: else one would ask until somebody says yes. The requester's own is a
+/// change of mind, no judgement.
+fn refusers(incident: &Incident, act: &Resolved) -> Vec<String> {
+    let policy = &incident.opened.policy;
+    let mut who: Vec<String> = Vec::new();
+    for request in incident.requests.values() {
+        let Some(by) = request.refused_by().map(|s| s.person.as_str()) else {
+            continue;
+        };
+        if policy.human(by) == policy.human(&request.asked.requester) || who.iter().any(|w| w == by) {
+            continue;
+        }
+        let same = request
+            .asked
+            .steps
+            .iter()
+            .zip(&request.asked.acts)
+            .any(|(step, digest)| {
+                let named = Resolved {
+                    step: step.clone(),
+                    ..act.clone()
+                };
+                Hash::of(&named.canonical()).to_string() == *digest
+            });
+        if same {
+            who.push(by.to_owned());
+        }
+    }
+    who
+}
+
+/// True where the request is open, is for exactly this act next, and nothing it rests on has changed.
+fn covers(incident: &Incident, request: &RequestState, act: &Resolved, digest: &str, zone: Zone) -> bool {
+    let baseline = incident
+        .baseline
+        .as_ref()
+        .map_or("none", |(_, hash)| hash.as_str());
+    request.is_open()
+        && request.statement.is_some()
+        && request.next() == Some((&act.step, digest))
+        && request.asked.baseline == baseline
+        && request.asked.zone >= zone
+}
+
+/// Distinct humans whose approval is still good, and whether any has run out.
+fn approvals(incident: &Incident, request: &RequestState, now: Moment, touch: Touch) -> (Vec<String>, bool) {
+    let policy = &incident.opened.policy;
+    let acted: BTreeSet<String> = incident.actors.iter().map(|who| policy.human(who)).collect();
+    let requester = policy.human(&request.asked.requester);
+    let mut people: Vec<String> = Vec::new();
+    let mut keys: Vec<&str> = Vec::new();
+    let mut old = false;
+    for signoff in request.signoffs.iter().filter(|s| s.approves) {
+        // Both clocks must agree that it is young: a wall clock set back does not revive it.
+        let wall = now.utc_ms.saturating_sub(signoff.utc_ms);
+        let mono = now.mono_us.saturating_sub(signoff.mono_us) / 1000;
+        let age = u64::try_from(wall.max(0)).unwrap_or(0).max(mono);
+        if age > policy.valid_ms {
+            old = true;
+            continue;
+        }
+        let person = policy.human(&signoff.person);
+        if people.contains(&person) || keys.contains(&signoff.key.fingerprint.as_str()) {
+            continue;
+        }
+        keys.push(&signoff.key.fingerprint);
+        if !acted.contains(&person) && person != requester && shows(&signoff.key, touch) {
+            people.push(person);
+        }
+    }
+    (people, old)
+}
+
+/// Whether a key showed what the rule asks of it. A key that cannot say has not said it.
+fn shows(key: &SignerKey, touch: Touch) -> bool {
+    (touch < Touch::Present || key.user_presence == Some(true))
+        && (touch < Touch::Verified || key.user_verified == Some(true))
+}
+
+fn enough(need: &Need, people: &[String], policy: &Policy) -> bool {
+    let count = u32::try_from(people.len()).unwrap_or(u32::MAX);
+    let roles: Vec<&str> = need.roles.iter().map(String::as_str).collect();
+    let people: Vec<&str> = people.iter().map(String::as_str).collect();
+    count >= need.people.max(1) && seated(&roles, &people, need.teams_apart, policy)
+}
+
+/// Whether each role finds a person of its own, and a team of its own where that is asked. Whoever has no
+/// team on record is of no other one.
+fn seated(roles: &[&str], free: &[&str], apart: bool, policy: &Policy) -> bool {
+    let Some((role, rest)) = roles.split_first() else {
+        return true;
+    };
+    let team = |who: &str| policy.person(who).and_then(|p| p.team.as_deref());
+    free.iter().any(|who| {
+        let holds = policy.person(who).is_some_and(|p| p.roles.contains(*role));
+        if !holds || (apart && team(who).is_none()) {
+            return false;
+        }
+        let stays = |other: &&&str| *other != who && (!apart || team(other) != team(who));
+        let others: Vec<&str> = free.iter().filter(stays).copied().collect();
+        seated(rest, &others, apart, policy)
+    })
+}

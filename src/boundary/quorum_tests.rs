@@ -1,0 +1,283 @@
+//! Who counts, one rule at a time. The rules together are the business of the gate's property.
+
+use std::collections::BTreeSet;
+
+use super::gate_tests::{at, opened};
+use super::judge::{Answer, Refusal};
+use super::quorum::quorum;
+use super::zone_tests::{act, policy};
+use crate::journal::Hash;
+use crate::model::act::Resolved;
+use crate::model::effect::Zone;
+use crate::model::event::{EscalationRequested, SignerKey, StatementIssued};
+use crate::model::incident::{Incident, Proven, ProvenBy, RequestState, SignoffState};
+use crate::model::runbook::{Need, Person, Touch};
+use crate::model::time::Moment;
+
+const ANA: &str = "ana@example.com";
+const BEN: &str = "ben@example.com";
+const KIM: &str = "kim@vendor.example";
+
+/// An incident of Ana's, proved to be hers, in which she asked for one act.
+struct Case {
+    incident: Incident,
+    act: Resolved,
+}
+
+impl Case {
+    fn new(need: Need) -> Case {
+        let mut policy = policy();
+        for (name, role, team) in [
+            (ANA, "on-call", "shop"),
+            (BEN, "dba", "data"),
+            (KIM, "security", "data"),
+        ] {
+            let person = Person {
+                roles: [role.to_owned()].into(),
+                team: Some(team.into()),
+                ..Person::default()
+            };
+            policy.people.insert(name.into(), person);
+        }
+        let mut incident = None;
+        let mut open = opened(policy);
+        open.user = "root".into();
+        Incident::apply(&mut incident, &at(0, ANA, &"h0"), open.into()).unwrap();
+        let mut case = Case {
+            incident: incident.unwrap(),
+            act: act("swap"),
+        };
+        let by = ProvenBy::Request(10);
+        let person = ANA.into();
+        case.incident.proven.insert(ANA.into(), Proven { person, by });
+        case.ask(10, need);
+        case
+    }
+
+    fn ask(&mut self, seq: u64, need: Need) {
+        let asked = EscalationRequested {
+            steps: vec![self.act.step.clone()],
+            acts: vec![Hash::of(&self.act.canonical()).to_string()],
+            zone: Zone::Outside,
+            rule: "r".into(),
+            need,
+            requester: ANA.into(),
+            proven: true,
+            unproven: Vec::new(),
+            nonce: "n".into(),
+            head_seq: 0,
+            head_sha256: "h".into(),
+            baseline: "none".into(),
+        };
+        let request = RequestState {
+            asked,
+            asked_as: ANA.into(),
+            line_sha256: "l".into(),
+            ts: "t".into(),
+            statement: Some(StatementIssued {
+                request: seq,
+                approve_sha256: "a".into(),
+                refuse_sha256: "r".into(),
+                file: "f".into(),
+                requester_key: None,
+            }),
+            signoffs: Vec::new(),
+            withdrawn: None,
+            used: 0,
+            fell: None,
+        };
+        self.incident.requests.insert(seq, request);
+    }
+
+    fn signs(
+        &mut self,
+        seq: u64,
+        person: &str,
+        key: &str,
+        flags: (Option<bool>, Option<bool>),
+        approves: bool,
+    ) {
+        let signoff = SignoffState {
+            seq: seq + 1,
+            person: person.into(),
+            key: SignerKey {
+                fingerprint: key.into(),
+                algorithm: "x".into(),
+                user_presence: flags.0,
+                user_verified: flags.1,
+                counter: None,
+            },
+            approves,
+            utc_ms: 0,
+            mono_us: 0,
+        };
+        self.incident
+            .requests
+            .get_mut(&seq)
+            .unwrap()
+            .signoffs
+            .push(signoff);
+    }
+
+    fn approve(&mut self, person: &str) {
+        self.signs(10, person, &format!("SHA256:{person}"), (None, None), true);
+    }
+
+    fn people(&mut self, name: &str, change: impl FnOnce(&mut Person)) {
+        change(self.incident.opened.policy.people.get_mut(name).unwrap());
+    }
+
+    fn answer(&self) -> Answer {
+        let now = Moment {
+            utc_ms: 1,
+            mono_us: 1,
+        };
+        quorum(&self.incident, &self.act, Zone::Outside, now)
+    }
+
+    fn goes(&self) -> bool {
+        matches!(self.answer(), Answer::Go { .. })
+    }
+
+    fn refused(&self) -> (u32, Vec<String>, Option<String>, Vec<String>) {
+        match self.answer() {
+            Answer::Refused(Refusal::NeedsSignoff {
+                need,
+                have,
+                refused_by,
+                unproven,
+                ..
+            }) => (need.people, have, refused_by, unproven),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn roles(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|n| (*n).to_owned()).collect()
+}
+
+#[test]
+fn whoever_acted_under_a_name_that_no_key_proves_may_be_a_signer_so_one_more_signs() {
+    let mut case = Case::new(Need::of(1));
+    case.approve(BEN);
+    assert!(case.goes());
+    // Somebody ran a step as `zed`, after Ben had signed. It may have been Ben.
+    case.incident.acted_as.insert("zed".into());
+    assert_eq!(case.refused(), (2, vec![BEN.into()], None, vec!["zed".into()]));
+    case.approve(KIM);
+    assert!(case.goes());
+    let mut case = Case::new(Need::of(1));
+    case.approve(BEN);
+    case.incident.acted_as.insert("zed".into());
+    let zed = Proven {
+        person: KIM.into(),
+        by: ProvenBy::Claim {
+            file: "f".into(),
+            ts: "t".into(),
+        },
+    };
+    case.incident.proven.insert("zed".into(), zed);
+    assert!(case.goes());
+}
+
+#[test]
+fn a_refusal_binds_the_act_until_whoever_refused_approves_it() {
+    let mut case = Case::new(Need::of(1));
+    case.signs(10, BEN, "SHA256:b", (None, None), false);
+    case.ask(20, Need::of(1));
+    case.signs(20, KIM, "SHA256:k", (None, None), true);
+    assert_eq!(case.refused(), (1, vec![KIM.into()], Some(BEN.into()), vec![]));
+    // The same act under another name is the same act; another act is not.
+    case.act.step = act("do-7").step;
+    case.ask(30, Need::of(1));
+    case.signs(30, KIM, "SHA256:k", (None, None), true);
+    assert!(!case.goes());
+    let before = case.act.clone();
+    case.act.title = "something else".into();
+    case.ask(40, Need::of(1));
+    case.signs(40, KIM, "SHA256:k", (None, None), true);
+    assert!(case.goes());
+    case.act = before;
+    case.signs(30, BEN, "SHA256:b", (None, None), true);
+    assert!(case.goes());
+    // Who asked may change their mind.
+    let mut case = Case::new(Need::of(1));
+    case.signs(10, ANA, "SHA256:a", (None, None), false);
+    case.ask(20, Need::of(1));
+    case.signs(20, BEN, "SHA256:b", (None, None), true);
+    assert!(case.goes());
+}
+
+#[test]
+fn one_human_is_counted_once_by_name_and_by_key() {
+    let mut case = Case::new(Need::of(2));
+    case.people(BEN, |ben| assert!(ben.also.insert("ben@vendor.example".into())));
+    case.approve(BEN);
+    case.approve("ben@vendor.example");
+    case.approve("Ben@Example.com");
+    assert_eq!(case.refused().1, [BEN]);
+    case.signs(
+        10,
+        "zed@example.com",
+        &format!("SHA256:{BEN}"),
+        (None, None),
+        true,
+    );
+    assert_eq!(case.refused().1, [BEN], "one key under two names");
+    // And whoever acted under one of their names has acted.
+    case.approve(KIM);
+    assert!(case.goes());
+    case.incident.actors.insert("BEN@vendor.example".into());
+    assert_eq!(case.refused().1, [KIM]);
+    case.people(ANA, |ana| assert!(ana.also.insert("ana@vendor.example".into())));
+    case.approve("ana@vendor.example");
+    assert_eq!(case.refused().1, [KIM], "the requester under another name");
+}
+
+#[test]
+fn each_role_takes_a_person_of_its_own_and_a_team_where_that_is_asked() {
+    let two = |apart| Need {
+        roles: roles(&["dba", "security"]),
+        teams_apart: apart,
+        ..Need::of(1)
+    };
+    let mut case = Case::new(two(false));
+    case.people(BEN, |ben| assert!(ben.roles.insert("security".into())));
+    case.approve(BEN);
+    assert!(!case.goes(), "one person in two roles");
+    case.approve(KIM);
+    assert!(case.goes());
+    let mut case = Case::new(two(true));
+    case.approve(BEN);
+    case.approve(KIM);
+    assert!(!case.goes(), "both of the data team");
+    case.people(KIM, |kim| kim.team = None);
+    assert!(!case.goes(), "no team is no other team");
+    case.people(KIM, |kim| kim.team = Some("security".into()));
+    assert!(case.goes());
+    // Whom to seat where is found, in whatever order they signed.
+    let mut case = Case::new(two(false));
+    case.people(KIM, |kim| kim.roles = roles(&["dba", "security"]));
+    case.approve(KIM);
+    case.approve(BEN);
+    assert!(case.goes());
+}
+
+#[test]
+fn a_touch_and_a_pin_are_counted_only_where_the_key_says_so() {
+    for (touch, flags, goes) in [
+        (Touch::Present, (None, None), false),
+        (Touch::Present, (Some(false), Some(false)), false),
+        (Touch::Present, (Some(true), Some(false)), true),
+        (Touch::Verified, (Some(true), Some(false)), false),
+        (Touch::Verified, (Some(true), None), false),
+        (Touch::Verified, (Some(false), Some(true)), false),
+        (Touch::Verified, (Some(true), Some(true)), true),
+        (Touch::None, (None, None), true),
+    ] {
+        let mut case = Case::new(Need { touch, ..Need::of(1) });
+        case.signs(10, BEN, "SHA256:b", flags, true);
+        assert_eq!(case.goes(), goes, "{touch:?} {flags:?}");
+    }
+}
