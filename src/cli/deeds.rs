@@ -162,6 +162,8 @@ pub fn captured(ui: &Ui, captured: &Captured) {
 
 /// What is not whole, and what else is to be known of what is.
 fn show_told(ui: &Ui, items: &[CaptureItem]) {
+    /// Of a look that was cut short thousands may be missing, and the screen would hold nothing else.
+    const NAMES: usize = 40;
     // What has one reason stands in one line: thirty agents that were never here are one piece of news.
     let mut told: BTreeMap<(ItemStatus, &str), Vec<String>> = BTreeMap::new();
     for item in items {
@@ -174,7 +176,12 @@ fn show_told(ui: &Ui, items: &[CaptureItem]) {
             .push(escape(&item.name));
     }
     for ((status, why), names) in told {
-        let text = format!("{}, {}: {}", status.word(), escape(why), names.join(", "));
+        let mut first = names.get(..NAMES).unwrap_or(&names).join(", ");
+        if names.len() > NAMES {
+            let more = names.len() - NAMES;
+            first.push_str(&format!(" and {more} more, which `incident evidence show` names"));
+        }
+        let text = format!("{}, {}: {first}", status.word(), escape(why));
         let tone = if status.is_hole() { Tone::Warn } else { Tone::Plain };
         ui.hanging(tone, "  ", &text);
     }

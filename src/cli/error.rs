@@ -63,6 +63,15 @@ impl CliError {
     }
 }
 
+/// True where the disk takes nothing: read-only, full, or somebody else's.
+fn unwritable(e: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(
+        e.kind(),
+        PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull
+    )
+}
+
 impl From<EngineError> for CliError {
     fn from(error: EngineError) -> Self {
         let message = error.to_string();
@@ -73,6 +82,9 @@ impl From<EngineError> for CliError {
             EngineError::Store(StoreError::NoSuchCase { .. }) => {
                 CliError::new(Exit::Usage, message).hint("`incident list` shows what there is")
             }
+            EngineError::Store(StoreError::Io { source, .. }) if unwritable(&source) => CliError::new(Exit::Failed, message)
+                .stands("what is on record stays there, and what was spooled elsewhere waits to be taken in")
+                .hint("let the folder be written again, then the same command; `incident stop` goes on without it"),
             EngineError::Store(StoreError::Moved { to, .. }) => CliError::new(Exit::Failed, message)
                 .stands("nothing was changed")
                 .hint(format!("Make that folder reachable (is its disk mounted?), or name it: --store {}", to.display())),

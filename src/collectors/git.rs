@@ -45,6 +45,18 @@ impl Repository {
 
     pub(super) async fn take(self, ctx: Ctx<'_>) -> Vec<Taken> {
         let began = ctx.world.clock.now().mono_us;
+        let there = match ctx.world.files.stat(&self.repo) {
+            Ok(stat) if stat.is_dir => Ok(()),
+            Ok(_) => Err("it is no folder".to_owned()),
+            Err(e) => Err(e.to_string()),
+        };
+        if let Err(why) = there {
+            let why = format!("{}: {why}", self.repo.display());
+            let holes = self.items().into_iter();
+            return holes
+                .map(|item| Taken::hole(item, ItemStatus::Failed, &why))
+                .collect();
+        }
         let overrides = match tame(ctx.world, &self.repo).await {
             Ok(overrides) => overrides,
             Err(why) => {

@@ -75,7 +75,11 @@ impl Engine<'_> {
                 world: self.world,
                 limits: Limits::QUICK,
                 sink,
-                env: &|| self.plain_env(),
+                env: &|| match spec {
+                    // Programs of a cloud look into the account that the responder's own settings name.
+                    CaptureSpec::Collector { .. } => super::mirror::responders_env(self.world),
+                    _ => self.plain_env(),
+                },
                 // A look changes nothing: what it started needs no settling after a crash.
                 started: &|_| {},
                 presses: self.world.interrupt.count(),

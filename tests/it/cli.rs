@@ -936,3 +936,35 @@ fn long_words_stand_whole_on_record_or_not_at_all() {
         "{text}"
     );
 }
+
+#[test]
+fn what_is_not_there_is_not_called_broken() {
+    let desk = desk!();
+    desk.run(&["stop"]);
+    for (args, words) in [
+        (
+            &["disclose", "nowhere.tar", "--only", "x", "-o", "part.tar"][..],
+            "nothing was written",
+        ),
+        (&["compare", "1", "2"], "record 1 is no capture that ended"),
+        (
+            &["capture", "--plan", "postgres"],
+            "`incident capture --list` names",
+        ),
+    ] {
+        let text = desk.incident(args);
+        assert!(
+            text.contains(words) && text.ends_with("[exit 2]"),
+            "{args:?}: {text}"
+        );
+    }
+    desk.run(&["bundle", "-o", "INC.tar"]);
+    let text = desk.incident(&["verify", "INC.tar", "--mirror", "x"]);
+    assert!(
+        text.contains("is no case folder") && text.ends_with("[exit 2]"),
+        "{text}"
+    );
+    // A folder that is no repository is named, and not the program that would have looked.
+    let text = desk.incident(&["capture", "repository", "repo=/nonexistent"]);
+    assert!(text.contains("/nonexistent: No such file or directory"), "{text}");
+}

@@ -29,7 +29,7 @@ mod hands;
 mod others;
 mod reading;
 #[path = "evidence/stamps.rs"]
-mod stamps;
+pub mod stamps;
 
 const ID: &str = "INC-20261122-0314-k7qf";
 const TS: &str = "2026-11-22T03:14:07.120Z";

@@ -7,6 +7,7 @@
 //!
 //! `INCIDENT_FUZZ_SECONDS=600` runs each for ten minutes instead of a second; `INCIDENT_FUZZ_SEED=N` begins with that number.
 
+mod answers;
 mod bundles;
 mod mutant;
 mod records;
@@ -33,7 +34,8 @@ macro_rules! readers {
 
 readers!(
     records: journal_lines, journal_events, signatures, rosters, statements;
-    bundles: bundles_as_bytes, bundles_made_true_again, cases;
+    bundles: bundles_as_bytes, bundles_made_true_again, disclosed_parts, cases;
+    answers: time_stamps, provider_answers, collected_answers;
     texts: runbooks, inventories, provider_tables, redacted_streams, shown_and_searched_bytes, shell_lines, sql, http_requests;
 );
 

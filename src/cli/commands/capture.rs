@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::cli::ui::Tone;
 use crate::cli::{App, CliError, Exit, deeds};
 use crate::collectors::{self, Item, Scene, TakeKind};
+use crate::engine::EngineError;
 use crate::evidence::escape;
 use crate::model::act::{Act, CaptureSpec, Given};
 use crate::model::ids::StepId;
@@ -151,7 +152,7 @@ fn plan(app: &App, args: &CaptureArgs) -> Result<Exit, CliError> {
         Some(engine) => engine.capture_plan(&spec)?,
         None => {
             let scene = Scene::of(&app.world, &app.world.host.cwd());
-            collectors::plan(&spec, &scene).map_err(|e| CliError::new(Exit::Usage, e.to_string()))?
+            collectors::plan(&spec, &scene).map_err(EngineError::from)?
         }
     };
     if app.ui.json {

@@ -30,6 +30,17 @@ pub fn run(app: &App, args: &CompareArgs) -> Result<Exit, CliError> {
         [before, after] => Some((*before, *after)),
         _ => None,
     };
+    if let Some((before, after)) = pair {
+        let ended = |seq: &u64| {
+            let capture = record.incident.captures.get(seq);
+            capture.is_some_and(|c| c.exhibit.is_some())
+        };
+        if let Some(seq) = [before, after].iter().find(|seq| !ended(seq)) {
+            let words = format!("record {seq} is no capture that ended");
+            return Err(CliError::new(Exit::Usage, words)
+                .hint("`incident timeline` names the captures by the numbers of their records"));
+        }
+    }
     let all = compare(&record.incident, &case, pair)?;
     if app.ui.json {
         let rows = all.iter().map(as_json);

@@ -147,9 +147,17 @@ pub fn disclose(app: &App, args: &DiscloseArgs) -> Result<Exit, CliError> {
     let out = app.world.host.cwd().join(&args.output);
     super::new_file(app, &out)?;
     let path = app.world.host.cwd().join(&args.bundle);
+    // What is not there is not broken.
+    app.world.files.stat(&path).map_err(|e| {
+        CliError::new(Exit::Usage, format!("cannot read {}: {e}", path.display()))
+            .stands("nothing was written")
+            .hint("name a bundle as `incident bundle -o FILE` wrote it")
+    })?;
     let part = evidence::disclose(&path, &args.only, &out).map_err(|e| match e {
         DiscloseError::Damaged(_) => CliError::new(Exit::Broken, e.to_string()).stands("nothing was written"),
-        DiscloseError::Write(e) => e.into(),
+        DiscloseError::Write(e) => CliError::new(Exit::Failed, e.to_string())
+            .stands("the bundle is as it was, and no part was written")
+            .hint("name a place that can be written with -o"),
         other => CliError::new(Exit::Usage, other.to_string()),
     })?;
     let (shown, withheld) = (part.shown.len(), part.of - part.shown.len());

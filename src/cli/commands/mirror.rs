@@ -47,9 +47,8 @@ pub fn run(app: &App, args: &MirrorArgs) -> Result<Exit, CliError> {
         app.tell(&engine);
         engine.choose_mirror(place)?;
         if !app.ui.json {
-            app.ui.line(&format!(
-                "From now on every record goes to {place} as well; nothing waits for it."
-            ));
+            let words = format!("From now on every record goes to {place} as well; nothing waits for it.");
+            app.ui.hanging(Tone::Plain, "", &words);
             app.ui.line("  next: incident mirror says how far it has come");
         }
         return Ok(app.finish(&engine, Exit::Done));
@@ -146,7 +145,8 @@ pub(super) fn compared(app: &App, case: &Path, copy: &Path) -> Result<Agreement,
     let id = case
         .file_name()
         .and_then(|name| crate::model::ids::IncidentId::new(name.to_str()?).ok());
-    let (Some(store), Some(id)) = (store, id) else {
+    let folder = app.world.files.stat(case).is_ok_and(|s| s.is_dir);
+    let (Some(store), Some(id), true) = (store, id, folder) else {
         return Err(CliError::new(
             Exit::Usage,
             format!(

@@ -24,6 +24,7 @@ use crate::world::{World, WorldKind};
 pub use compare::{Agreement, compare};
 pub use place::Place;
 
+pub(super) use send::env as responders_env;
 use send::{NotThere, Way};
 
 /// Most bytes of records in one batch.

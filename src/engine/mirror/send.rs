@@ -55,7 +55,7 @@ pub(super) const PASSED: [&str; 33] = [
 ];
 
 /// The responder's environment, as far as these programs need it.
-pub(super) fn env(world: &World) -> Vec<(String, Secret)> {
+pub(in crate::engine) fn env(world: &World) -> Vec<(String, Secret)> {
     let of = |name: &&str| Some(((*name).to_owned(), Secret::new(world.host.env(name)?)));
     PASSED.iter().filter_map(of).collect()
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use incident::evidence::{Shelf, VerifyOptions, verify};
+use incident::evidence::{Shelf, VerifyOptions, disclose, verify};
 use incident::journal::Hash;
 
 use super::mutant::{Mutant, Random};
@@ -138,6 +138,43 @@ fn bundles_made_true_again() {
 /// False for files that may differ in a bundle that fits together.
 fn bound(name: &str) -> bool {
     name != "VERIFY.txt" && !name.contains("manifest-sha256.txt")
+}
+
+/// A part of a bundle, which is never the whole, whatever becomes of it.
+#[test]
+#[ignore = "runs in a process of its own"]
+fn disclosed_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, file) = (folder.path().join("whole.tar"), folder.path().join("p.tar"));
+    fs::write(&whole, small_case().bundle()).unwrap();
+    let part = |only: &str, name: &str| {
+        let out = folder.path().join(name);
+        disclose(&whole, &[only.to_owned()], &out).unwrap();
+        fs::read(out).unwrap()
+    };
+    let seeds = [part("0001-processes", "a.tar"), part("journal.jsonl", "b.tar")];
+    let words = [
+        "incident-disclosure v1\n",
+        "withheld  data/",
+        "shown  ",
+        "files: 4 of 15 shown",
+        "data/0003-rows/rows.csv",
+        "DISCLOSURE.txt",
+    ];
+    let mutant = Mutant::new(seeds.clone(), &words);
+    feed("disclosed parts", &mutant, checksums, |input| {
+        fs::write(&file, input).unwrap();
+        let (code, unchanged) = looked_at(&file);
+        assert_ne!(code, 0, "a part is never complete");
+        assert!(!unchanged || seeds.iter().any(|s| s == input));
+        // Neither is it made into another part.
+        let again = disclose(
+            &file,
+            &["0001-processes".to_owned()],
+            &folder.path().join("again.tar"),
+        );
+        assert!(again.is_err());
+    });
 }
 
 /// The folder of a case, whose journal is anything.

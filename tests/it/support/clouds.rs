@@ -52,7 +52,7 @@ impl Aws {
         Aws::start(&folder, command, port, ("testing", "testing"))
     }
 
-    /// ministack: takes every revocation and enforces none.
+    /// ministack: takes every revocation and enforces none; writes down in its CloudTrail who asked what.
     pub fn ministack() -> Option<Aws> {
         let folder = folder("a lying AWS (ministack, PyPI)", "python/bin/ministack")?;
         let port = free_port();
@@ -60,7 +60,8 @@ impl Aws {
         command
             .arg(folder.join("python/bin/ministack"))
             .env("GATEWAY_PORT", port.to_string())
-            .env("BIND_HOST", "127.0.0.1");
+            .env("BIND_HOST", "127.0.0.1")
+            .env("CLOUDTRAIL_RECORDING", "1");
         Aws::start(&folder, command, port, ("test", "test"))
     }
 
