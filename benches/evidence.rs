@@ -568,10 +568,37 @@ fn start_to_end(table: &mut Table, dir: &Path, rounds: usize) {
     );
 }
 
-/// What people write when they have to send a log: a few of our shapes, by hand.
-const SED: &str = r#"sed -E -e 's/(password|passwd|secret|token|api_?key)(["=: ]+)[^" ,]+/\1\2***/gI' \
-    -e 's/gh[opusr]_[A-Za-z0-9]{30,}/***/g' -e 's/AKIA[A-Z2-7]{16}/***/g' \
-    -e 's,://([^:/ ]*):[^@ ]*@,://\1:***@,g' -e 's/eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+/***/g'"#;
+/// Thirty of our shapes, for a search by `grep`, which takes out nothing.
+const GREP: &str = r#"gh[opusr]_[A-Za-z0-9]{30,}
+github_pat_[A-Za-z0-9_]{30,}
+gl(pat|dt|rt|ptt|cbt|ft|agent|soat)-[A-Za-z0-9_.=-]{20,}
+(AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}
+X-(Amz|Goog)-Signature=[0-9a-fA-F]{40,}
+[?&](amp;)?sig=[A-Za-z0-9%/+=_-]{40,}
+AIza[A-Za-z0-9_-]{35}
+ya29\.[A-Za-z0-9_.-]{20,}
+GOCSPX-[A-Za-z0-9_-]{20,}
+(AccountKey|SharedAccessKey)=[A-Za-z0-9+/]{40,}
+xox[abeoprs]-[A-Za-z0-9-]{10,}
+xapp-[0-9]-[A-Za-z0-9-]{20,}
+hooks\.slack\.com/services/[A-Za-z0-9/]{20,}
+[rsp]k_(live|test)_[A-Za-z0-9]{16,}
+whsec_[A-Za-z0-9+/=]{24,}
+sk-(ant-)?[A-Za-z0-9_-]{20,}
+gsk_[A-Za-z0-9]{40,}
+hf_[A-Za-z0-9]{30,}
+npm_[A-Za-z0-9]{36,}
+pypi-[A-Za-z0-9_-]{50,}
+hv[sbr]\.[A-Za-z0-9_-]{20,}
+[sbr]\.[A-Za-z0-9]{24,}
+eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}
+SG\.[A-Za-z0-9_-]{20,24}\.[A-Za-z0-9_-]{39,50}
+do[opr]_v1_[a-f0-9]{64}
+dckr_(pat|oat)_[A-Za-z0-9_-]{20,}
+shp(at|ca|pa|ss)_[a-fA-F0-9]{32}
+AGE-SECRET-KEY-1[0-9A-Z]{50,}
+://[^ :/?#@"'<>]{0,200}:[^ /?#"'<>]{1,500}@
+(pass(word|wd|phrase)?|pwd|secret|token|key|creds?|auth)[A-Za-z0-9_.-]{0,32}["']?[ ]{0,8}[:=][ ]{0,16}[^ "',;]{6,}"#;
 
 /// 100 MB of logs of several kinds, a secret in one of some 400 lines.
 fn redaction(table: &mut Table, dir: &Path, scale: f64, rounds: usize) {
@@ -582,22 +609,23 @@ fn redaction(table: &mut Table, dir: &Path, scale: f64, rounds: usize) {
     };
     let text = logs.mixed((100_000_000.0 * scale) as usize);
     fs::write(&path, &text).unwrap();
-    let [mut ours_, mut sed] = [(); 2].map(|()| Rounds::default());
+    fs::write(dir.join("shapes"), GREP).unwrap();
+    let [mut ours_, mut grep] = [(); 2].map(|()| Rounds::default());
     for round in 0..=rounds {
         let costs = [
             ours("redact", &path),
-            shell(&format!("{SED} mixed.log > /dev/null"), dir),
+            shell("grep -aoE -f shapes mixed.log > /dev/null", dir),
         ];
         if round > 0 {
             ours_.0.push(costs[0]);
-            sed.0.push(costs[1]);
+            grep.0.push(costs[1]);
         }
     }
     let megabytes = text.len() as f64 / 1e6;
     println!(
-        "mixed logs: {megabytes:.0} MB, ours {:.2} s CPU with all shapes, sed {:.2} s with five",
+        "mixed logs: {megabytes:.0} MB, ours {:.2} s CPU with all shapes, grep {:.2} s with thirty",
         ours_.cpu(),
-        sed.cpu()
+        grep.cpu()
     );
     table.row(
         "R1",
@@ -609,10 +637,10 @@ fn redaction(table: &mut Table, dir: &Path, scale: f64, rounds: usize) {
     );
     table.row(
         "R1b",
-        "sed -E with five shapes: CPU of redact",
-        sed.cpu() / ours_.cpu(),
+        "grep -aoE with thirty shapes: CPU of redact",
+        grep.cpu() / ours_.cpu(),
         false,
-        (1.0, 4.0),
+        (0.5, 1.0),
         "x",
     );
     table.row(

@@ -455,3 +455,32 @@ fn a_nearly_full_disk_keeps_the_exhibit_and_says_that_the_original_is_missing() 
     assert_eq!(redacted.len(), 1, "the exhibit itself is whole");
     assert!(!redacted[0].with_file_name("shop.log.age").exists());
 }
+
+#[test]
+fn whoever_can_write_the_runbook_adds_nobody_who_reads_originals() {
+    let Some(keys) = Keys::made() else { return };
+    let Some(desk) = desk(&[("kim@vendor.example", &keys.public[0])]) else {
+        return;
+    };
+    let made = desk
+        .jailed("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "ana", "-f", "ana"])
+        .output()
+        .unwrap();
+    assert!(made.status.success());
+    let public = fs::read_to_string(desk.home().join("ana.pub")).unwrap();
+    desk.file("incident/allowed_signers", &format!("ana@example.com {public}"));
+    done(&desk, &["runbook", "trust", "--key", "ana"]);
+    let runbook = desk.home().join("incident/runbook.yaml");
+    let text = fs::read_to_string(&runbook).unwrap();
+    let more = format!("\"}}, {{person: eve@example.com, key: \"{}\"}}]", keys.public[1]);
+    assert!(text.contains("\"}]"));
+    desk.file("incident/runbook.yaml", &text.replace("\"}]", &more));
+    start(&desk);
+    done(&desk, &["attach", "shop.log"]);
+    let [(_, bytes)] = &sealed(&desk)[..] else {
+        panic!()
+    };
+    let [kim, eve] = keys.private();
+    assert!(opened(bytes, &kim).is_ok() && opened(bytes, &eve).is_err());
+}

@@ -1,15 +1,17 @@
-//! Every collector over a host full of secrets: none of them is in the record, the bundle or on the screen.
+//! Every collector over a host full of secrets, and every other way for words into the record, with originals
+//! sealed beside: none of the secrets is in the record, a copy of it, the bundle or on the screen.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use aho_corasick::AhoCorasick;
 use incident::collectors::{Table, by_name, names};
 use serde_json::Value;
 
 use crate::providers::mysql::Maria;
 use crate::providers::redis::Redis;
-use crate::redact::{leaks, planted};
+use crate::redact::{leaks, lookalikes, planted, utf16};
 use crate::support::desk::{Desk, PROGRAM};
 use crate::support::network_world;
 use crate::support::servers::Pg;
@@ -25,6 +27,23 @@ fn below(folder: &Path) -> Vec<PathBuf> {
     }
     all
 }
+
+/// Who could open the originals. The private half was thrown away.
+const KEY: &str = "age16wyr9w4wccswf8fckhn2npt084w8wpz5ad6syqydprxm5aafcyqsr2dtvv";
+
+const RUNBOOK: &str = "\
+version: 1
+name: shop
+boundary: { inside: [read], at: [config-change] }
+evidence: { seal-originals-to: [{person: kim@vendor.example, key: KEY}] }
+stages:
+  stop: [ {revoke: all} ]
+  assess:
+    - { id: host, capture: host }
+    - { id: damage, ask: What is gone? }
+  contain:
+    - { id: page, manual: Put the page up., effects: [read] }
+";
 
 /// Runs the program beside a process and a container whose words hold secrets.
 fn incident(desk: &Desk, args: &[&str]) -> Output {
@@ -75,7 +94,17 @@ fn nothing_planted_comes_through_any_collector() {
     let one = all[0].1.clone();
     let (json, sql) = (serde_json::to_string(&text).unwrap(), one.replace('\'', "''"));
 
+    assert!(all.len() >= 300, "{}", all.len());
+    desk.file("incident/runbook.yaml", &RUNBOOK.replace("KEY", KEY));
     desk.file("one-token", &one);
+    let wide = desk.home().join("wide.log");
+    std::fs::write(&wide, utf16(&text, false, true)).unwrap();
+    // Some of them are made of the same signs as a secret.
+    let mut plain = lookalikes();
+    plain.retain(|text| !all.iter().any(|(_, secret)| leaks(text.as_bytes(), secret)));
+    assert!(plain.len() > 50, "{}", plain.len());
+    let plain = plain.join("\n");
+    desk.file("plain.log", &plain);
     for place in [
         "folder/a.log",
         "logs/app.log",
@@ -215,11 +244,103 @@ fn nothing_planted_comes_through_any_collector() {
     for profile in &profiles {
         whole(&desk, profile, |part| absent.contains(&(part, true)));
     }
+    // Other ways into the record: files and words of people, acts, what is refused, what changed.
+    for args in [
+        &["attach", "folder/a.log"][..],
+        &["attach", "wide.log"],
+        &["attach", "plain.log"],
+        &["note", &text],
+        &["did", &text],
+        &["answer", "damage", &text],
+        &["window", &text, "--until", "48h", "--hold", &text],
+        &["skip", "page", &text],
+        &["do", "--why", &text, "--", "cat", "folder/a.log"],
+        &["do", "--", "cat", &one],
+        &[
+            "do",
+            "--why",
+            &text,
+            "--",
+            "curl",
+            "-X",
+            "DELETE",
+            "http://127.0.0.1:9/",
+        ],
+        &[
+            "capture",
+            "postgres",
+            &format!("url=postgres://u:{one}@127.0.0.1/x"),
+        ],
+        &["capture", "postgres", "url=file:one-token"],
+        &["watch", "--every", "1s", "--for", "1s"],
+    ] {
+        let out = incident(&desk, args);
+        assert!(out.status.code().is_some_and(|c| c != 101), "{args:?}: {out:?}");
+        said.push(out);
+    }
+    let mut looks = Vec::new();
+    for texts in [&all[..all.len() / 2], &all[all.len() / 2..]] {
+        let half: String = texts.iter().map(|(text, _)| format!("{text}\n")).collect();
+        desk.file("changing.log", &half);
+        said.push(incident(&desk, &["capture", "--file", "changing.log"]));
+        let journal = desk.journal();
+        let begun = journal
+            .lines()
+            .rfind(|line| line.contains("\"type\":\"capture.started\""));
+        let record: Value = serde_json::from_str(begun.unwrap()).unwrap();
+        looks.push(record["seq"].to_string());
+    }
+    let compared = incident(&desk, &["compare", &looks[0], &looks[1], "--lines"]);
+    assert!(
+        String::from_utf8_lossy(&compared.stdout).contains("REDACTED"),
+        "{compared:?}"
+    );
+    said.push(compared);
     said.push(incident(&desk, &["seal"]));
     let bundle = desk.home().join("incident.tar");
     said.push(incident(&desk, &["bundle", "-o", bundle.to_str().unwrap()]));
     assert!(bundle.exists(), "{:?}", said.last());
-    said.push(incident(&desk, &["report"]));
+    for args in [
+        &["report"][..],
+        &["report", "--format", "json"],
+        &["status", "--json"],
+        &["timeline"],
+        &["brief"],
+        &["handoff"],
+        &["verify", bundle.to_str().unwrap()],
+        &["evidence", "show", "--in", bundle.to_str().unwrap()],
+        &[
+            "evidence",
+            "grep",
+            "(?i)passw|token",
+            "--in",
+            bundle.to_str().unwrap(),
+        ],
+    ] {
+        said.push(incident(&desk, args));
+    }
+    // The copy of the record elsewhere.
+    let records = desk.home().join("records.git");
+    let made = Command::new("git")
+        .args(["init", "-q", "--bare"])
+        .arg(&records)
+        .status();
+    assert!(made.unwrap().success());
+    let script = "\"$1\" mirror git:$HOME/records.git; n=0; \
+                  until \"$1\" mirror > /dev/null; do n=$((n+1)); [ $n -lt 100 ] || exit 9; sleep 0.1; done";
+    let mirrored = desk
+        .jailed("sh")
+        .args(["-c", script, "sh", PROGRAM])
+        .output()
+        .unwrap();
+    assert!(mirrored.status.success(), "{mirrored:?}");
+    said.push(mirrored);
+    let copy = desk.home().join("copy");
+    let clone = Command::new("git")
+        .args(["clone", "-q", "--branch", &desk.id()])
+        .args([&records, &copy])
+        .status();
+    assert!(clone.unwrap().success());
 
     let mut secrets: BTreeSet<String> = all.into_iter().map(|(_, secret)| secret).collect();
     secrets.extend([
@@ -237,20 +358,41 @@ fn nothing_planted_comes_through_any_collector() {
         // What is reserved for the journal is long, and nothing yet.
         .filter(|(_, bytes)| bytes.iter().any(|b| *b != 0))
         .collect();
+    let journal = copy.join(desk.id());
+    let copied: Vec<u8> = below(&journal)
+        .iter()
+        .flat_map(|f| std::fs::read(f).unwrap())
+        .collect();
+    assert!(copied.len() > 100_000, "{}", copied.len());
+    places.push(("the mirror".to_owned(), copied));
     places.push(("the bundle".to_owned(), std::fs::read(&bundle).unwrap()));
     for out in &said {
         places.push(("the screen".to_owned(), [&out.stdout[..], &out.stderr].concat()));
     }
+    // As it is, its end, and in UTF-16; all of them in one look.
+    let mut spelt: Vec<(Vec<u8>, &String)> = Vec::new();
+    for secret in &secrets {
+        spelt.push((secret.as_bytes().to_vec(), secret));
+        spelt.push((utf16(secret, false, false), secret));
+        if secret.len() >= 24 {
+            spelt.push((secret.as_bytes()[secret.len() - 12..].to_vec(), secret));
+        }
+    }
+    let search = AhoCorasick::new(spelt.iter().map(|(spelling, _)| spelling)).unwrap();
     let mut leaked = BTreeSet::new();
     for (place, bytes) in &places {
-        leaked.extend(
-            secrets
-                .iter()
-                .filter(|s| leaks(bytes, s))
-                .map(|s| format!("{s} is in {place}")),
-        );
+        let found = search.find_overlapping_iter(bytes);
+        leaked.extend(found.map(|m| format!("{} is in {place}", spelt[m.pattern().as_usize()].1)));
     }
     assert!(leaked.is_empty(), "{} leaked:\n{leaked:#?}", leaked.len());
+    assert!(
+        places
+            .iter()
+            .any(|(p, bytes)| p.ends_with("file-plain.log") && *bytes == plain.as_bytes()),
+        "what only looks like a secret stays"
+    );
+    let sealed = places.iter().filter(|(p, _)| p.ends_with(".age")).count();
+    assert!(sealed > 20, "{sealed} originals");
     let receipts: usize = places
         .iter()
         .filter(|(p, _)| p.ends_with("redactions.json"))
