@@ -3,6 +3,7 @@
 mod alike;
 mod corpus;
 mod shipped;
+mod stack;
 
 use std::time::Instant;
 
