@@ -25,6 +25,18 @@ pub struct Because {
 /// The worst zone of all effects, and the reasons, worst first. Pure: rules that hold at certain hours are handed
 /// the moment.
 pub fn zone_of(policy: &Policy, act: &Resolved, now: Moment) -> (Zone, Vec<Because>) {
+    let one = under(policy, act, now);
+    match &policy.also {
+        Some(also) => {
+            let other = under(also, act, now);
+            if other.0 > one.0 { other } else { one }
+        }
+        None => one,
+    }
+}
+
+/// The same under one policy alone.
+fn under(policy: &Policy, act: &Resolved, now: Moment) -> (Zone, Vec<Because>) {
     let standing = Standing::of(policy, act);
     let mut reasons: Vec<Because> = Vec::new();
     let mut effects = act.effects();

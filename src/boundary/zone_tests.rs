@@ -46,6 +46,7 @@ pub(super) fn policy() -> Policy {
         seal_originals_to: Vec::new(),
         environments: BTreeMap::new(),
         rules: Vec::new(),
+        also: None,
     }
 }
 

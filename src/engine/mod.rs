@@ -506,6 +506,7 @@ pub fn shipped_runbook() -> Runbook {
             seal_originals_to: Vec::new(),
             environments: BTreeMap::new(),
             rules: Vec::new(),
+            also: None,
         };
         Runbook {
             name: "none".into(),

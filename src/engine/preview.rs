@@ -9,8 +9,9 @@ use super::recorder::Recorder;
 use super::resolve::ad_hoc;
 use super::{Desk, Engine, EngineError, Found, Parsed, Written};
 use crate::effects::{ActText, detect};
-use crate::model::act::{Act, Resolved, ResolvedUndo};
+use crate::model::act::{Act, BackupFound, Resolved, ResolvedUndo};
 use crate::model::event::Opened;
+use crate::model::examples::{Example, With};
 use crate::model::fact::Fact;
 use crate::model::grant::{Target, TriggerKind};
 use crate::model::ids::IncidentId;
@@ -124,6 +125,40 @@ impl Engine<'_> {
             timeout_ms: step.timeout_ms,
             tries: step.tries,
         })
+    }
+
+    /// An example as it would be judged, by its words alone: no script is read, nothing runs.
+    pub fn example(&self, example: &Example) -> Result<Resolved, EngineError> {
+        let mut act = self.by_words(&example.argv)?;
+        act.stage = example.stage;
+        act.declared.clone_from(&example.effects);
+        act.env.clone_from(&example.env);
+        let text = ActText {
+            argv: &example.argv,
+            scripts: &[],
+            stdin: None,
+        };
+        act.scope.reaches = self.reaches(&text, &act.cwd, &act.env);
+        act.scope.environment = example.environment;
+        if example.with.contains(&With::Undo) {
+            act.undo = ResolvedUndo::By(example.argv.clone());
+        }
+        if example.with.contains(&With::TestedRollback) {
+            act.rollback_tested = Some("on the day of this example".into());
+        }
+        if example.with.contains(&With::VerifiedBackup) {
+            let hash = "0".repeat(64);
+            act.backup = Some(BackupFound {
+                id: "example".into(),
+                path: "example".into(),
+                expected: hash.clone(),
+                found: Some(hash),
+                test_restore: Some("on the day of this example".into()),
+                writable_by: vec!["nobody".into()],
+                agent_can_write: Vec::new(),
+            });
+        }
+        Ok(act)
     }
 
     /// What is written in advance about agents.

@@ -6,6 +6,7 @@ pub mod act;
 pub mod diagnostic;
 pub mod effect;
 pub mod event;
+pub mod examples;
 pub mod fact;
 pub mod grant;
 pub mod hours;

@@ -64,6 +64,9 @@ pub struct Policy {
     /// Rules beside the two lists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
+    /// A second policy that counts wherever it is the stricter one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub also: Option<Box<Policy>>,
 }
 
 /// Who must sign.
@@ -224,6 +227,7 @@ fn whole(node: &Node, mistakes: &Mistakes) -> Option<Runbook> {
             seal_originals_to,
             environments,
             rules,
+            also: None,
         },
         backups,
         steps: steps.into_iter().map(|(_, s)| s).collect(),
@@ -274,7 +278,7 @@ fn people(node: &Node, mistakes: &Mistakes) -> BTreeMap<String, Person> {
     all
 }
 
-fn effects(node: &Node, key: &str, mistakes: &Mistakes) -> Effects {
+pub(super) fn effects(node: &Node, key: &str, mistakes: &Mistakes) -> Effects {
     let mut all = Effects::new();
     for item in yaml::items(node, key, mistakes) {
         let Some(word) = yaml::text(item, key, mistakes) else {

@@ -145,8 +145,8 @@ fn a_folder_that_was_changed_gives_way_to_the_trusted_copies_and_the_stricter_bo
         serde_json::json!(["runbook.yaml", "access.yaml"])
     );
     assert_eq!(
-        what["policy"]["inside"],
-        serde_json::json!(["read", "service-restart"])
+        what["policy"]["also"]["at"],
+        serde_json::json!(["traffic", "one-way"])
     );
     assert_eq!(pinned(&desk, "runbook.yaml"), RUNBOOK);
     assert!(
@@ -256,4 +256,50 @@ fn only_somebody_on_the_roster_can_trust_and_a_refusal_changes_nothing() {
         desk.told(&out)
     );
     assert_eq!(fs::read(&json).unwrap(), before);
+}
+
+#[test]
+fn the_shipped_examples_land_where_they_must_and_one_that_does_not_ends_1() {
+    let Some(desk) = Desk::new() else { return };
+    desk.file(
+        "shipped.yaml",
+        include_str!("../../runbooks/init/boundary-tests.yaml"),
+    );
+    let out = desk.run(&["boundary", "test", "shipped.yaml"]);
+    assert_eq!(out.status.code(), Some(0), "{}", desk.told(&out));
+    assert!(desk.told(&out).contains("all land where they must"));
+    let example = |line: &str| {
+        desk.file("mine.yaml", &format!("version: 1\nexamples:\n  - {line}\n"));
+        let out = desk.run(&["boundary", "test", "mine.yaml"]);
+        (out.status.code(), desk.told(&out))
+    };
+    let (code, told) =
+        example("{run: [psql, -c, DROP TABLE orders], effects: [read], zone: inside, why: nobody minds}");
+    assert_eq!(code, Some(1));
+    assert!(
+        told.contains("it must be inside") && told.contains("nobody minds"),
+        "{told}"
+    );
+    let (code, told) = example("{run: [ls], shell: ls, zone: here, with: [luck]}");
+    assert_eq!(code, Some(2));
+    for words in [
+        "exactly one act",
+        "`zone: here` is not known",
+        "`luck` is nothing",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let told = desk.told(&desk.run(&["boundary", "test"]));
+    assert!(told.contains("incident init writes a beginning"), "{told}");
+    desk.run(&["init"]);
+    let out = desk.run(&["boundary", "test", "--json"]);
+    assert_eq!(
+        out.status.code(),
+        Some(0),
+        "what `init` writes agrees with itself: {}",
+        desk.told(&out)
+    );
+    let told: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(told["wrong"], 0);
+    assert!(told["examples"].as_array().unwrap().len() >= 30);
 }

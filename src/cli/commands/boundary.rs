@@ -1,4 +1,8 @@
-//! `boundary explain`: on which side an act lands and why. Needs no incident, runs nothing.
+//! `boundary explain|test`: on which side an act lands and why. Needs no incident, runs nothing.
+
+mod test;
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde_json::json;
@@ -35,11 +39,19 @@ enum BoundaryCommand {
         #[arg(last = true, value_name = "COMMAND")]
         argv: Vec<String>,
     },
+    /// Judge examples of what must be inside, at and outside; ends 1 where one lands elsewhere
+    Test {
+        /// A file of examples; without it, boundary-tests.yaml beside the runbook in force
+        file: Option<PathBuf>,
+    },
 }
 
 /// Explains.
 pub fn run(app: &App, args: &BoundaryArgs) -> Result<Exit, CliError> {
-    let BoundaryCommand::Explain { step, argv } = &args.command;
+    let (step, argv) = match &args.command {
+        BoundaryCommand::Explain { step, argv } => (step, argv),
+        BoundaryCommand::Test { file } => return test::run(app, file.as_deref()),
+    };
     let written = wire::written(&app.world, app.config.as_deref())?;
     let engine = app.desk().preview(&written)?;
     let mut here = true;

@@ -8,7 +8,7 @@ use crate::cli::{App, CliError, Exit};
 /// Arguments of `init`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Writes runbook.yaml, access.yaml and allowed_signers, each with its explanations. Never replaces a file."
+    after_help = "Writes runbook.yaml, access.yaml, allowed_signers and boundary-tests.yaml, each with its explanations. Never replaces a file."
 )]
 pub struct InitArgs {
     /// Where; `incident/` in a repository is found from everywhere below it
@@ -17,12 +17,16 @@ pub struct InitArgs {
 }
 
 /// What is written, by name.
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
     (
         "runbook.yaml",
         include_str!("../../../runbooks/init/runbook.yaml"),
     ),
     ("access.yaml", include_str!("../../../runbooks/init/access.yaml")),
+    (
+        "boundary-tests.yaml",
+        include_str!("../../../runbooks/init/boundary-tests.yaml"),
+    ),
     (
         "allowed_signers",
         include_str!("../../../runbooks/init/allowed_signers"),

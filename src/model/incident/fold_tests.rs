@@ -56,15 +56,10 @@ fn opened() -> Event {
             }],
             environments: BTreeMap::new(),
             rules: Vec::new(),
+            also: None,
         },
         problems: vec!["access.yaml:1:1: broken".into()],
-        trust: Some(crate::model::trust::Trust {
-            by: Some(ANA.into()),
-            made: Some("2026-11-20T10:00:00.000Z".into()),
-            unused: None,
-            differs: vec!["runbook.yaml".into()],
-            scripts: BTreeMap::from([("scripts/page".into(), "0".repeat(64))]),
-        }),
+        trust: None,
     }
     .into()
 }

@@ -101,6 +101,7 @@ pub(super) fn opened(title: &str) -> Opened {
             seal_originals_to: Vec::new(),
             environments: BTreeMap::new(),
             rules: Vec::new(),
+            also: None,
         },
         problems: vec!["access.yaml:7: `toekn` is not a key".into()],
         trust: None,
