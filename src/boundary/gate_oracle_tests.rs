@@ -27,6 +27,20 @@ pub(super) struct Asked {
     /// The plan it was signed under was changed.
     pub fell: bool,
     pub used: usize,
+    pub proven: bool,
+    /// When one person asked to act alone.
+    pub lone: Option<Moment>,
+    /// A notice went out, or somebody said that nobody can be reached.
+    pub told: bool,
+}
+
+/// What lets an act run.
+#[derive(Debug, Default)]
+pub(super) struct Pass {
+    /// Requests any of which would carry it; none needed where empty.
+    pub any: Vec<u64>,
+    /// True where one person acts alone.
+    pub alone: bool,
 }
 
 /// One act as the oracle saw it run.
@@ -246,7 +260,40 @@ impl Oracle {
         self.asked.iter().filter(good).map(|a| a.seq).collect()
     }
 
-    /// Whether the act may run, and the requests any of which would carry it (none needed where empty).
+    /// Requests by which one person may run exactly this act alone now: the one exception.
+    fn alone_for(&self, policy: &Policy, act: &Resolved, digest: &str, zone: Zone, now: Moment) -> Vec<u64> {
+        let Some(lone) = policy.lone.as_ref().filter(|_| zone == Zone::At) else {
+            return Vec::new();
+        };
+        let step = act.step.to_string();
+        let refused = |asked: &Asked| asked.answers.iter().any(|(_, approves, _)| !approves);
+        let mine = |asked: &&Asked| asked.list.iter().any(|(s, _)| *s == step);
+        if self.asked.iter().filter(mine).any(refused) {
+            return Vec::new();
+        }
+        let good = |asked: &&Asked| {
+            let Some(since) = asked.lone else { return false };
+            let wall = i128::from(now.utc_ms) - i128::from(since.utc_ms);
+            let mono = (i128::from(now.mono_us) - i128::from(since.mono_us)) / 1000;
+            let (after, end) = (
+                i128::from(lone.after_ms),
+                i128::from(lone.after_ms + lone.valid_ms),
+            );
+            let in_time = [wall, mono].iter().all(|t| (after..=end).contains(t));
+            asked.list == [(step.clone(), digest.to_owned())]
+                && asked.used == 0
+                && asked.zone == Zone::At
+                && !asked.withdrawn
+                && !asked.fell
+                && asked.proven
+                && asked.told
+                && asked.baseline == self.baseline
+                && in_time
+        };
+        self.asked.iter().filter(good).map(|a| a.seq).collect()
+    }
+
+    /// What lets the act run, or why it may not.
     pub fn allows(
         &self,
         policy: &Policy,
@@ -254,16 +301,16 @@ impl Oracle {
         digest: &str,
         why: bool,
         now: Moment,
-    ) -> Result<Vec<u64>, &'static str> {
+    ) -> Result<Pass, &'static str> {
         if matches!(act.act, Act::Sweep(_)) {
-            return Ok(Vec::new());
+            return Ok(Pass::default());
         }
         let step = act.step.to_string();
         let effects = Self::effects(act);
         let zone = Self::zone(policy, act);
         let only = |allowed: &[Effect]| effects.iter().all(|e| allowed.contains(e));
         if only(&[Effect::Read]) {
-            return Ok(Vec::new());
+            return Ok(Pass::default());
         }
         if self.in_doubt() {
             return Err("something is in doubt");
@@ -314,11 +361,17 @@ impl Oracle {
             }
         }
         if zone == Zone::Inside {
-            return Ok(Vec::new());
+            return Ok(Pass::default());
         }
-        match self.signed_for(policy, act, digest, zone, now) {
-            none if none.is_empty() => Err("no quorum"),
-            some => Ok(some),
+        let signed = self.signed_for(policy, act, digest, zone, now);
+        let alone = signed.is_empty();
+        let any = match alone {
+            true => self.alone_for(policy, act, digest, zone, now),
+            false => signed,
+        };
+        if any.is_empty() {
+            return Err("no quorum");
         }
+        Ok(Pass { any, alone })
     }
 }

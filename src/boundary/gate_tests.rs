@@ -19,7 +19,7 @@ use crate::model::fact::{Fact, Observed};
 use crate::model::grant::{Target, Tree, TreeRule};
 use crate::model::ids::{IncidentId, StepId, TargetId};
 use crate::model::incident::{At, FoldError, Incident};
-use crate::model::runbook::{Person, Policy};
+use crate::model::runbook::{Lone, Person, Policy};
 use crate::model::time::Moment;
 
 #[path = "gate_small_tests.rs"]
@@ -141,6 +141,20 @@ enum Command {
         approves: bool,
     },
     Withdraw(usize),
+    /// One person asks to act alone on the nth newest request.
+    Alone(usize),
+    /// Somebody is told of it, or not.
+    Tell {
+        request: usize,
+        sent: bool,
+    },
+    Unreached(usize),
+    /// Asked, told, waited for, and then run by one person.
+    Brave {
+        step: usize,
+        undo: bool,
+        wait_ms: i64,
+    },
     Wait(i64),
     Clock(i64),
     Run {
@@ -187,6 +201,11 @@ fn command() -> impl Strategy<Value = Command> {
         10 => (0_usize..3, 0_usize..4, prop::bool::weighted(0.9))
             .prop_map(|(request, person, approves)| Command::Answer { request, person, approves }),
         1 => (0_usize..3).prop_map(Command::Withdraw),
+        1 => (0_usize..3).prop_map(Command::Alone),
+        1 => (0_usize..3, any::<bool>()).prop_map(|(request, sent)| Command::Tell { request, sent }),
+        1 => (0_usize..3).prop_map(Command::Unreached),
+        4 => (0_usize..5, prop::bool::weighted(0.2), prop::sample::select(&[899_000_i64, 901_000, 2_699_000, 2_701_000][..]))
+            .prop_map(|(step, undo, wait_ms)| Command::Brave { step, undo, wait_ms }),
         2 => prop::sample::select(&[1_000_i64, 1_199_000, 1_800_000, 1_860_000][..]).prop_map(Command::Wait),
         1 => prop::sample::select(&[-7_200_000_i64, 7_200_000][..]).prop_map(Command::Clock),
         14 => (0_usize..5, prop::bool::weighted(0.2), prop::bool::weighted(0.8), who(), outcome)
@@ -572,6 +591,9 @@ impl Desk {
             withdrawn: false,
             fell: false,
             used: 0,
+            proven,
+            lone: None,
+            told: false,
         });
         Some(seq)
     }
@@ -588,6 +610,56 @@ impl Desk {
             self.append(&name, proven.into()).unwrap();
             self.books.proven.insert(name);
         }
+    }
+
+    fn alone(&mut self, nth: usize) {
+        let Some(at) = self.request(nth) else { return };
+        let now = self.now;
+        let event = LoneAsked {
+            request: self.books.asked[at].seq,
+            why: "nobody answers".into(),
+            mono_us: now.mono_us,
+            utc_ms: now.utc_ms,
+        };
+        let taken = self.append(PEOPLE[0], event.into()).is_ok();
+        let asked = &mut self.books.asked[at];
+        let refused = asked.answers.iter().any(|(_, approves, _)| !approves);
+        let open = !asked.withdrawn && !asked.fell && !refused && asked.used < asked.list.len();
+        let may = open && asked.lone.is_none() && asked.zone == Zone::At && asked.list.len() == 1;
+        assert_eq!(taken, may && self.policy.lone.is_some());
+        if taken {
+            asked.lone = Some(now);
+            self.books.actors.insert(PEOPLE[0].into());
+        }
+    }
+
+    fn tell(&mut self, nth: usize, sent: bool) {
+        let Some(at) = self.request(nth) else { return };
+        let begun = NoticeBegun {
+            request: self.books.asked[at].seq,
+            rung: 0,
+            name: "everybody".into(),
+            who: vec![],
+            via: "./page".into(),
+            within_ms: 0,
+            mono_us: self.now.mono_us,
+            utc_ms: self.now.utc_ms,
+        };
+        let notice = self.append(PEOPLE[0], begun.into()).unwrap();
+        let why = "x".into();
+        self.append(PEOPLE[0], NoticeEnded { notice, sent, why }.into())
+            .unwrap();
+        self.books.asked[at].told |= sent;
+    }
+
+    fn unreached(&mut self, nth: usize) {
+        let Some(at) = self.request(nth) else { return };
+        let event = Unreached {
+            request: self.books.asked[at].seq,
+            words: "no answer by telephone".into(),
+        };
+        self.append(PEOPLE[0], event.into()).unwrap();
+        self.books.asked[at].told = true;
     }
 
     /// The nth newest request.
@@ -678,15 +750,18 @@ impl Desk {
             );
         }
         let mut tally = tally.borrow_mut();
-        let consumes = match (&verdict.answer, &allowed) {
-            (Answer::Go { consumes }, Ok(any)) if any.is_empty() => {
+        let (consumes, alone) = match (&verdict.answer, &allowed) {
+            (Answer::Go { consumes, alone }, Ok(pass)) if pass.any.is_empty() => {
                 prop_assert!(consumes.is_empty(), "a sign-off was used up for nothing");
-                consumes.clone()
+                prop_assert!(!alone, "nobody was needed, and it is called an act alone");
+                (consumes.clone(), false)
             }
-            (Answer::Go { consumes }, Ok(any)) => {
+            (Answer::Go { consumes, alone }, Ok(pass)) => {
                 prop_assert_eq!(consumes.len(), 1);
-                prop_assert!(any.contains(&consumes[0]), "{:?} of {:?}", consumes, any);
-                consumes.clone()
+                prop_assert!(pass.any.contains(&consumes[0]), "{:?} of {:?}", consumes, pass);
+                prop_assert_eq!(*alone, pass.alone);
+                prop_assert!(!alone || verdict.zone == Zone::At, "alone outside: {:?}", act);
+                (consumes.clone(), *alone)
             }
             (Answer::Refused(refusal), Err(_)) => {
                 prop_assert!(!sweep, "a sweep was refused");
@@ -710,6 +785,7 @@ impl Desk {
             _ if reads => "read",
             _ if self.books.baseline.is_none() => "early",
             Zone::Inside => "inside",
+            Zone::At if alone => "alone",
             Zone::At => "at",
             Zone::Outside => "outside",
         };
@@ -727,6 +803,7 @@ impl Desk {
             effects: act.effects(),
             consumes: consumes.clone(),
             undoes,
+            alone,
             undo: act.undo.clone(),
             why: None,
             runner: runner(),
@@ -806,6 +883,17 @@ impl Desk {
                     self.append(PEOPLE[0], event.into()).unwrap();
                     self.books.asked[at].withdrawn = true;
                 }
+            }
+            Command::Alone(nth) => self.alone(*nth),
+            Command::Tell { request, sent } => self.tell(*request, *sent),
+            Command::Unreached(nth) => self.unreached(*nth),
+            Command::Brave { step, undo, wait_ms } => {
+                if self.ask(&[(*step, *undo)], 0, true).is_some() {
+                    self.alone(0);
+                    self.tell(0, true);
+                    self.obey(tally, &Command::Wait(*wait_ms))?;
+                }
+                self.run(tally, *step, *undo, true, 0, Outcome::Done)?;
             }
             Command::Wait(ms) => {
                 self.now.utc_ms += ms;
@@ -914,8 +1002,12 @@ fn name(refusal: &Refusal) -> String {
     text.split([' ', '{', '(']).next().unwrap_or("").to_owned()
 }
 
-fn policy(at: u32, outside: u32, external: bool) -> Policy {
+fn policy(at: u32, outside: u32, external: bool, lone: bool) -> Policy {
     let mut policy = plain_policy();
+    policy.lone = lone.then_some(Lone {
+        after_ms: 900_000,
+        valid_ms: 1_800_000,
+    });
     policy.need_at.people = at;
     policy.need_outside.people = outside;
     if external {
@@ -948,29 +1040,32 @@ fn no_act_at_or_outside_the_boundary_runs_without_its_quorum_and_nothing_else_is
     let world = (
         prop::collection::vec(spec(), 5),
         0_u8..4,
-        (1_u32..3, 1_u32..4, any::<bool>()),
+        (1_u32..3, 1_u32..4, any::<bool>(), any::<bool>()),
         prop::collection::vec(command(), 1..40),
     );
     let mut runner = TestRunner::new(config);
-    let held = runner.run(&world, |(specs, start, (at, outside, external), commands)| {
-        let mut desk = Desk::new(policy(at, outside, external), specs);
-        let early: &[Command] = &[Command::Seal, Command::Enter, Command::Enter, Command::Enter];
-        for command in &early[..usize::from(start) + usize::from(start > 0)] {
-            desk.obey(&tally, command)?;
-        }
-        if start == 3 {
-            desk.obey(&tally, &Command::Freeze(vec![0, 1, 2, 3, 4]))?;
-        }
-        for command in &commands {
-            desk.obey(&tally, command)?;
-        }
-        Ok(())
-    });
+    let held = runner.run(
+        &world,
+        |(specs, start, (at, outside, external, lone), commands)| {
+            let mut desk = Desk::new(policy(at, outside, external, lone), specs);
+            let early: &[Command] = &[Command::Seal, Command::Enter, Command::Enter, Command::Enter];
+            for command in &early[..usize::from(start) + usize::from(start > 0)] {
+                desk.obey(&tally, command)?;
+            }
+            if start == 3 {
+                desk.obey(&tally, &Command::Freeze(vec![0, 1, 2, 3, 4]))?;
+            }
+            for command in &commands {
+                desk.obey(&tally, command)?;
+            }
+            Ok(())
+        },
+    );
     if let Err(e) = held {
         panic!("{e}");
     }
     let tally = tally.into_inner();
-    for kind in ["read", "early", "inside", "at", "outside", "planned"] {
+    for kind in ["read", "early", "inside", "at", "alone", "outside", "planned"] {
         assert!(
             tally.ran.get(kind).is_some_and(|n| *n >= 20),
             "{kind} hardly ran: {tally:?}"

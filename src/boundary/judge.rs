@@ -38,6 +38,8 @@ pub enum Answer {
     Go {
         /// Numbers of the requests.
         consumes: Vec<u64>,
+        /// True where one person acts alone, after the delay, because nobody answered.
+        alone: bool,
     },
     /// It may not, yet or ever.
     Refused(Refusal),

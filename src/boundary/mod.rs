@@ -4,6 +4,7 @@
 //! quorum. The engine combines nothing: it asks [`judge`] and does as it is told.
 //! Absent from this room: files, clocks, signatures (they are checked before they become events).
 
+mod alone;
 mod judge;
 mod quorum;
 mod rules;
@@ -11,6 +12,7 @@ mod standing;
 mod stricter;
 mod zone;
 
+pub use alone::{Alone, alone};
 pub use judge::{Answer, Asked, Refusal, Verdict, judge};
 pub use stricter::stricter;
 pub use zone::{Because, zone_of};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::alone::{Alone, alone};
 use super::judge::{Answer, Refusal};
 use crate::journal::Hash;
 use crate::model::act::{Act, Resolved};
@@ -14,7 +15,10 @@ use crate::model::time::Moment;
 /// Inside the boundary nobody is asked.
 pub(super) fn quorum(incident: &Incident, act: &Resolved, zone: Zone, now: Moment) -> Answer {
     if zone == Zone::Inside || matches!(act.act, Act::Sweep(_)) {
-        return Answer::Go { consumes: Vec::new() };
+        return Answer::Go {
+            consumes: Vec::new(),
+            alone: false,
+        };
     }
     let policy = &incident.opened.policy;
     let digest = Hash::of(&act.canonical()).to_string();
@@ -28,6 +32,7 @@ pub(super) fn quorum(incident: &Incident, act: &Resolved, zone: Zone, now: Momen
     let mut waiting = None;
     let mut refused_by = refusers.first().cloned();
     let mut expired = false;
+    let mut by_one = None;
     for (seq, request) in incident.requests.iter().rev() {
         if !covers(incident, request, act, &digest, zone) {
             continue;
@@ -36,13 +41,25 @@ pub(super) fn quorum(incident: &Incident, act: &Resolved, zone: Zone, now: Momen
         let (people, old) = approvals(incident, request, now, wanted.touch);
         let missing = refusers.iter().find(|who| !people.contains(&policy.human(who)));
         if missing.is_none() && enough(&wanted, &people, policy) {
-            return Answer::Go { consumes: vec![*seq] };
+            return Answer::Go {
+                consumes: vec![*seq],
+                alone: false,
+            };
+        }
+        if zone == Zone::At && matches!(alone(incident, *seq, request, now), Alone::Ready { .. }) {
+            by_one.get_or_insert(*seq);
         }
         if waiting.is_none() {
             expired = old;
             refused_by = missing.cloned();
             (waiting, have, need) = (Some(*seq), people, wanted);
         }
+    }
+    if let Some(seq) = by_one {
+        return Answer::Go {
+            consumes: vec![seq],
+            alone: true,
+        };
     }
     Answer::Refused(Refusal::NeedsSignoff {
         zone,

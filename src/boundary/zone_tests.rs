@@ -41,6 +41,7 @@ pub(super) fn policy() -> Policy {
         ]),
         need_at: need(1),
         need_outside: need(2),
+        lone: None,
         valid_ms: 30 * 60 * 1000,
         people: BTreeMap::new(),
         seal_originals_to: Vec::new(),

@@ -206,6 +206,14 @@ pub fn acted(ui: &Ui, acted: &Acted) {
     }
 }
 
+/// Tells whoever is due to be told of a request, and says what came of it. It holds no command up that cannot.
+pub fn climb(ui: &Ui, engine: &Engine<'_>) {
+    match engine.climb() {
+        Ok(told) => super::view::asked::told(ui, &told),
+        Err(e) => ui.aside(&format!("Nobody could be told of what waits for signatures: {e}")),
+    }
+}
+
 /// Takes back what recover did, the newest first, until something fails or a person must do it.
 pub fn take_back(ui: &Ui, engine: &Engine<'_>, why: Option<&str>) -> Result<Exit, CliError> {
     loop {

@@ -114,6 +114,15 @@ impl From<EngineError> for CliError {
             EngineError::PlanInForce(_) => CliError::new(Exit::Refused, message)
                 .stands("it is as it was")
                 .hint("`incident plan --amend \"WHY\" [STEP]…` changes it, `incident plan --abort \"WHY\"` gives it up"),
+            EngineError::Alone(why) => {
+                let error = CliError::new(Exit::Refused, message).stands("nothing was asked for, and nothing runs");
+                error.hint(match why {
+                    crate::boundary::Alone::Unproven => {
+                        "Name your own signing key: --key ~/.ssh/id_ed25519, as it stands in allowed_signers"
+                    }
+                    _ => "`incident escalate STEP` writes what the other person signs; what is done elsewhere is recorded with `incident did \"…\"`",
+                })
+            }
             EngineError::NoPlan => CliError::new(Exit::Refused, message)
                 .stands("nothing was changed")
                 .hint("`incident plan --freeze` shows the plan and fixes it"),

@@ -245,6 +245,7 @@ impl App {
 
     /// The last words of an acting command: troubles with the record, and the result for `--json`.
     fn finish(&self, engine: &Engine<'_>, exit: Exit) -> Exit {
+        deeds::climb(&self.ui, engine);
         for trouble in engine.troubles() {
             self.ui
                 .aside(&ui::styled(ui::Tone::Bad, &format!("The record: {trouble}")));

@@ -35,6 +35,7 @@ pub fn walk_beside(
 ) -> Result<Exit, CliError> {
     loop {
         engine.due_probes()?;
+        deeds::climb(ui, engine);
         let next = engine.next()?;
         if beside(engine, &next)? {
             continue;
@@ -330,6 +331,9 @@ fn signatures(
     step: &StepId,
     request: Option<u64>,
 ) -> Result<Option<Exit>, CliError> {
+    if let Some(request) = request {
+        super::view::asked::stands(ui, engine, request)?;
+    }
     let first = match request {
         Some(_) => "File a signed answer",
         None => "Ask the others: write what they sign",

@@ -150,6 +150,7 @@ impl Play {
             effects: Effects::new(),
             consumes,
             undoes: false,
+            alone: false,
             undo: ResolvedUndo::Unsaid,
             why: None,
             runner: Runner {

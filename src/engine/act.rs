@@ -194,7 +194,7 @@ impl Engine<'_> {
         let decide = |incident: Option<&Incident>| {
             let incident = incident.ok_or(EngineError::NoIncident)?;
             let verdict = judge(incident, act, Asked { why }, now);
-            let Answer::Go { consumes } = verdict.answer.clone() else {
+            let Answer::Go { consumes, alone } = verdict.answer.clone() else {
                 return Err(EngineError::Blocked {
                     step: act.step.clone(),
                     undoes: act.undoes,
@@ -215,6 +215,7 @@ impl Engine<'_> {
                 effects: act.effects(),
                 consumes,
                 undoes: act.undoes,
+                alone,
                 undo: act.undo.clone(),
                 why: why_scrubbed.clone(),
                 runner: Runner {
@@ -613,7 +614,7 @@ fn ended(act: u64, ran: &Ran, exhibit: Option<String>) -> ActEnded {
     }
 }
 
-fn end_words(end: &End) -> String {
+pub(super) fn end_words(end: &End) -> String {
     match end {
         End::Exit(0) => "ended well".into(),
         End::Exit(code) => format!("ended with code {code}"),

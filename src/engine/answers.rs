@@ -32,9 +32,14 @@ pub struct Pending {
 }
 
 impl Engine<'_> {
-    /// The roster pinned at the start. One that cannot be read holds nobody.
+    /// The roster pinned at the start, and whom somebody wrote into it since where it was empty. One that
+    /// cannot be read holds nobody.
     pub fn roster(&self) -> Roster {
-        Roster::parse(&self.signers).unwrap_or_default()
+        let mut text = self.signers.clone();
+        for state in self.incident().iter().flat_map(|i| i.enrolled.values()) {
+            text.extend(format!("\n{}\n", state.enrolled.line).into_bytes());
+        }
+        Roster::parse(&text).unwrap_or_default()
     }
 
     /// The keys that no longer count. A list that cannot be read would let any key count, so none does.
@@ -200,7 +205,7 @@ impl Engine<'_> {
     /// The record is a file on this machine, and its chain holds no secret: whoever can write it could add a
     /// line that says somebody signed. They cannot add the signature.
     pub(super) fn proved_signoffs(&self, verdict: &Verdict) -> Result<Vec<u64>, EngineError> {
-        let Judged::Go { consumes } = &verdict.answer else {
+        let Judged::Go { consumes, .. } = &verdict.answer else {
             return Ok(Vec::new());
         };
         let incident = self.incident()?;

@@ -26,6 +26,9 @@ pub enum CloseBlock {
     /// An act is in doubt.
     #[error("act {0} (`{1}`) is in doubt")]
     Doubt(u64, String),
+    /// One person ran an act alone, and nobody countersigned it.
+    #[error("act {0} (`{1}`) was run by one person alone: nobody countersigned request {2}")]
+    Alone(u64, String, u64),
     /// A request waits for answers.
     #[error("request {0} still waits for signatures")]
     Request(u64),
@@ -63,6 +66,10 @@ impl Engine<'_> {
                 .in_doubt()
                 .map(|(seq, a)| CloseBlock::Doubt(seq, a.step.to_string())),
         );
+        blocks.extend(incident.not_countersigned().map(|(seq, a)| {
+            let step = incident.acts.get(&seq).map(|act| act.step.to_string());
+            CloseBlock::Alone(seq, step.unwrap_or_default(), a.request)
+        }));
         let waiting = incident
             .requests
             .iter()

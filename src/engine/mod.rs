@@ -19,7 +19,9 @@ mod exposed;
 mod held;
 mod keep;
 mod lines;
+mod lone;
 mod mirror;
+mod notice;
 mod page;
 mod plan;
 mod preview;
@@ -46,7 +48,7 @@ use std::rc::Rc;
 use zeroize::Zeroizing;
 
 use crate::access::Agent;
-use crate::boundary::Verdict;
+use crate::boundary::{Alone, Verdict};
 use crate::journal::Hash;
 use crate::model::act::Stage;
 use crate::model::diagnostic::{Diagnostic, Place};
@@ -72,7 +74,9 @@ pub use cut::{Again, CutReport, Given, NotCut};
 pub use discover::Found;
 pub use escalate::Issued;
 pub use exposed::Exposed;
+pub use lone::AskedAlone;
 pub use mirror::{Agreement, Mirror, Place as MirrorPlace, compare as compare_mirror, push as push_mirror};
+pub use notice::{Ladder, Told as Notice};
 pub use page::Paged;
 pub use plan::{PlanRow, ProbeRun, Replanned, TakeBack};
 pub use preview::Armed;
@@ -140,6 +144,9 @@ pub enum EngineError {
     /// No plan is in force.
     #[error("no plan is in force")]
     NoPlan,
+    /// One person may not act alone.
+    #[error("{0}")]
+    Alone(Alone),
     /// Something that must be said for the record is missing.
     #[error("{0} needs a reason, and none was given")]
     NoWords(&'static str),
@@ -501,6 +508,7 @@ pub fn shipped_runbook() -> Runbook {
             at: Effects::new(),
             need_at: need(1),
             need_outside: need(2),
+            lone: None,
             valid_ms: 0,
             people: BTreeMap::new(),
             seal_originals_to: Vec::new(),
@@ -514,6 +522,7 @@ pub fn shipped_runbook() -> Runbook {
             backups: BTreeMap::new(),
             steps: Vec::new(),
             probes: Vec::new(),
+            reach: Default::default(),
         }
     })
 }

@@ -256,7 +256,7 @@ impl Engine<'_> {
     }
 
     /// The absolute path of a program, as it would be started from `cwd`.
-    fn program(&self, name: &str, cwd: &str) -> Option<String> {
+    pub(super) fn program(&self, name: &str, cwd: &str) -> Option<String> {
         if name.contains('/') {
             let path = Path::new(cwd).join(name);
             let path: PathBuf = path.components().collect();

@@ -114,10 +114,15 @@ impl Engine<'_> {
             return Ok(None);
         }
         let asked = self.acts_asked_for(state)?;
+        // What one person ran alone is countersigned as it ran, whatever it has changed since.
+        let after = incident.alone.values().any(|a| a.request == seq);
         // What cannot be resolved any more has changed: an act with no name matches nothing.
         let now: Vec<Resolved> = asked
             .iter()
             .map(|old| {
+                if after {
+                    return old.clone();
+                }
                 let again = match &old.act {
                     _ if old.undoes => self.resolve_undo(&old.step),
                     Act::Run(argv) if self.runbook.step(&old.step).is_none() => self
@@ -138,7 +143,7 @@ impl Engine<'_> {
         let state_now = match state.refused_by() {
             Some(signoff) => signoff::RequestState::Refused(signoff.person.clone()),
             None if state.withdrawn.is_some() || state.fell.is_some() => signoff::RequestState::Withdrawn,
-            None if state.used > 0 => signoff::RequestState::Consumed,
+            None if state.used > 0 && !after => signoff::RequestState::Consumed,
             None => signoff::RequestState::Open,
         };
         Ok(Some(Request {

@@ -193,6 +193,9 @@ events! {
         consumes: Vec<u64>,
         /// True where it takes an earlier act back.
         undoes: bool,
+        /// True where one person runs it alone, at the boundary, after the delay.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        alone: bool,
         /// How it can be taken back.
         undo: ResolvedUndo,
         /// Why it runs now, in the responder's words.
@@ -413,6 +416,61 @@ events! {
         reason: String,
         /// The reason in words.
         text: String,
+    }
+    /// Somebody is about to be told of a request.
+    NoticeBegun = "notice.begun" v 1 {
+        /// The `escalation.requested`.
+        request: u64,
+        /// The rung of the ladder, from 1; 0 = everybody, told that one person wants to act alone.
+        rung: u32,
+        /// Its name.
+        name: String,
+        /// People or roles it reaches, as written in advance.
+        who: Vec<String>,
+        /// By what: a program, or the host of a webhook.
+        via: String,
+        /// Time to answer, in milliseconds.
+        within_ms: u64,
+        /// Monotonic microseconds.
+        mono_us: u64,
+        /// Wall time, ms since the epoch.
+        utc_ms: i64,
+    }
+    /// What came of it.
+    NoticeEnded = "notice.ended" v 1 {
+        /// The `notice.begun`.
+        notice: u64,
+        /// True where it went out. Nothing says that anybody read it.
+        sent: bool,
+        /// In words.
+        why: String,
+    }
+    /// A person's word that nobody can be reached.
+    Unreached = "escalation.unreached" v 1 {
+        /// The `escalation.requested`.
+        request: u64,
+        /// Who was tried, and how.
+        words: String,
+    }
+    /// One person wants to run the act of a request alone. The delay runs from here.
+    LoneAsked = "lone.asked" v 1 {
+        /// The `escalation.requested`, which others may still sign or refuse.
+        request: u64,
+        /// Why.
+        why: String,
+        /// Monotonic microseconds.
+        mono_us: u64,
+        /// Wall time, ms since the epoch.
+        utc_ms: i64,
+    }
+    /// A signer is written into an empty roster during the incident: to refuse and to countersign, never to approve.
+    SignerEnrolled = "signer.enrolled" v 1 {
+        /// The person.
+        person: String,
+        /// Their line of `allowed_signers`.
+        line: String,
+        /// How whoever wrote it knows whose key it is.
+        words: String,
     }
     /// The recovery plan is fixed.
     PlanFrozen = "plan.frozen" v 1 {

@@ -14,11 +14,13 @@ use super::reach::Map;
 use super::recipient::Recipient;
 use super::yaml::{self, Fields, Mistakes, Node, Value};
 
+mod ladder;
 mod originals;
 mod people;
 mod rules;
 mod steps;
 
+pub use ladder::{Lone, Reach, Rung, Sends, Way, Webhook, WebhookUrl, host_of};
 pub use people::Touch;
 pub use rules::{Amount, Period, Rule};
 pub use steps::{fill, secret_ref};
@@ -37,6 +39,8 @@ pub struct Runbook {
     pub steps: Vec<Step>,
     /// What must answer before anything is called recovered.
     pub probes: Vec<Probe>,
+    /// How others hear of a request.
+    pub reach: Reach,
 }
 
 /// What is decided in advance about boundary and escalation. Written into the record at the start.
@@ -55,6 +59,9 @@ pub struct Policy {
     pub valid_ms: u64,
     /// People by principal.
     pub people: BTreeMap<String, Person>,
+    /// When one person may act at the boundary alone; `None` = never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lone: Option<Lone>,
     /// To whom the originals of what is redacted are sealed; nobody = they are not kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seal_originals_to: Vec<Recipient>,
@@ -196,7 +203,8 @@ fn whole(node: &Node, mistakes: &Mistakes) -> Option<Runbook> {
     };
     let environments = rules::map(fields.take("environments"), mistakes);
     let rules = rules::rules(fields.take("rules"), &people, mistakes);
-    let (need_at, need_outside, valid_ms) = escalation(fields.take("escalation"), &people, mistakes);
+    let (need_at, need_outside, valid_ms, (lone, reach)) =
+        escalation(fields.take("escalation"), &people, mistakes);
     let backups = backups(fields.take("backups"), mistakes);
     let seal_originals_to = originals::recipients(fields.take("evidence"), mistakes);
     let mut steps = Vec::new();
@@ -224,6 +232,7 @@ fn whole(node: &Node, mistakes: &Mistakes) -> Option<Runbook> {
             need_outside,
             valid_ms,
             people,
+            lone,
             seal_originals_to,
             environments,
             rules,
@@ -232,6 +241,7 @@ fn whole(node: &Node, mistakes: &Mistakes) -> Option<Runbook> {
         backups,
         steps: steps.into_iter().map(|(_, s)| s).collect(),
         probes,
+        reach,
     })
 }
 
@@ -344,12 +354,12 @@ fn escalation(
     node: Option<&Node>,
     people: &BTreeMap<String, Person>,
     mistakes: &Mistakes,
-) -> (Need, Need, u64) {
+) -> (Need, Need, u64, (Option<Lone>, Reach)) {
     let mut at = Need::of(1);
     let mut outside = Need::of(2);
     let mut valid = 30 * 60 * 1000;
     let Some(mut fields) = node.and_then(|n| Fields::of(n, "`escalation`", mistakes)) else {
-        return (at, outside, valid);
+        return (at, outside, valid, Default::default());
     };
     for (key, slot) in [("at", &mut at), ("outside", &mut outside)] {
         let Some(node) = fields.take(key) else { continue };
@@ -382,8 +392,9 @@ fn escalation(
     if let Some(ms) = fields.span("valid") {
         valid = ms;
     }
+    let reach = ladder::reach(&mut fields, people, mistakes);
     fields.finish();
-    (at, outside, valid)
+    (at, outside, valid, reach)
 }
 
 fn backups(node: Option<&Node>, mistakes: &Mistakes) -> BTreeMap<String, Backup> {

@@ -29,6 +29,16 @@ pub fn brief(incident: &Incident, head: &Hash, due: &Due, now: Moment) -> Vec<St
         .find(|(step, _)| step.as_str() == "services");
     let waiting = incident.requests.iter().filter(|(_, r)| r.is_open());
     let waiting: Vec<String> = waiting.map(|(seq, r)| waits(incident, *seq, r)).collect();
+    let alone = incident
+        .alone
+        .keys()
+        .map(|seq| format!("act #{seq} run by one person alone"));
+    let enrolled = incident
+        .enrolled
+        .keys()
+        .map(|who| format!("{who} enrolled on the day"));
+    let odd: Vec<String> = alone.chain(enrolled).collect();
+    let waiting: Vec<String> = waiting.into_iter().chain(odd).collect();
     let or = |text: String, none: &str| if text.is_empty() { none.to_owned() } else { text };
     let lines = [
         format!("{}: {}", incident.id(), incident.opened.title),

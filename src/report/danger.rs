@@ -34,6 +34,8 @@ pub enum Severity {
     Accepted,
     /// Gone from the part of the host that could be seen.
     NotSeenHere,
+    /// Run by one person alone, and nobody countersigned it.
+    Alone,
     /// Given back on purpose: it lives.
     GivenBack,
     /// No way to tell from here.
@@ -86,6 +88,20 @@ pub fn still_dangerous(incident: &Incident, now: Moment) -> Vec<Danger> {
             what: format!("act #{seq} ({}) is in doubt: {why}", act.step),
             short: format!("act #{seq} in doubt"),
             next: format!("incident settle {seq}"),
+        }
+    }));
+    all.extend(incident.not_countersigned().map(|(seq, alone)| {
+        let act = incident.acts.get(&seq);
+        let (step, who) = act.map_or((String::new(), ""), |a| (a.step.to_string(), a.who.as_str()));
+        Danger {
+            severity: Severity::Alone,
+            deadline_ms: None,
+            what: format!(
+                "act #{seq} ({step}) was run by {who} alone: nobody countersigned request {}",
+                alone.request
+            ),
+            short: format!("act #{seq} run alone"),
+            next: "incident signoff add FILE".into(),
         }
     }));
     let open = incident.windows.iter().filter(|(_, w)| w.closes_ms > now.utc_ms);

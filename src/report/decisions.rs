@@ -44,6 +44,22 @@ pub struct Decision {
     pub words: Vec<String>,
     /// The signatures that allowed it; empty inside the boundary.
     pub allowed_by: Vec<Signature>,
+    /// Where one person ran it alone: who did, why, and who countersigned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alone: Option<ByOne>,
+}
+
+/// An act that one person ran alone, after the delay, because nobody answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ByOne {
+    /// The request it used.
+    pub request: u64,
+    /// Why, in their words.
+    pub why: String,
+    /// Who signed afterwards that it was right; `None` = nobody.
+    pub countersigned_by: Option<String>,
+    /// True where the countersigner was written into the roster during the incident.
+    pub enrolled_on_the_day: bool,
 }
 
 /// A signed answer that counts.
@@ -137,7 +153,11 @@ pub(super) fn decisions(entries: &[Entry], incident: &Incident) -> Vec<Decision>
         act_sha256: act.act_sha256.clone(),
         outcome: outcome(act),
         words: end_words(act),
-        allowed_by: allowed_by(act, incident),
+        allowed_by: match incident.alone.contains_key(seq) {
+            true => Vec::new(),
+            false => allowed_by(act, incident),
+        },
+        alone: by_one(*seq, incident),
     };
     incident.acts.iter().map(one).collect()
 }
@@ -174,6 +194,23 @@ fn allowed_by(act: &ActState, incident: &Incident) -> Vec<Signature> {
     used.flat_map(|(seq, request)| signatures(seq, request))
         .filter(|s| s.approves)
         .collect()
+}
+
+fn by_one(act: u64, incident: &Incident) -> Option<ByOne> {
+    let alone = incident.alone.get(&act)?;
+    let lone = incident
+        .requests
+        .get(&alone.request)
+        .and_then(|r| r.lone.as_ref());
+    let countersigned_by = alone.countersigned.as_ref().map(|(_, who)| who.clone());
+    Some(ByOne {
+        request: alone.request,
+        why: lone.map(|l| l.asked.why.clone()).unwrap_or_default(),
+        enrolled_on_the_day: countersigned_by
+            .as_ref()
+            .is_some_and(|who| incident.enrolled.contains_key(who)),
+        countersigned_by,
+    })
 }
 
 fn signatures(seq: u64, request: &RequestState) -> impl Iterator<Item = Signature> {

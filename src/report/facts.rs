@@ -67,6 +67,9 @@ pub struct Report {
     pub requests: Vec<Request>,
     /// Signed answers that did not count.
     pub rejected: Vec<Rejected>,
+    /// Who was told of requests, who could not be reached, who was enrolled on the day.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reached: Vec<Row>,
     /// The plan in force at the end.
     pub plan: Option<Plan>,
     /// How the plan was changed or given up on the way.
@@ -233,8 +236,20 @@ impl Report {
             acts: decisions::decisions(entries, incident),
             requests: decisions::requests(incident),
             rejected: decisions::rejected(entries),
+            reached: rows(entries, |e| {
+                matches!(
+                    e,
+                    Event::NoticeBegun(_)
+                        | Event::NoticeEnded(_)
+                        | Event::Unreached(_)
+                        | Event::LoneAsked(_)
+                        | Event::SignerEnrolled(_)
+                )
+            }),
             plan: plan(incident),
-            replanned: replanned(entries),
+            replanned: rows(entries, |e| {
+                matches!(e, Event::PlanAmended(_) | Event::PlanDropped(_))
+            }),
             skipped: skipped(incident),
             outside: incident.elsewhere.iter().map(Words::of).collect(),
             answers: answers(incident),
@@ -400,9 +415,8 @@ fn probes(incident: &Incident) -> Vec<Probe> {
     incident.probes.iter().map(one).collect()
 }
 
-/// Every change of the plan, and every end of one, a row each.
-fn replanned(entries: &[Entry]) -> Vec<Row> {
-    let changes = |e: &&Entry| matches!(e.event, Event::PlanAmended(_) | Event::PlanDropped(_));
+/// The events that are wanted, a row each.
+fn rows(entries: &[Entry], wanted: impl Fn(&Event) -> bool) -> Vec<Row> {
     let row = |entry: &Entry| {
         Some(Row {
             seq: entry.seq,
@@ -411,7 +425,11 @@ fn replanned(entries: &[Entry]) -> Vec<Row> {
             words: words::words_of(&entry.event)?,
         })
     };
-    entries.iter().filter(changes).filter_map(row).collect()
+    entries
+        .iter()
+        .filter(|e| wanted(&e.event))
+        .filter_map(row)
+        .collect()
 }
 
 /// Who held the record, by which clock, and where its heads are held, a row each.

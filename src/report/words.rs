@@ -77,6 +77,10 @@ pub fn words_of(event: &Event) -> Option<String> {
         Event::ActStarted(e) => {
             let verb = if e.undoes { "began to take back" } else { "began" };
             let signed = match e.consumes.is_empty() {
+                _ if e.alone => format!(
+                    "; alone, nobody signed for {}",
+                    list(e.consumes.iter().map(|r| format!("#{r}")))
+                ),
                 true => String::new(),
                 false => format!(
                     "; signed for in {}",
@@ -160,6 +164,27 @@ pub fn words_of(event: &Event) -> Option<String> {
             Some(request) => format!("an answer to request #{request} does not count: {}", e.text),
             None => format!("a signed answer does not count: {}", e.text),
         },
+        Event::NoticeBegun(e) => match e.rung {
+            0 => format!("began to tell everybody of request #{} by {}", e.request, e.via),
+            n => {
+                let who = match e.who.is_empty() {
+                    true => String::new(),
+                    false => format!(" ({})", list(&e.who)),
+                };
+                let (request, name, via) = (e.request, &e.name, &e.via);
+                format!("began to ask {name}{who} by {via} for request #{request}, rung {n}")
+            }
+        },
+        Event::NoticeEnded(e) => match e.sent {
+            true => format!("notice #{} went out{}", e.notice, reason(&e.why)),
+            false => format!("notice #{} did not go out{}", e.notice, reason(&e.why)),
+        },
+        Event::Unreached(e) => format!("nobody can be reached for request #{}: {}", e.request, e.words),
+        Event::LoneAsked(e) => format!("asked to run request #{} alone: {}", e.request, e.why),
+        Event::SignerEnrolled(e) => format!(
+            "wrote {} into the roster during the incident, to refuse and to countersign: {}",
+            e.person, e.words
+        ),
         Event::PlanFrozen(e) => format!("fixed the plan: {}", list(e.steps.iter().map(|s| &s.step))),
         Event::PlanAmended(e) => {
             let changes = match e.changes.is_empty() {

@@ -18,6 +18,7 @@ mod evidence;
 mod examples;
 mod fuzz;
 mod house;
+mod ladder;
 mod local;
 mod mirror;
 mod orders;

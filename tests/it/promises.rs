@@ -28,6 +28,8 @@ mod acts;
 mod bundle;
 #[path = "promises/crash.rs"]
 mod crash;
+#[path = "promises/lone.rs"]
+mod lone;
 #[path = "promises/people.rs"]
 mod people;
 #[path = "promises/plan.rs"]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use crate::cli::ui::Tone;
-use crate::cli::{App, CliError, Exit, deeds};
+use crate::cli::{App, CliError, Exit, deeds, view};
 use crate::evidence::escape;
 use crate::model::ids::StepId;
 
@@ -68,6 +68,13 @@ enum SignoffCommand {
     },
     /// List requests that wait for answers
     List,
+    /// Put on record that nobody can be reached
+    Unreached {
+        /// Number of the request
+        request: u64,
+        /// Who was tried, and how
+        words: String,
+    },
     /// Take a request back
     Withdraw {
         /// Number of the request
@@ -132,12 +139,20 @@ pub fn signoff(app: &App, args: &SignoffArgs) -> Result<Exit, CliError> {
                     steps.join(", "),
                     p.need.people
                 ));
+                view::asked::stands(&app.ui, &engine, p.request)?;
             }
             return Ok(if pending.is_empty() {
                 Exit::Done
             } else {
                 Exit::Waiting
             });
+        }
+        SignoffCommand::Unreached { request, words } => {
+            engine.unreached(*request, words)?;
+            app.ui.line(&format!(
+                "It is on record that nobody can be reached for request {request}."
+            ));
+            view::asked::stands(&app.ui, &engine, *request)?;
         }
         SignoffCommand::Withdraw { request, why } => {
             engine.withdraw(*request, why)?;

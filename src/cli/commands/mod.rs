@@ -14,6 +14,7 @@ mod escalate;
 mod evidence;
 mod init;
 mod list;
+mod lone;
 mod mirror;
 mod plan;
 mod providers;
@@ -83,6 +84,10 @@ pub enum Command {
     Refuse(sign::SignArgs),
     /// Bring a request to a person: prints what they paste, and runs their notify command
     Page(escalate::PageArgs),
+    /// Ask to act alone at the boundary, where the runbook allows it and nobody answers
+    Lone(lone::LoneArgs),
+    /// Write a signer into an empty roster, to refuse and to countersign
+    Enrol(lone::EnrolArgs),
     /// File or withdraw signed answers
     Signoff(escalate::SignoffArgs),
     /// Take a look and keep it: a step of the runbook, or host, file, git, command
@@ -159,6 +164,8 @@ impl Command {
             Command::Sign(args) => sign::sign(app, &args),
             Command::Refuse(args) => sign::refuse(app, &args),
             Command::Page(args) => escalate::page(app, &args),
+            Command::Lone(args) => lone::run(app, &args),
+            Command::Enrol(args) => lone::enrol(app, &args),
             Command::Signoff(args) => escalate::signoff(app, &args),
             Command::Capture(args) => capture::run(app, &args),
             Command::Answer(args) => words::answer(app, &args),

@@ -192,6 +192,23 @@ fn show(app: &App, written: &Written, raw: bool) -> Result<Exit, CliError> {
         let words = format!("originals of what is redacted: sealed to {}", escape(&to));
         app.ui.wrapped(2, &words);
     }
+    for (n, rung) in engine.runbook().reach.ladder.iter().enumerate() {
+        let ways: Vec<String> = rung.ways.iter().map(crate::model::runbook::Way::name).collect();
+        let words = format!(
+            "rung {}: {}, by {}, {} to answer",
+            n + 1,
+            escape(&rung.name),
+            escape(&ways.join(", ")),
+            crate::model::time::span(rung.within_ms)
+        );
+        app.ui.wrapped(2, &words);
+    }
+    if let Some(lone) = &policy.lone {
+        let after = crate::model::time::span(lone.after_ms);
+        app.ui.line(&format!(
+            "  alone: at the boundary, after {after}; countersigned before the end"
+        ));
+    }
     plan::show(&app.ui, &rows, false);
     for probe in &engine.runbook().probes {
         app.ui.line(&format!("probe {}", probe.id));

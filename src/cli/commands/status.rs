@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use crate::cli::record::Record;
 use crate::cli::ui::Tone;
-use crate::cli::view::{danger, next, plan, proofs, truth};
+use crate::cli::view::{asked, danger, next, plan, proofs, truth};
 use crate::cli::{App, CliError, Exit, deeds};
-use crate::engine::{Engine, Mirror};
+use crate::engine::{Engine, Ladder, Mirror};
 use crate::evidence::escape;
 use crate::model::incident::Incident;
-use crate::model::time::Moment;
+use crate::model::time::{Moment, rfc3339};
 use crate::report::{Due, still_dangerous, words};
 
 /// Arguments of `status`.
@@ -33,6 +33,7 @@ pub fn run(app: &App, args: &StatusArgs) -> Result<Exit, CliError> {
     if let Err(e) = engine.due_probes() {
         app.ui.aside(&format!("What was due to be probed was not: {e}"));
     }
+    deeds::climb(&app.ui, &engine);
     let incident = engine.incident()?;
     let exit = deeds::standing(&engine)?;
     let due = next::due(&engine.next()?);
@@ -60,6 +61,7 @@ pub fn run(app: &App, args: &StatusArgs) -> Result<Exit, CliError> {
                 words::need(&pending.need)
             ),
         );
+        asked::stands(&app.ui, &engine, pending.request)?;
     }
     for trouble in engine.troubles() {
         app.ui
@@ -193,9 +195,29 @@ fn json(incident: &Incident, due: &Due, now: Moment, exit: Exit) -> Value {
 }
 
 fn waiting(engine: &Engine<'_>) -> Result<Value, CliError> {
-    let pending = engine.pending()?;
-    let rows = pending.iter().map(
-        |p| json!({ "request": p.request, "steps": p.steps, "people": p.need.people, "roles": p.need.roles, "have": p.have }),
-    );
-    Ok(Value::Array(rows.collect()))
+    let incident = engine.incident()?;
+    let mut rows = Vec::new();
+    for p in engine.pending()? {
+        let told = incident.notices_of(p.request).map(|(seq, n)| {
+            json!({
+                "notice": seq, "rung": n.begun.rung, "name": n.begun.name, "who": n.begun.who, "via": n.begun.via, "ts": n.ts,
+                "sent": n.ended.as_ref().map(|(sent, _)| sent), "why": n.ended.as_ref().map(|(_, why)| why),
+            })
+        });
+        let (rung, until) = match engine.ladder(&incident, p.request) {
+            Ladder::Waits { rung, until_ms, .. } => (Some(rung), Some(rfc3339(until_ms))),
+            Ladder::Due { rung } => (Some(rung), None),
+            Ladder::None | Ladder::NobodyAnswered => (None, None),
+        };
+        let alone = incident
+            .requests
+            .get(&p.request)
+            .is_some_and(|r| r.lone.is_some());
+        rows.push(json!({
+            "request": p.request, "steps": p.steps, "people": p.need.people, "roles": p.need.roles, "have": p.have,
+            "told": told.collect::<Vec<_>>(), "rung": rung, "until": until,
+            "alone": if alone { json!(engine.alone(p.request)?) } else { Value::Null },
+        }));
+    }
+    Ok(Value::Array(rows))
 }

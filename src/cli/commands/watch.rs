@@ -54,7 +54,7 @@ pub fn run(app: &App, args: &WatchArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
     let mut before = seen(&engine, app.world.clock.now())?;
     let mut news: BTreeSet<TargetId> = BTreeSet::new();
-    if before.is_empty() {
+    if before.is_empty() && engine.pending()?.is_empty() {
         app.ui
             .line("There is nothing to watch: no sweep aimed at anything. That proves nothing.");
         app.ui
@@ -77,6 +77,7 @@ pub fn run(app: &App, args: &WatchArgs) -> Result<Exit, CliError> {
     loop {
         engine.catch_up()?;
         engine.look_again()?;
+        deeds::climb(&app.ui, &engine);
         let after = seen(&engine, app.world.clock.now())?;
         let ts = app.world.clock.now().rfc3339();
         changes(&app.ui, &before, &after, &ts);

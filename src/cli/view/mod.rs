@@ -1,5 +1,6 @@
 //! One file a screen.
 
+pub mod asked;
 pub mod danger;
 pub mod drill;
 pub mod found;

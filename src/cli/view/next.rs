@@ -19,6 +19,13 @@ fn refused(step: &StepId, verdict: &Verdict) -> Option<(String, String)> {
     Some((format!("step `{step}` is blocked: {refusal}"), command))
 }
 
+fn next_words(step: &StepId, verdict: &Verdict) -> String {
+    match verdict.answer {
+        Answer::Go { alone: true, .. } => format!("step `{step}` may be run by one person alone now"),
+        _ => format!("step `{step}` is next"),
+    }
+}
+
 /// A step that may have half happened, and everything that can be decided about it.
 fn failed(step: &StepId, why: &str, again: Option<&Verdict>) -> (String, String) {
     let skip = format!("incident skip {step} \"WHY\"");
@@ -71,7 +78,7 @@ pub fn due(next: &Next) -> Due {
         Next::Enter(stage) => (format!("{stage} can begin"), format!("incident enter {stage}")),
         Next::Run { step, verdict } => match refused(step, verdict) {
             Some(due) => due,
-            None => (format!("step `{step}` is next"), format!("incident run {step}")),
+            None => (next_words(step, verdict), format!("incident run {step}")),
         },
         Next::Manual { step, verdict } => match refused(step, verdict) {
             Some(due) => due,

@@ -174,6 +174,9 @@ impl Incident {
                 .ok_or_else(|| format!("there is no request {request}"))?;
             steps_left.consume(&e.step, &e.act_sha256)?;
         }
+        if e.alone {
+            self.act_alone(at.seq, &e)?;
+        }
         self.acts(at);
         let tries = match self.steps.get(&e.step) {
             Some(StepState::Tried { tries, .. }) => tries + 1,

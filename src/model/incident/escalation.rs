@@ -1,6 +1,6 @@
 //! Requests and sign-offs: who was asked, who answered, what was used up.
 
-use super::{At, Incident};
+use super::{At, Incident, LoneState, Said};
 use crate::model::effect::Zone;
 use crate::model::event::{
     EscalationRequested, EscalationWithdrawn, ResponderProven, SignerKey, SignoffFiled, StatementIssued,
@@ -29,6 +29,10 @@ pub struct RequestState {
     pub used: usize,
     /// The record by which the plan it rests on was changed or given up.
     pub fell: Option<u64>,
+    /// One person's wish to act alone.
+    pub lone: Option<LoneState>,
+    /// A person's word that nobody can be reached.
+    pub unreached: Option<Said>,
 }
 
 /// A signed answer that counts.
@@ -123,6 +127,8 @@ impl Incident {
             withdrawn: None,
             used: 0,
             fell: None,
+            lone: None,
+            unreached: None,
         };
         self.requests.insert(at.seq, request);
         Ok(())
@@ -181,14 +187,27 @@ impl Incident {
             ));
         }
         let seq = at.seq;
+        // What one person did alone is countersigned afterwards, by a signature over the same text.
+        let after = self.alone.values().any(|a| a.request == e.request);
+        if e.approves && !after && self.enrolled.contains_key(&e.person) {
+            return Err(format!(
+                "`{}` was enrolled during the incident: to refuse and to countersign, not to approve",
+                e.person
+            ));
+        }
         let request = self.request_mut(e.request)?;
-        if !request.is_open() || request.statement.is_none() {
+        if !(request.is_open() || after) || request.statement.is_none() {
             return Err(format!("request {} takes no answers", e.request));
         }
         let same = |s: &SignoffState| s.person == e.person || s.key.fingerprint == e.key.fingerprint;
         if e.approves && request.signoffs.iter().any(same) {
             return Err(format!("`{}` has answered request {}", e.person, e.request));
         }
+        if e.approves {
+            let alone = self.alone.values_mut().filter(|a| a.request == e.request);
+            alone.for_each(|a| a.countersigned = Some((seq, e.person.clone())));
+        }
+        let request = self.request_mut(e.request)?;
         request.signoffs.push(SignoffState {
             seq,
             person: e.person,
@@ -200,7 +219,7 @@ impl Incident {
         Ok(())
     }
 
-    fn request_mut(&mut self, seq: u64) -> Result<&mut RequestState, String> {
+    pub(super) fn request_mut(&mut self, seq: u64) -> Result<&mut RequestState, String> {
         self.requests
             .get_mut(&seq)
             .ok_or_else(|| format!("there is no request {seq}"))

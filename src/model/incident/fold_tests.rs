@@ -14,7 +14,7 @@ use crate::model::fact::{Fact, Observed};
 use crate::model::grant::{Grant, Shared, Target, Tree, TreeRule};
 use crate::model::ids::{IncidentId, StepId, TargetId};
 use crate::model::recipient::{Recipient, SealKey};
-use crate::model::runbook::{Need, Policy};
+use crate::model::runbook::{Lone, Need, Policy};
 use crate::model::secret::SecretRef;
 
 const ANA: &str = "ana@example.com";
@@ -47,6 +47,10 @@ fn opened() -> Event {
             at: Effects::from([Effect::ConfigChange]),
             need_at: need(1),
             need_outside: need(2),
+            lone: Some(Lone {
+                after_ms: 1,
+                valid_ms: 1,
+            }),
             valid_ms: 1,
             people: BTreeMap::new(),
             seal_originals_to: vec![Recipient {
@@ -108,6 +112,7 @@ fn started(name: &str, zone: Zone, consumes: Vec<u64>) -> Event {
         effects: Effects::from([Effect::ConfigChange]),
         consumes,
         undoes: false,
+        alone: false,
         undo: ResolvedUndo::Unsaid,
         why: None,
         runner: Runner {
@@ -353,6 +358,43 @@ fn story() -> Vec<Event> {
             head: "h".into(),
             place: "/tmp".into(),
             records: 2,
+        }
+        .into(),
+        SignerEnrolled {
+            person: "dan@example.com".into(),
+            line: "dan@example.com ssh-ed25519 AAAA".into(),
+            words: "read out over the telephone".into(),
+        }
+        .into(),
+        request("late"), // 37
+        issued(37),
+        NoticeBegun {
+            request: 37,
+            rung: 1,
+            name: "colleague".into(),
+            who: vec![BEN.into()],
+            via: "./page".into(),
+            within_ms: 600_000,
+            mono_us: 1,
+            utc_ms: -1,
+        }
+        .into(),
+        NoticeEnded {
+            notice: 39,
+            sent: true,
+            why: "the program took it".into(),
+        }
+        .into(),
+        Unreached {
+            request: 37,
+            words: "no answer".into(),
+        }
+        .into(),
+        LoneAsked {
+            request: 37,
+            why: "the shop is down".into(),
+            mono_us: 1,
+            utc_ms: -1,
         }
         .into(),
         PlanFrozen {
@@ -856,7 +898,7 @@ fn what_cannot_follow_is_refused_and_says_why() {
             "after the last act",
         ),
         (
-            told(40),
+            told(47),
             started("late", Zone::Inside, vec![]),
             "the incident is closed",
         ),

@@ -7,6 +7,7 @@ mod acts;
 mod custody;
 mod escalation;
 mod evidence;
+mod lone;
 mod plan;
 mod stop;
 
@@ -24,6 +25,7 @@ pub use acts::{ActState, Stand, StepState};
 pub use custody::{Custody, Recorded};
 pub use escalation::{Proven, ProvenBy, RequestState, SignoffState};
 pub use evidence::{CaptureState, Change, FROZEN, Gap, ITEMS_LIST, ProbeState, RECEIPTS_LIST};
+pub use lone::{AloneState, EnrolledState, LoneState, NoticeState};
 pub use plan::{PlanFailure, PlanState};
 pub use stop::{StopState, TargetState};
 
@@ -111,6 +113,12 @@ pub struct Incident {
     pub windows: BTreeMap<u64, WindowSeen>,
     /// Escalations by the number of their request.
     pub requests: BTreeMap<u64, RequestState>,
+    /// Who was told of requests, by the number of the `notice.begun`.
+    pub notices: BTreeMap<u64, NoticeState>,
+    /// Acts that one person began alone, by their number.
+    pub alone: BTreeMap<u64, AloneState>,
+    /// Signers written into an empty roster during the incident, by person.
+    pub enrolled: BTreeMap<String, EnrolledState>,
     /// Signed answers that did not count: record, reason, words.
     pub rejected: Vec<(u64, String, String)>,
     /// Service probes, newest answer each.
@@ -157,6 +165,9 @@ impl Incident {
             elsewhere: Vec::new(),
             windows: BTreeMap::new(),
             requests: BTreeMap::new(),
+            notices: BTreeMap::new(),
+            alone: BTreeMap::new(),
+            enrolled: BTreeMap::new(),
             rejected: Vec::new(),
             probes: BTreeMap::new(),
             recovered_us: None,
@@ -249,12 +260,22 @@ impl Incident {
             Event::SignoffFiled(e) => self.signoff_filed(at, e)?,
             Event::ResponderProven(e) => self.responder_proven(at, e)?,
             Event::SignoffRejected(e) => self.rejected.push((at.seq, e.reason, e.text)),
+            Event::NoticeBegun(e) => self.notice_begun(at, e)?,
+            Event::NoticeEnded(e) => self.notice_ended(e)?,
+            Event::Unreached(e) => self.unreached(at, e)?,
+            Event::LoneAsked(e) => self.lone_asked(at, e)?,
+            Event::SignerEnrolled(e) => self.signer_enrolled(at, e)?,
             Event::PlanFrozen(e) => self.plan_frozen(at, e)?,
             Event::PlanAmended(e) => self.plan_amended(at, e)?,
             Event::PlanDropped(e) => self.plan_dropped(at, e)?,
             Event::ProbeAnswered(e) => self.probe_answered(at, e),
             Event::Recovered(e) => self.recovered(e)?,
             Event::Closed(e) => {
+                if let Some((act, _)) = self.not_countersigned().next() {
+                    return Err(format!(
+                        "act {act} was run by one person alone, and nobody countersigned it"
+                    ));
+                }
                 self.closed_ts = Some(at.ts.to_owned());
                 self.closed_unproved = e.unproved;
             }

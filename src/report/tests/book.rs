@@ -96,6 +96,7 @@ pub(super) fn opened(title: &str) -> Opened {
             at: Effects::from([Effect::ConfigChange]),
             need_at: Need::of(1),
             need_outside: Need::of(2),
+            lone: None,
             valid_ms: 1_800_000,
             people: people.map(|p| (p.to_owned(), Person::default())).into(),
             seal_originals_to: Vec::new(),
@@ -167,6 +168,7 @@ pub(super) fn act(
         effects: Effects::from([effect]),
         consumes,
         undoes: false,
+        alone: false,
         undo: ResolvedUndo::Unsaid,
         why: None,
         runner: Runner {

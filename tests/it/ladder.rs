@@ -1,0 +1,218 @@
+//! The escalation ladder: the built program, a program that tells somebody, and a webhook on the loopback network.
+
+use serde_json::Value;
+
+use crate::support::desk::Desk;
+use crate::support::stub::{Stub, say};
+
+/// What a team puts in its repository to tell somebody: it keeps what it was handed.
+const PAGE: &str = "#!/bin/sh\ncat >> \"paged-$1\"\necho \"paged $1\" >&2\nexit \"${2:-0}\"\n";
+
+/// A desk in contain whose plan has a ladder of three rungs.
+fn with_a_ladder(stub: &Stub, first: &str) -> Option<Desk> {
+    let desk = Desk::new()?;
+    for who in ["ana", "ben"] {
+        let mut keygen = desk.jailed("ssh-keygen");
+        let args = ["-q", "-t", "ed25519", "-N", "", "-C", who, "-f", who];
+        assert!(keygen.args(args).output().unwrap().status.success());
+    }
+    let line = |who: &str| {
+        let public = std::fs::read_to_string(desk.home().join(who).with_extension("pub")).unwrap();
+        format!("{who}@example.com {public}")
+    };
+    desk.file("incident/allowed_signers", &(line("ana") + &line("ben")));
+    desk.file("page", PAGE);
+    desk.file("hook.token", "tok-5b1c0f9e77d24c1a\n");
+    desk.file(
+        "hook.url",
+        &format!("{}/hooks/T0/hidden-in-the-path\n", stub.address()),
+    );
+    let home = desk.home().display().to_string();
+    let ladder = format!(
+        "escalation:
+  at: {{people: 1}}
+  outside: {{people: 2}}
+  valid: 30m
+  ladder:
+    - {{name: colleague, who: [ben@example.com], notify: [sh, ./page, ben{first}], within: 2s}}
+    - name: rescue
+      who: [rescue]
+      webhook: {{host: 127.0.0.1, url: {{file: {home}/hook.url}}, token: {{file: {home}/hook.token}}}}
+      send: brief
+      within: 2s
+    - {{name: vendor, notify: [sh, ./page, vendor], within: 2s}}
+"
+    );
+    let runbook = crate::cli::RUNBOOK.replace(
+        "ben@example.com: {roles: [on-call]}",
+        "ben@example.com: {roles: [on-call, rescue]}",
+    );
+    let runbook = runbook.replace(
+        "escalation: {at: {people: 1}, outside: {people: 2}, valid: 30m}\n",
+        &ladder,
+    );
+    desk.file("incident/runbook.yaml", &runbook);
+    desk.file("shop.log", "DROP TABLE orders\n");
+    for args in [
+        ["start", "--yes"].as_slice(),
+        &[
+            "answer",
+            "damage",
+            "the orders are gone, ghp_0123456789abcdefghijklmnopqrstuvwxyz is out",
+        ],
+        &["seal"],
+        &["enter", "contain"],
+        &["run", "page-on"],
+    ] {
+        let out = desk.run(args);
+        assert!(matches!(out.status.code(), Some(0 | 4)), "{}", desk.told(&out));
+    }
+    Some(desk)
+}
+
+/// The notices on record: rung, name, whether it went out.
+fn notices(desk: &Desk) -> Vec<(u64, String, bool)> {
+    let journal = desk.journal();
+    let lines: Vec<Value> = journal
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let begun = lines.iter().filter(|l| l["type"] == "notice.begun");
+    let ended = |seq: &Value| {
+        let mut ends = lines.iter().filter(|l| l["type"] == "notice.ended");
+        ends.any(|l| l["what"]["notice"] == *seq && l["what"]["sent"] == true)
+    };
+    begun
+        .map(|l| {
+            let name = l["what"]["name"].as_str().unwrap().to_owned();
+            (l["what"]["rung"].as_u64().unwrap(), name, ended(&l["seq"]))
+        })
+        .collect()
+}
+
+fn rung(n: u64, name: &str, sent: bool) -> (u64, String, bool) {
+    (n, name.to_owned(), sent)
+}
+
+fn wait() {
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
+}
+
+#[test]
+fn the_ladder_is_climbed_by_whichever_command_comes_next_and_carries_no_secret() {
+    let stub = Stub::start(|_, _| say(200, "ok"));
+    let Some(desk) = with_a_ladder(&stub, "") else {
+        return;
+    };
+    let asked = desk.run(&["escalate", "swap", "--key", "ana"]);
+    let said = desk.told(&asked);
+    assert_eq!(asked.status.code(), Some(3), "{said}");
+    assert!(said.contains("colleague was told"), "{said}");
+    assert_eq!(notices(&desk), [rung(1, "colleague", true)]);
+    let paged = std::fs::read_to_string(desk.home().join("paged-ben")).unwrap();
+    assert!(
+        paged.contains("ana@example.com asks for your signature"),
+        "{paged}"
+    );
+    assert!(
+        paged.contains("decision: approve") && paged.contains("ssh-keygen -Y sign"),
+        "{paged}"
+    );
+    // Nobody is told twice, and nobody else before the time is up.
+    desk.run(&["note", "waiting"]);
+    assert_eq!(notices(&desk).len(), 1);
+    wait();
+    let status = desk.incident(&["status"]);
+    assert!(status.contains("rescue was told"), "{status}");
+    assert!(
+        status.contains("rung 2, rescue, was told and has until"),
+        "{status}"
+    );
+    assert_eq!(notices(&desk).last(), Some(&rung(2, "rescue", true)));
+    let [hook] = stub.seen().try_into().unwrap();
+    assert_eq!(
+        (hook.method.as_str(), hook.path.as_str()),
+        ("POST", "/hooks/T0/hidden-in-the-path")
+    );
+    assert_eq!(hook.headers["authorization"], "Bearer tok-5b1c0f9e77d24c1a");
+    let body: Value = serde_json::from_str(&hook.body).unwrap();
+    let text = body["text"].as_str().unwrap();
+    assert!(
+        text.contains("the orders are gone") || text.contains("next decision"),
+        "{text}"
+    );
+    assert!(text.contains("swap") && !text.contains("ghp_0123"), "{text}");
+    // What only the responder may know is nowhere in the record.
+    let journal = desk.journal();
+    for secret in ["tok-5b1c0f9e77d24c1a", "hidden-in-the-path", "ghp_0123"] {
+        assert!(!journal.contains(secret), "{secret}");
+    }
+    // In the foreground `watch` climbs in time.
+    wait();
+    desk.run(&["watch", "--every", "1s", "--for", "1s"]);
+    desk.run(&["note", "still waiting"]);
+    assert_eq!(notices(&desk).last(), Some(&rung(3, "vendor", true)));
+    wait();
+    let end = desk.incident(&["status"]);
+    assert!(
+        end.contains("every rung was told, and nobody answered in time"),
+        "{end}"
+    );
+    assert!(end.contains("incident signoff unreached"), "{end}");
+    let json: Value = serde_json::from_slice(&desk.run(&["status", "--json"]).stdout).unwrap();
+    assert_eq!(
+        json["waiting_for"][0]["told"].as_array().unwrap().len(),
+        3,
+        "{json}"
+    );
+    // An answer still counts when it comes, and nobody is asked again.
+    let request = json["waiting_for"][0]["request"].as_u64().unwrap();
+    let text = format!(".local/share/incident/{}/signoffs/{request:08}.txt", desk.id());
+    let text = std::fs::read_to_string(desk.home().join(text)).unwrap();
+    desk.file("swap.txt", &text);
+    let mut sign = desk.jailed("ssh-keygen");
+    let args = ["-Y", "sign", "-f", "ben", "-n", "signoff@incident-v1", "swap.txt"];
+    assert!(sign.args(args).output().unwrap().status.success());
+    let filed = desk.run(&["signoff", "add", "swap.txt.sig"]);
+    assert_eq!(filed.status.code(), Some(0), "{}", desk.told(&filed));
+    let done = desk.run(&["done", "swap", "the shop reads the copy"]);
+    assert_eq!(done.status.code(), Some(0), "{}", desk.told(&done));
+    assert_eq!(notices(&desk).len(), 3);
+}
+
+#[test]
+fn a_notice_that_does_not_go_out_is_said_and_the_next_rung_comes_all_the_same() {
+    let stub = Stub::start(|_, _| say(302, "elsewhere"));
+    let Some(desk) = with_a_ladder(&stub, ", \"7\"") else {
+        return;
+    };
+    let asked = desk.incident(&["escalate", "swap", "--key", "ana"]);
+    assert!(asked.contains("colleague could not be told"), "{asked}");
+    assert!(asked.contains("paged ben"), "{asked}");
+    // An address of another host than the one that is written down is never called.
+    desk.file("hook.url", "http://127.0.0.2:9/elsewhere\n");
+    wait();
+    let status = desk.incident(&["status"]);
+    assert!(status.contains("the only host it may reach"), "{status}");
+    assert!(stub.seen().is_empty());
+    assert_eq!(
+        notices(&desk),
+        [rung(1, "colleague", false), rung(2, "rescue", false)]
+    );
+}
+
+#[test]
+fn a_redirect_tells_nobody_anything() {
+    let stub = Stub::start(|_, _| say(302, "elsewhere"));
+    let Some(desk) = with_a_ladder(&stub, "") else {
+        return;
+    };
+    desk.run(&["escalate", "swap", "--key", "ana"]);
+    wait();
+    let status = desk.incident(&["status"]);
+    assert!(
+        status.contains("rescue could not be told") && status.contains("HTTP 302"),
+        "{status}"
+    );
+    assert_eq!(stub.seen().len(), 1);
+}
