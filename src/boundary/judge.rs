@@ -102,7 +102,7 @@ pub enum Refusal {
     #[error("it is done already")]
     Done,
     /// It was tried as often as it may.
-    #[error("it was tried {tries} times, which is all its plan allows")]
+    #[error("it was tried {}, which is all its plan allows", if *tries == 1 { "once".to_owned() } else { format!("{tries} times") })]
     TriesUsed {
         /// How often.
         tries: u32,

@@ -12,7 +12,8 @@ use crate::engine::{Acted, Captured, Engine, EngineError, Remote};
 use crate::evidence::escape;
 use crate::model::act::{Act, Stage};
 use crate::model::event::{CaptureItem, Event, ItemStatus, Outcome};
-use crate::model::ids::TargetId;
+use crate::model::event::{Event, ItemStatus, Outcome};
+use crate::model::ids::{StepId, TargetId};
 use crate::model::trust::Trust;
 
 /// Lets the person see facts as they are recorded.
@@ -212,6 +213,18 @@ pub fn climb(ui: &Ui, engine: &Engine<'_>) {
         Ok(told) => super::view::asked::told(ui, &told),
         Err(e) => ui.aside(&format!("Nobody could be told of what waits for signatures: {e}")),
     }
+}
+
+/// Records that a step is left out, and says which signatures that costs.
+pub fn skip(ui: &Ui, engine: &Engine<'_>, step: &StepId, why: &str) -> Result<(), CliError> {
+    let seq = engine.skip(step, why)?;
+    ui.line(&format!("`{step}` is skipped; it satisfies no gate."));
+    let incident = engine.incident()?;
+    for (request, _) in incident.requests.iter().filter(|(_, r)| r.fell == Some(seq)) {
+        let text = format!("request {request} fell: it was asked for under the plan that held `{step}`");
+        ui.hanging(Tone::Warn, "  ", &text);
+    }
+    Ok(())
 }
 
 /// Takes back what recover did, the newest first, until something fails or a person must do it.

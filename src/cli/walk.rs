@@ -124,7 +124,7 @@ fn step(
         Next::Manual { step, verdict } => return run(ui, prompt, engine, &step, &verdict, true),
         Next::Broken { step, why } => {
             ui.tone(Tone::Bad, &format!("Step `{step}` cannot run: {}", escape(&why)));
-            return skip_or_leave(prompt, engine, &step);
+            return skip_or_leave(ui, prompt, engine, &step);
         }
         Next::Failed { step, why, again } => {
             return failed(ui, prompt, engine, &step, &why, again.as_deref());
@@ -288,7 +288,7 @@ fn run(
                     )?;
                     deeds::acted(ui, &engine.done(step, &words)?);
                 }
-                1 => skip(prompt, engine, step)?,
+                1 => skip(ui, prompt, engine, step)?,
                 _ => return leave(engine),
             }
         }
@@ -296,7 +296,7 @@ fn run(
             let choices = ["Run it", "Skip it", leave_words(engine)].map(str::to_owned);
             match prompt.select("Run it now?", &choices, &format!("incident run {step}"))? {
                 0 => deeds::acted(ui, &engine.run(step, None)?),
-                1 => skip(prompt, engine, step)?,
+                1 => skip(ui, prompt, engine, step)?,
                 _ => return leave(engine),
             }
         }
@@ -315,11 +315,11 @@ fn run(
                 "incident plan --amend \"WHY\" STEP…",
             )? {
                 0 => amend(ui, prompt, engine, step)?,
-                1 => skip(prompt, engine, step)?,
+                1 => skip(ui, prompt, engine, step)?,
                 _ => return leave(engine),
             }
         }
-        Answer::Refused(_) => return skip_or_leave(prompt, engine, step),
+        Answer::Refused(_) => return skip_or_leave(ui, prompt, engine, step),
     }
     Ok(None)
 }
@@ -355,7 +355,7 @@ fn signatures(
             let path = prompt.line("File with the signature (….sig)", "incident signoff add FILE")?;
             deeds::file_from(ui, engine, Path::new(path.trim()))?;
         }
-        (1, _) => skip(prompt, engine, step)?,
+        (1, _) => skip(ui, prompt, engine, step)?,
         _ => return leave(engine),
     }
     Ok(None)
@@ -429,7 +429,7 @@ fn failed(
         (Some(AGAIN), Some(verdict)) => return run(ui, prompt, engine, step, verdict, false),
         (Some(AMEND), _) => amend(ui, prompt, engine, step)?,
         (Some(UNDO), _) => deeds::acted(ui, &engine.undo(step, None)?),
-        (Some(SKIP), _) => skip(prompt, engine, step)?,
+        (Some(SKIP), _) => skip(ui, prompt, engine, step)?,
         (Some(ABORT), _) => {
             let why = prompt.line("Why is the plan given up?", "incident plan --abort \"WHY\"")?;
             super::view::plan::replanned(ui, &engine.drop_plan(&why)?, true);
@@ -450,16 +450,16 @@ fn amend(ui: &Ui, prompt: &mut dyn Prompter, engine: &Engine<'_>, step: &StepId)
     Ok(())
 }
 
-fn skip(prompt: &mut dyn Prompter, engine: &Engine<'_>, step: &StepId) -> Result<(), CliError> {
+fn skip(ui: &Ui, prompt: &mut dyn Prompter, engine: &Engine<'_>, step: &StepId) -> Result<(), CliError> {
     let why = prompt.line(
         "Why is it skipped? (a skipped step satisfies no gate)",
         "incident skip STEP \"WHY\"",
     )?;
-    engine.skip(step, &why)?;
-    Ok(())
+    deeds::skip(ui, engine, step, &why)
 }
 
 fn skip_or_leave(
+    ui: &Ui,
     prompt: &mut dyn Prompter,
     engine: &Engine<'_>,
     step: &StepId,
@@ -468,7 +468,7 @@ fn skip_or_leave(
     if prompt.select("What now?", &choices, &format!("incident skip {step} \"WHY\""))? == 0 {
         return leave(engine);
     }
-    skip(prompt, engine, step)?;
+    skip(ui, prompt, engine, step)?;
     Ok(None)
 }
 
@@ -495,7 +495,7 @@ fn freeze(
             let names: Vec<String> = steps.iter().map(ToString::to_string).collect();
             let at = prompt.select("Which step is skipped?", &names, "incident skip STEP \"WHY\"")?;
             if let Some(step) = steps.get(at) {
-                skip(prompt, engine, step)?;
+                skip(ui, prompt, engine, step)?;
             }
         }
         _ => return leave(engine),

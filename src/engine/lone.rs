@@ -39,7 +39,7 @@ impl Engine<'_> {
         let incident = self.incident()?;
         let policy = &incident.opened.policy;
         let act = self.resolve(step)?;
-        match zone_of(policy, &act).0 {
+        match zone_of(policy, &act, self.world.clock.now()).0 {
             _ if policy.lone.is_none() => return Err(EngineError::Alone(Alone::NotAllowed)),
             Zone::Outside => return Err(EngineError::Alone(Alone::Outside)),
             Zone::Inside => {

@@ -23,6 +23,7 @@ mod local;
 mod mirror;
 mod orders;
 mod originals;
+mod plan;
 mod promises;
 mod providers;
 mod redact;

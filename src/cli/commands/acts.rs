@@ -100,9 +100,7 @@ pub fn done(app: &App, args: &DoneArgs) -> Result<Exit, CliError> {
 /// Records that a step will not be done.
 pub fn skip(app: &App, args: &SkipArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
-    engine.skip(&args.step, &args.why)?;
-    app.ui
-        .line(&format!("`{}` is skipped; it satisfies no gate.", args.step));
+    deeds::skip(&app.ui, &engine, &args.step, &args.why)?;
     Ok(app.finish(&engine, Exit::Done))
 }
 
