@@ -48,7 +48,7 @@ fn desk(effect: Effect, at: u32, outside: u32) -> Desk {
         rollback_tested: false,
         tries: 2,
     };
-    let mut desk = Desk::new(policy(at, outside, false), vec![spec]);
+    let mut desk = Desk::new(policy(at, outside, false, false), vec![spec]);
     let tally = RefCell::default();
     for command in [Command::Seal, Command::Enter, Command::Enter] {
         desk.obey(&tally, &command).unwrap();

@@ -85,6 +85,8 @@ impl Case {
             withdrawn: None,
             used: 0,
             fell: None,
+            lone: None,
+            unreached: None,
         };
         self.incident.requests.insert(seq, request);
     }

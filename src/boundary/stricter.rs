@@ -1,6 +1,6 @@
 //! The stricter of two policies: the one a team trusted, and the one found beside its code.
 
-use crate::model::runbook::{Need, Policy};
+use crate::model::runbook::{Lone, Need, Policy};
 
 /// What both policies ask for together: an act stands where the stricter of the two puts it. The people are those of
 /// `trusted`: nobody who can write `found` adds a signer.
@@ -9,6 +9,14 @@ pub fn stricter(trusted: &Policy, found: &Policy) -> Policy {
         need_at: more(trusted, &trusted.need_at, &found.need_at),
         need_outside: more(trusted, &trusted.need_outside, &found.need_outside),
         valid_ms: trusted.valid_ms.min(found.valid_ms),
+        // What either forbids nobody may, and what both allow takes the longer delay.
+        lone: match (&trusted.lone, &found.lone) {
+            (Some(a), Some(b)) => Some(Lone {
+                after_ms: a.after_ms.max(b.after_ms),
+                valid_ms: a.valid_ms.min(b.valid_ms),
+            }),
+            _ => None,
+        },
         also: Some(Box::new(found.clone())),
         ..trusted.clone()
     }

@@ -12,7 +12,6 @@ use crate::engine::{Acted, Captured, Engine, EngineError, Remote};
 use crate::evidence::escape;
 use crate::model::act::{Act, Stage};
 use crate::model::event::{CaptureItem, Event, ItemStatus, Outcome};
-use crate::model::event::{Event, ItemStatus, Outcome};
 use crate::model::ids::{StepId, TargetId};
 use crate::model::trust::Trust;
 

@@ -7,7 +7,7 @@ use super::{Engine, EngineError};
 use crate::model::event::{Event, NoticeBegun, NoticeEnded, Unreached};
 use crate::model::incident::{Incident, RequestState};
 use crate::model::runbook::{Rung, Sends, Way, Webhook, WebhookUrl};
-use crate::model::secret::Secret;
+use crate::model::secret::{Secret, SecretRef};
 use crate::model::time::Moment;
 use crate::world::NetError;
 use crate::world::http::{HttpRequest, TlsFiles};
@@ -206,6 +206,12 @@ impl Engine<'_> {
                 format!("there is no program `{name}` (looked in PATH and from {cwd})"),
             );
         };
+        if let Some(path) = self.strange(argv) {
+            return (
+                false,
+                format!("{path} is not the script that was trusted; it is not run"),
+            );
+        }
         let command = Command {
             argv: std::iter::once(program).chain(rest.iter().cloned()).collect(),
             cwd: Some(self.base.clone()),
@@ -250,6 +256,15 @@ impl Engine<'_> {
     }
 
     fn webhook_request(&self, hook: &Webhook, request: u64, text: String) -> Result<HttpRequest, String> {
+        let commands = hook.secrets().filter_map(|s| match s {
+            SecretRef::Command(argv) => self.strange(argv),
+            _ => None,
+        });
+        if let Some(path) = commands.into_iter().next() {
+            return Err(format!(
+                "{path} is not the script that was trusted; it reads no secret"
+            ));
+        }
         let read = |from| match self.world.wait(self.world.secrets.read(from)) {
             Some(Ok(secret)) => Ok(secret),
             Some(Err(e)) => Err(e.to_string()),

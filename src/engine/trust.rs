@@ -15,6 +15,7 @@ use crate::journal::Hash;
 use crate::model::act::{Act, CaptureSpec, Resolved};
 use crate::model::grant::Target;
 use crate::model::inventory::Inventory;
+use crate::model::runbook::Way;
 use crate::model::runbook::{Policy, Runbook};
 use crate::model::secret::SecretRef;
 use crate::model::trust::Trust;
@@ -291,7 +292,7 @@ impl Engine<'_> {
         Ok(self.incident()?.opened.trust.clone())
     }
 
-    /// Every script below the base that a step, its undo or the reading of a secret would run.
+    /// Every script below the base that a step, its undo, the reading of a secret or telling somebody would run.
     fn scripts(&self, left: &mut Vec<String>) -> Result<Vec<String>, EngineError> {
         let mut all = std::collections::BTreeSet::new();
         for step in &self.runbook.steps {
@@ -309,6 +310,14 @@ impl Engine<'_> {
         for target in &self.inventory.targets {
             for source in sources(target) {
                 all.extend(self.commanded(source));
+            }
+        }
+        let reach = &self.runbook.reach;
+        all.extend(self.named(&reach.notify));
+        for way in reach.ladder.iter().flat_map(|rung| &rung.ways) {
+            match way {
+                Way::Program(argv) => all.extend(self.named(argv)),
+                Way::Webhook(hook) => all.extend(hook.secrets().flat_map(|s| self.commanded(s))),
             }
         }
         all.retain(|path| {
@@ -329,13 +338,29 @@ impl Engine<'_> {
 
     /// Words of a command that name files below the base.
     fn commanded(&self, source: &SecretRef) -> Vec<String> {
-        let SecretRef::Command(argv) = source else {
-            return Vec::new();
-        };
+        match source {
+            SecretRef::Command(argv) => self.named(argv),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Words of an argument list that name files below the base.
+    fn named(&self, argv: &[String]) -> Vec<String> {
         argv.iter()
             .filter(|word| word.contains('/'))
             .filter_map(|word| below(&self.base, &self.base.join(word.trim_start_matches("./"))))
             .collect()
+    }
+
+    /// A script other than the trusted one that telling somebody, or reading a secret for it, would run.
+    pub(super) fn strange(&self, argv: &[String]) -> Option<String> {
+        let incident = self.incident().ok()?;
+        let trust = incident.opened.trust.as_ref().filter(|t| t.by.is_some())?;
+        let mut files = self.named(argv).into_iter();
+        files.find(|path| {
+            let now = digest(self.world, &self.base.join(path));
+            now.is_some() && trust.scripts.get(path) != now.as_ref()
+        })
     }
 
     /// Refuses a step of the runbook that would run a script other than the trusted one.

@@ -80,6 +80,17 @@ pub enum Sends {
     Brief,
 }
 
+impl Webhook {
+    /// Where its secrets are read from.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
+        let url = match &self.url {
+            WebhookUrl::Plain(_) => None,
+            WebhookUrl::From(source) => Some(source),
+        };
+        url.into_iter().chain(&self.token)
+    }
+}
+
 impl Way {
     /// How it is called in the record: the program, or the host. Never an address, which may be a secret.
     pub fn name(&self) -> String {
