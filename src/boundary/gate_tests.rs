@@ -1039,7 +1039,7 @@ fn no_act_at_or_outside_the_boundary_runs_without_its_quorum_and_nothing_else_is
     config.cases = config.cases.max(2_000);
     let world = (
         prop::collection::vec(spec(), 5),
-        0_u8..4,
+        0_u8..5,
         (1_u32..3, 1_u32..4, any::<bool>(), any::<bool>()),
         prop::collection::vec(command(), 1..40),
     );
@@ -1049,11 +1049,19 @@ fn no_act_at_or_outside_the_boundary_runs_without_its_quorum_and_nothing_else_is
         |(specs, start, (at, outside, external, lone), commands)| {
             let mut desk = Desk::new(policy(at, outside, external, lone), specs);
             let early: &[Command] = &[Command::Seal, Command::Enter, Command::Enter, Command::Enter];
-            for command in &early[..usize::from(start) + usize::from(start > 0)] {
+            let far = usize::from(start.min(3));
+            for command in &early[..far + usize::from(far > 0)] {
                 desk.obey(&tally, command)?;
             }
-            if start == 3 {
+            if far == 3 {
                 desk.obey(&tally, &Command::Freeze(vec![0, 1, 2, 3, 4]))?;
+            }
+            if start == 4 {
+                // Some of the plan is done, and somebody begins to take it back at the wrong end.
+                for (step, undo) in [(0, false), (1, false), (0, true)] {
+                    let stale = false;
+                    desk.obey(&tally, &Command::Escort { step, undo, stale })?;
+                }
             }
             for command in &commands {
                 desk.obey(&tally, command)?;
