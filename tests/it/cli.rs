@@ -587,6 +587,7 @@ fn what_init_writes_can_be_used_and_is_never_replaced() {
     [stdout]
     written  incident/runbook.yaml
     written  incident/access.yaml
+    written  incident/boundary-tests.yaml
     written  incident/allowed_signers
       next: fill them in, then incident runbook lint incident, and incident access check
     [exit 0]
@@ -606,6 +607,7 @@ fn what_init_writes_can_be_used_and_is_never_replaced() {
     [stdout]
     kept     incident/runbook.yaml: it was there already
     kept     incident/access.yaml: it was there already
+    kept     incident/boundary-tests.yaml: it was there already
     kept     incident/allowed_signers: it was there already
       next: fill them in, then incident runbook lint incident, and incident access check
     [exit 0]
