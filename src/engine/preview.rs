@@ -115,7 +115,6 @@ impl Engine<'_> {
                 reaches: self.reaches(&text, &self.world.host.cwd().display().to_string(), &step.env),
                 ..Scope::default()
             },
-            approved: None,
             declared: None,
             seen: detect(&text),
             undo: ResolvedUndo::Unsaid,

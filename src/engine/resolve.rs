@@ -85,7 +85,6 @@ impl Engine<'_> {
                 environment: forward.scope.environment,
                 ..Scope::default()
             },
-            approved: None,
             ..forward
         };
         self.trusts(&undo)?;
@@ -246,7 +245,6 @@ impl Engine<'_> {
                 environment: step.environment,
                 ..Scope::default()
             },
-            approved: None,
             verify,
             timeout_ms: step.timeout_ms,
             tries: step.tries,

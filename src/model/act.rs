@@ -354,20 +354,6 @@ impl BackupFound {
     }
 }
 
-/// Somebody's word, given and signed in peacetime, for exactly these words, programs and scripts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Approved {
-    /// Who signed.
-    pub by: Vec<String>,
-    /// What it changes, in their word.
-    pub effects: Effects,
-    /// Last moment, ms since the epoch.
-    pub until_ms: i64,
-    /// SHA-256 of what was signed.
-    pub sha256: String,
-}
-
 /// How an act can be taken back, resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -409,9 +395,6 @@ pub struct Resolved {
     /// The same, read off its words by kind, for the map and the rules of the boundary.
     #[serde(default, skip_serializing_if = "Scope::is_empty")]
     pub scope: Scope,
-    /// The approval given in advance that fits it exactly.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub approved: Option<Approved>,
     /// What the author declared; `None` = nobody classified it.
     pub declared: Option<Effects>,
     /// What the detectors saw.
@@ -455,11 +438,6 @@ impl Resolved {
         // Taking a protection away is not protecting.
         if self.undoes && all.remove(&Effect::Protect) {
             all.insert(Effect::BackupChange);
-        }
-        // Somebody read it in peacetime and signed what it changes. What is seen in it counts all the same.
-        if let Some(approved) = &self.approved {
-            all.extend(&approved.effects);
-            all.remove(&Effect::Unknown);
         }
         if all.is_empty() {
             all.insert(Effect::Unknown);
