@@ -62,7 +62,7 @@ pub fn alone(incident: &Incident, seq: u64, request: &RequestState, now: Moment)
         return Alone::NotAsked;
     };
     // With nobody on the roster, nobody could.
-    if !request.asked.proven && !policy.people.is_empty() {
+    if !incident.asks_proven(request) && !policy.people.is_empty() {
         return Alone::Unproven;
     }
     // Whatever act of the step was refused: a step that is asked for again is the same wish.

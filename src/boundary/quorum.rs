@@ -76,6 +76,9 @@ pub(super) fn quorum(incident: &Incident, act: &Resolved, zone: Zone, now: Momen
 fn needed_now(incident: &Incident, request: &RequestState) -> Need {
     let told = incident.need_of(request);
     let unproven = u32::try_from(incident.unproven().count()).unwrap_or(u32::MAX);
+    // A request that a stolen key signed is nobody's, even where its name was proved anew.
+    let stolen = request.asked.proven && !incident.asks_proven(request);
+    let unproven = unproven.max(u32::from(stolen));
     let people = request.asked.need.people.saturating_add(unproven);
     Need {
         people: people.max(told.people),
@@ -137,7 +140,7 @@ fn approvals(incident: &Incident, request: &RequestState, now: Moment, touch: To
     let mut people: Vec<String> = Vec::new();
     let mut keys: Vec<&str> = Vec::new();
     let mut old = false;
-    for signoff in request.signoffs.iter().filter(|s| s.approves) {
+    for signoff in incident.approvals_of(request) {
         // Both clocks must agree that it is young: a wall clock set back does not revive it.
         let wall = now.utc_ms.saturating_sub(signoff.utc_ms);
         let mono = now.mono_us.saturating_sub(signoff.mono_us) / 1000;

@@ -9,7 +9,7 @@ use super::zone_tests::{act, policy};
 use crate::journal::Hash;
 use crate::model::act::Resolved;
 use crate::model::effect::Zone;
-use crate::model::event::{EscalationRequested, SignerKey, StatementIssued};
+use crate::model::event::{EscalationRequested, SignerKey, SignerRevoked, StatementIssued};
 use crate::model::incident::{Incident, Proven, ProvenBy, RequestState, SignoffState};
 use crate::model::runbook::{Need, Person, Touch};
 use crate::model::time::Moment;
@@ -48,8 +48,10 @@ impl Case {
             act: act("swap"),
         };
         let by = ProvenBy::Request(10);
-        let person = ANA.into();
-        case.incident.proven.insert(ANA.into(), Proven { person, by });
+        let (person, key) = (ANA.into(), "SHA256:ana".into());
+        case.incident
+            .proven
+            .insert(ANA.into(), Proven { person, key, by });
         case.ask(10, need);
         case
     }
@@ -125,6 +127,17 @@ impl Case {
         self.signs(10, person, &format!("SHA256:{person}"), (None, None), true);
     }
 
+    fn takes_out(&mut self, subject: &str) {
+        let revoked = SignerRevoked {
+            subject: subject.into(),
+            keys: vec![],
+            why: "stolen".into(),
+        };
+        let mut incident = Some(self.incident.clone());
+        Incident::apply(&mut incident, &at(50, ANA, &"h"), revoked.into()).unwrap();
+        self.incident = incident.unwrap();
+    }
+
     fn people(&mut self, name: &str, change: impl FnOnce(&mut Person)) {
         change(self.incident.opened.policy.people.get_mut(name).unwrap());
     }
@@ -174,6 +187,7 @@ fn whoever_acted_under_a_name_that_no_key_proves_may_be_a_signer_so_one_more_sig
     case.incident.acted_as.insert("zed".into());
     let zed = Proven {
         person: KIM.into(),
+        key: "SHA256:k".into(),
         by: ProvenBy::Claim {
             file: "f".into(),
             ts: "t".into(),
@@ -282,4 +296,51 @@ fn a_touch_and_a_pin_are_counted_only_where_the_key_says_so() {
         case.signs(10, BEN, "SHA256:b", flags, true);
         assert_eq!(case.goes(), goes, "{touch:?} {flags:?}");
     }
+}
+
+#[test]
+fn what_is_taken_out_counts_no_more_and_a_refusal_stays() {
+    for subject in ["SHA256:ben@example.com", BEN, "Ben@Example.com"] {
+        let mut case = Case::new(Need::of(1));
+        case.approve(BEN);
+        assert!(case.goes());
+        case.takes_out(subject);
+        assert_eq!(case.refused(), (1, vec![], None, vec![]), "{subject}");
+        case.approve(KIM);
+        assert!(case.goes(), "{subject}");
+    }
+    // A no is no weaker for the loss of its key: taking somebody out lets nothing run.
+    let mut case = Case::new(Need::of(1));
+    case.signs(10, BEN, "SHA256:b", (None, None), false);
+    case.ask(20, Need::of(1));
+    case.signs(20, KIM, "SHA256:k", (None, None), true);
+    case.takes_out(BEN);
+    assert_eq!(case.refused().2, Some(BEN.into()));
+}
+
+#[test]
+fn what_a_stolen_key_asked_for_or_proved_takes_one_more() {
+    let mut case = Case::new(Need::of(1));
+    case.approve(BEN);
+    case.takes_out("SHA256:ana");
+    assert_eq!(case.refused(), (2, vec![BEN.into()], None, vec![ANA.into()]));
+    // Proved anew by another key, the name is known again; who asked is not.
+    let mut case = Case::new(Need::of(1));
+    let asked = case.incident.requests.get_mut(&10).unwrap();
+    let key = Some(SignerKey {
+        fingerprint: "SHA256:ana".into(),
+        algorithm: "x".into(),
+        user_presence: None,
+        user_verified: None,
+        counter: None,
+    });
+    asked.statement.as_mut().unwrap().requester_key = key;
+    case.approve(BEN);
+    assert!(case.goes());
+    case.takes_out("SHA256:ana");
+    let ana = case.incident.proven.get_mut(ANA).unwrap();
+    ana.key = "SHA256:ana-2".into();
+    assert_eq!(case.refused(), (2, vec![BEN.into()], None, vec![]));
+    case.approve(KIM);
+    assert!(case.goes());
 }

@@ -9,7 +9,7 @@ use crate::boundary::{Answer as Judged, Verdict};
 use crate::journal::Hash;
 use crate::model::event::{EscalationWithdrawn, ResponderProven, SignerKey, SignoffFiled, SignoffRejected};
 use crate::model::ids::StepId;
-use crate::model::incident::{Incident, ProvenBy};
+use crate::model::incident::{Incident, ProvenBy, SignoffState};
 use crate::model::runbook::Need;
 use crate::signoff::{self, AcceptContext, Accepted, Answer, Claim, Decision, REQUEST_NAMESPACE};
 use crate::sshsig::{self, Revoked, Roster, Signature, VerifiedKey};
@@ -68,6 +68,7 @@ impl Engine<'_> {
             .collect();
         let accepted = filed(&incident);
         let revoked = self.revocations()?;
+        let namespace = signoff::namespace(incident.opened.drill);
         let verdict = signoff::accept(
             &Answer {
                 statement: text,
@@ -78,7 +79,7 @@ impl Engine<'_> {
                 requests: &requests,
                 roster: &self.roster(),
                 roles: &roles,
-                revoked: &|key| revoked.has_key(key),
+                revoked: &|key| revoked.has_key(key) || self.is_out(&incident, key, namespace, now.utc_ms),
                 human: &|name| policy.human(name),
                 acted: &incident.actors,
                 acted_keys: &BTreeSet::new(),
@@ -133,7 +134,7 @@ impl Engine<'_> {
                 "nobody has acted as `{name}` yet"
             )));
         }
-        if let Some(known) = incident.proven.get(&name) {
+        if let Some(known) = incident.proven_as(&name) {
             let text = format!("`{name}` is proved to be {} already", known.person);
             return Err(EngineError::OutOfOrder(text));
         }
@@ -180,12 +181,7 @@ impl Engine<'_> {
                 request: *seq,
                 steps: r.asked.steps.clone(),
                 need: incident.need_of(r),
-                have: r
-                    .signoffs
-                    .iter()
-                    .filter(|s| s.approves)
-                    .map(|s| s.person.clone())
-                    .collect(),
+                have: incident.approvals_of(r).map(|s| s.person.clone()).collect(),
             })
             .collect())
     }
@@ -213,8 +209,10 @@ impl Engine<'_> {
             self.prove_request(&incident, *seq)?;
         }
         if !consumes.is_empty() {
-            for (name, proven) in &incident.proven {
-                self.prove_name(&incident, name, &proven.person, &proven.by)?;
+            for name in &incident.acted_as {
+                if let Some(proven) = incident.proven_as(name) {
+                    self.prove_name(&incident, name, &proven.person, &proven.by)?;
+                }
             }
         }
         Ok(consumes.clone())
@@ -225,7 +223,7 @@ impl Engine<'_> {
         let acts = self.acts_asked_for(state)?;
         let text = self.statement(incident, seq, state, &acts).render();
         let namespace = signoff::namespace(incident.opened.drill);
-        for signoff in state.signoffs.iter().filter(|s| s.approves) {
+        for signoff in incident.approvals_of(state) {
             let file = answer_file(seq, &signoff.key.fingerprint, true);
             let signature = self.signoff_bytes(&format!("{file}.sig"));
             let signed =
@@ -297,29 +295,28 @@ impl Engine<'_> {
         let no = |why: String| EngineError::Escalation(format!("the signature does not count: {why}"));
         let parsed = Signature::parse(signature).map_err(|e| no(e.to_string()))?;
         let key = sshsig::verify(&parsed, text, namespace).map_err(|e| no(e.to_string()))?;
-        let roster = self.roster();
-        if self.revocations()?.has_key(&key) {
+        if self.is_revoked(&key, namespace, at_ms)? {
             return Err(no(format!("the key {} is revoked", key.fingerprint)));
         }
-        let who = roster.who_signed(&key, namespace, at_ms);
+        let who = self.roster().who_signed(&key, namespace, at_ms);
         Ok((who.map_err(|e| no(e.to_string()))?, key))
     }
 
-    fn keep_signed(&self, file: &str, text: &[u8], signature: &[u8]) -> Result<(), EngineError> {
+    pub(super) fn keep_signed(&self, file: &str, text: &[u8], signature: &[u8]) -> Result<(), EngineError> {
         self.with_case(|case| case.write_once(Folder::Signoffs, file, text))?;
         let sig = format!("{file}.sig");
         self.with_case(|case| case.write_once(Folder::Signoffs, &sig, signature))?;
         Ok(())
     }
 
-    fn signoff_bytes(&self, file: &str) -> Result<Vec<u8>, EngineError> {
+    pub(super) fn signoff_bytes(&self, file: &str) -> Result<Vec<u8>, EngineError> {
         let path = Path::new("signoffs").join(file);
         self.with_case(|case| case.read_file(&path, CAP))
     }
 }
 
 /// Name of an answer's text; its signature lies beside it.
-fn answer_file(request: u64, fingerprint: &str, approves: bool) -> String {
+pub(super) fn answer_file(request: u64, fingerprint: &str, approves: bool) -> String {
     let print = Hash::of(fingerprint.as_bytes()).to_string();
     let word = if approves { "" } else { ".no" };
     format!("{request:08}.{}{word}.txt", print.get(..8).unwrap_or_default())
@@ -335,7 +332,9 @@ fn filed(incident: &Incident) -> Vec<Accepted> {
     let valid = i64::try_from(incident.opened.policy.valid_ms).unwrap_or(i64::MAX);
     let mut all = Vec::new();
     for (seq, request) in &incident.requests {
-        for signoff in &request.signoffs {
+        // What was taken out counts for nothing, also not against another key of the same person.
+        let out = |s: &&SignoffState| incident.taken_out(&s.person, &s.key.fingerprint).is_some();
+        for signoff in request.signoffs.iter().filter(|s| !out(s)) {
             let person = incident.opened.policy.people.get(&signoff.person);
             all.push(Accepted {
                 person: signoff.person.clone(),

@@ -160,7 +160,7 @@ impl Engine<'_> {
             let signature = self.sign_in_person(key, REQUEST_NAMESPACE, approve.as_bytes())?;
             let now = self.world.clock.now().utc_ms;
             let key = signoff::prove_requester(&statement, &signature, &self.roster(), now)?;
-            if self.revocations()?.has_key(&key) {
+            if self.is_revoked(&key, REQUEST_NAMESPACE, now)? {
                 let why = signoff::Refusal::Revoked {
                     fingerprint: key.fingerprint,
                 };

@@ -317,7 +317,7 @@ impl Engine<'_> {
 
 /// True where people are still to answer.
 fn waits_for_answers(incident: &Incident, request: &RequestState) -> bool {
-    let signed = request.signoffs.iter().filter(|s| s.approves).count();
+    let signed = incident.approvals_of(request).count();
     let need = usize::try_from(incident.need_of(request).people).unwrap_or(usize::MAX);
     incident.closed_ts.is_none() && request.is_open() && request.statement.is_some() && signed < need
 }

@@ -366,8 +366,7 @@ fn digest(was: Option<&str>, steps: &[PlannedStep]) -> String {
 fn fallen(incident: &Incident, requests: &[u64]) -> Vec<(u64, Vec<StepId>, Vec<String>)> {
     let one = |seq: &u64| {
         let request = incident.requests.get(seq)?;
-        let approved = request.signoffs.iter().filter(|s| s.approves);
-        let people = approved.map(|s| s.person.clone()).collect();
+        let people = incident.approvals_of(request).map(|s| s.person.clone()).collect();
         Some((*seq, request.asked.steps.clone(), people))
     };
     requests.iter().filter_map(one).collect()

@@ -472,6 +472,15 @@ events! {
         /// How whoever wrote it knows whose key it is.
         words: String,
     }
+    /// A key or a person no longer counts in this incident. It only narrows, and nothing takes it back.
+    SignerRevoked = "signer.revoked" v 1 {
+        /// A key (`SHA256:…`) or a person of the roster.
+        subject: String,
+        /// Every key that this takes out, as far as it was known.
+        keys: Vec<String>,
+        /// Why.
+        why: String,
+    }
     /// The recovery plan is fixed.
     PlanFrozen = "plan.frozen" v 1 {
         /// The steps, in order, each with the SHA-256 of its resolved act.

@@ -37,7 +37,11 @@ pub fn brief(incident: &Incident, head: &Hash, due: &Due, now: Moment) -> Vec<St
         .enrolled
         .keys()
         .map(|who| format!("{who} enrolled on the day"));
-    let odd: Vec<String> = alone.chain(enrolled).collect();
+    let out = incident
+        .revocations
+        .iter()
+        .map(|r| format!("{} taken out (#{})", r.revoked.subject, r.seq));
+    let odd: Vec<String> = alone.chain(enrolled).chain(out).collect();
     let waiting: Vec<String> = waiting.into_iter().chain(odd).collect();
     let or = |text: String, none: &str| if text.is_empty() { none.to_owned() } else { text };
     let lines = [
@@ -79,12 +83,13 @@ pub fn brief(incident: &Incident, head: &Hash, due: &Due, now: Moment) -> Vec<St
 /// Who has to answer a request, and what of it is there.
 pub(super) fn waits(incident: &Incident, seq: u64, request: &RequestState) -> String {
     let need = incident.need_of(request);
-    let filed = request.signoffs.iter().filter(|s| s.approves).count();
-    // Whoever acted or has answered cannot help any more.
-    let free =
-        incident.opened.policy.people.keys().filter(|who| {
-            !incident.actors.contains(*who) && !request.signoffs.iter().any(|s| s.person == **who)
-        });
+    let filed = incident.approvals_of(request).count();
+    // Whoever acted, has answered or was taken out cannot help any more.
+    let free = incident.opened.policy.people.keys().filter(|who| {
+        !incident.actors.contains(*who)
+            && !request.signoffs.iter().any(|s| s.person == **who)
+            && incident.taken_out(who, "").is_none()
+    });
     let free: Vec<&String> = free.collect();
     let who = match free.is_empty() {
         true => "nobody on the roster is left to ask".to_owned(),

@@ -36,6 +36,8 @@ pub enum Severity {
     NotSeenHere,
     /// Run by one person alone, and nobody countersigned it.
     Alone,
+    /// Allowed by a key that was taken out afterwards.
+    Doubtful,
     /// Given back on purpose: it lives.
     GivenBack,
     /// No way to tell from here.
@@ -102,6 +104,22 @@ pub fn still_dangerous(incident: &Incident, now: Moment) -> Vec<Danger> {
             ),
             short: format!("act #{seq} run alone"),
             next: "incident signoff add FILE".into(),
+        }
+    }));
+    all.extend(incident.doubtful().map(|(seq, signoff, out)| {
+        let step = incident
+            .acts
+            .get(&seq)
+            .map_or(String::new(), |a| a.step.to_string());
+        Danger {
+            severity: Severity::Doubtful,
+            deadline_ms: None,
+            what: format!(
+                "act #{seq} ({step}) ran on the signature of {}, whose key was taken out by record #{}",
+                signoff.person, out.seq
+            ),
+            short: format!("act #{seq} in doubt of its signer"),
+            next: format!("incident undo {step}"),
         }
     }));
     let open = incident.windows.iter().filter(|(_, w)| w.closes_ms > now.utc_ms);

@@ -83,6 +83,9 @@ pub struct Signature {
     pub verified: Option<bool>,
     /// When it was filed, RFC 3339.
     pub filed: String,
+    /// The record that took the person or the key out: nobody knows who gave this answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken_out: Option<u64>,
 }
 
 /// One escalation.
@@ -191,7 +194,7 @@ fn allowed_by(act: &ActState, incident: &Incident) -> Vec<Signature> {
         .consumes
         .iter()
         .filter_map(|seq| Some((*seq, incident.requests.get(seq)?)));
-    used.flat_map(|(seq, request)| signatures(seq, request))
+    used.flat_map(|(seq, request)| signatures(incident, seq, request))
         .filter(|s| s.approves)
         .collect()
 }
@@ -213,7 +216,11 @@ fn by_one(act: u64, incident: &Incident) -> Option<ByOne> {
     })
 }
 
-fn signatures(seq: u64, request: &RequestState) -> impl Iterator<Item = Signature> {
+fn signatures<'a>(
+    incident: &'a Incident,
+    seq: u64,
+    request: &'a RequestState,
+) -> impl Iterator<Item = Signature> + 'a {
     request.signoffs.iter().map(move |s: &SignoffState| Signature {
         request: seq,
         record: s.seq,
@@ -224,6 +231,9 @@ fn signatures(seq: u64, request: &RequestState) -> impl Iterator<Item = Signatur
         touched: s.key.user_presence,
         verified: s.key.user_verified,
         filed: rfc3339(s.utc_ms),
+        taken_out: incident
+            .taken_out(&s.person, &s.key.fingerprint)
+            .map(|out| out.seq),
     })
 }
 
@@ -240,7 +250,7 @@ pub(super) fn requests(incident: &Incident) -> Vec<Request> {
         need: words::need(&incident.need_of(r)),
         state: request_state(r),
         withdrawn: r.withdrawn.clone(),
-        answers: signatures(*seq, r).collect(),
+        answers: signatures(incident, *seq, r).collect(),
     };
     incident.requests.iter().map(one).collect()
 }

@@ -67,7 +67,7 @@ pub struct Report {
     pub requests: Vec<Request>,
     /// Signed answers that did not count.
     pub rejected: Vec<Rejected>,
-    /// Who was told of requests, who could not be reached, who was enrolled on the day.
+    /// Who was told of requests, who could not be reached, who was enrolled or taken out on the day.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reached: Vec<Row>,
     /// The plan in force at the end.
@@ -244,6 +244,7 @@ impl Report {
                         | Event::Unreached(_)
                         | Event::LoneAsked(_)
                         | Event::SignerEnrolled(_)
+                        | Event::SignerRevoked(_)
                 )
             }),
             plan: plan(incident),

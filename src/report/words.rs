@@ -185,6 +185,11 @@ pub fn words_of(event: &Event) -> Option<String> {
             "wrote {} into the roster during the incident, to refuse and to countersign: {}",
             e.person, e.words
         ),
+        Event::SignerRevoked(e) => format!(
+            "took {} out: no signature of theirs counts any more in this incident{}",
+            e.subject,
+            reason(&e.why)
+        ),
         Event::PlanFrozen(e) => format!("fixed the plan: {}", list(e.steps.iter().map(|s| &s.step))),
         Event::PlanAmended(e) => {
             let changes = match e.changes.is_empty() {

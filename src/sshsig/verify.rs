@@ -105,6 +105,11 @@ impl Signature {
         self.sig.public_key().fingerprint(HashAlg::Sha256).to_string()
     }
 
+    /// Fingerprint of the authority that vouches for the key, where it signed with a certificate. Proves nothing yet.
+    pub fn authority(&self) -> Option<&str> {
+        self.certificate.as_ref().map(|c| c.authority.as_str())
+    }
+
     /// The armoured text in the one spelling `ssh-keygen` writes; what is filed.
     pub fn armoured(&self) -> String {
         let body = STANDARD.encode(&self.blob);

@@ -5,4 +5,5 @@ pub mod attacks;
 mod certificates;
 mod keygen;
 mod keys;
+mod people;
 mod thirty;

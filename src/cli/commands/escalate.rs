@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use crate::cli::ui::Tone;
 use crate::cli::{App, CliError, Exit, deeds, view};
+use crate::engine::TakenOut;
 use crate::evidence::escape;
 use crate::model::ids::StepId;
 
@@ -66,6 +67,15 @@ enum SignoffCommand {
         #[arg(long, value_name = "FILE")]
         key: String,
     },
+    /// Take a stolen key or a person out: from now on no signature of theirs counts in this incident, and nothing here undoes it
+    Revoke {
+        /// The key's fingerprint (SHA256:…, from `ssh-keygen -l`), or the person, as in allowed_signers
+        #[arg(value_name = "KEY|PERSON")]
+        subject: String,
+        /// Why, and how you know
+        #[arg(long)]
+        why: String,
+    },
     /// List requests that wait for answers
     List,
     /// Put on record that nobody can be reached
@@ -121,6 +131,7 @@ pub fn signoff(app: &App, args: &SignoffArgs) -> Result<Exit, CliError> {
             app.ui
                 .line("A request that was made before keeps its number of people; ask again for fewer.");
         }
+        SignoffCommand::Revoke { subject, why } => taken_out(app, subject, &engine.revoke(subject, why)?),
         SignoffCommand::List => {
             let pending = engine.pending()?;
             if pending.is_empty() {
@@ -160,6 +171,39 @@ pub fn signoff(app: &App, args: &SignoffArgs) -> Result<Exit, CliError> {
         }
     }
     Ok(app.finish(&engine, Exit::Done))
+}
+
+fn taken_out(app: &App, subject: &str, out: &TakenOut) {
+    let ui = &app.ui;
+    let subject = escape(subject);
+    ui.tone(
+        Tone::Warn,
+        &format!(
+            "{subject} is out, by record {}: no signature of theirs counts any more in this incident, and nothing undoes that here.",
+            out.record
+        ),
+    );
+    for (request, person) in &out.fell {
+        let text = format!("the approval of request {request} by {} fell", escape(person));
+        ui.hanging(Tone::Warn, "  ", &text);
+    }
+    for (act, person) in &out.doubtful {
+        let text = format!(
+            "act {act} ran on the signature of {}: look at what it did",
+            escape(person)
+        );
+        ui.hanging(Tone::Bad, "  ", &text);
+    }
+    let left: Vec<String> = out.left.iter().map(|name| escape(name)).collect();
+    match left.is_empty() {
+        true => ui.tone(Tone::Bad, "  nobody on the roster is left who could sign"),
+        false => ui.hanging(
+            Tone::Plain,
+            "  ",
+            &format!("who can still sign: {}", left.join(", ")),
+        ),
+    }
+    ui.line("  for every later incident: its line goes out of allowed_signers, or its key into revoked_keys");
 }
 
 /// Prints what a person pastes on their own machine, and runs their notify command.

@@ -57,6 +57,8 @@ pub struct SignoffState {
 pub struct Proven {
     /// The person, as in the roster.
     pub person: String,
+    /// Their key, `SHA256:…`.
+    pub key: String,
     /// Where their signature is.
     pub by: ProvenBy,
 }
@@ -140,13 +142,14 @@ impl Incident {
         if request.statement.is_some() {
             return Err(format!("request {} has its statement", e.request));
         }
-        let proven = request.asked.proven && e.requester_key.is_some();
+        let proven = request.asked.proven;
         let (name, person) = (request.asked_as.clone(), request.asked.requester.clone());
+        let key = e.requester_key.as_ref().map(|key| key.fingerprint.clone());
         request.statement = Some(e);
-        if proven {
+        if let Some(key) = key.filter(|_| proven) {
             self.actors.insert(person.clone());
             let by = ProvenBy::Request(seq);
-            self.proven.insert(name, Proven { person, by });
+            self.proven.insert(name, Proven { person, key, by });
         }
         Ok(())
     }
@@ -155,22 +158,29 @@ impl Incident {
         if !self.acted_as.contains(&e.name) {
             return Err(format!("nobody acted as `{}`", e.name));
         }
-        if let Some(known) = self.proven.get(&e.name) {
+        if let Some(known) = self.proven_as(&e.name) {
             return Err(format!("`{}` is proved to be {}", e.name, known.person));
         }
         self.actors.insert(e.person.clone());
         let ts = at.ts.to_owned();
         let by = ProvenBy::Claim { file: e.file, ts };
-        self.proven.insert(e.name, Proven { person: e.person, by });
+        let (person, key) = (e.person, e.key.fingerprint);
+        self.proven.insert(e.name, Proven { person, key, by });
         Ok(())
+    }
+
+    /// Whom a key that still counts proves to be behind a name.
+    pub fn proven_as(&self, name: &str) -> Option<&Proven> {
+        let proven = self.proven.get(name)?;
+        self.taken_out(&proven.person, &proven.key)
+            .is_none()
+            .then_some(proven)
     }
 
     /// Names under which somebody acted and whom no key proves.
     pub fn unproven(&self) -> impl Iterator<Item = &str> {
-        let names = self.acted_as.iter();
-        names
-            .filter(|name| !self.proven.contains_key(*name))
-            .map(String::as_str)
+        let names = self.acted_as.iter().map(String::as_str);
+        names.filter(|name| self.proven_as(name).is_none())
     }
 
     pub(super) fn withdrawn(&mut self, e: EscalationWithdrawn) -> Result<(), String> {
@@ -195,11 +205,22 @@ impl Incident {
                 e.person
             ));
         }
-        let request = self.request_mut(e.request)?;
+        if let Some(out) = self.taken_out(&e.person, &e.key.fingerprint) {
+            return Err(format!(
+                "`{}` was taken out by record {}",
+                out.revoked.subject, out.seq
+            ));
+        }
+        let request = self.requests.get(&e.request);
+        let request = request.ok_or_else(|| format!("there is no request {}", e.request))?;
         if !(request.is_open() || after) || request.statement.is_none() {
             return Err(format!("request {} takes no answers", e.request));
         }
-        let same = |s: &SignoffState| s.person == e.person || s.key.fingerprint == e.key.fingerprint;
+        // A stolen key was taken out: its owner may still answer with another one.
+        let same = |s: &SignoffState| {
+            let mine = s.person == e.person || s.key.fingerprint == e.key.fingerprint;
+            mine && (!s.approves || self.taken_out(&s.person, &s.key.fingerprint).is_none())
+        };
         if e.approves && request.signoffs.iter().any(same) {
             return Err(format!("`{}` has answered request {}", e.person, e.request));
         }

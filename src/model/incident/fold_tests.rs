@@ -419,6 +419,12 @@ fn story() -> Vec<Event> {
             fell: vec![],
         }
         .into(),
+        SignerRevoked {
+            subject: "SHA256:stolen".into(),
+            keys: vec!["SHA256:stolen".into()],
+            why: "its owner says so".into(),
+        }
+        .into(),
         ResponderProven {
             name: ANA.into(),
             person: ANA.into(),
@@ -898,7 +904,7 @@ fn what_cannot_follow_is_refused_and_says_why() {
             "after the last act",
         ),
         (
-            told(47),
+            told(48),
             started("late", Zone::Inside, vec![]),
             "the incident is closed",
         ),

@@ -138,9 +138,13 @@ impl Incident {
         Ok(())
     }
 
-    /// Acts that one person began alone and nobody countersigned.
+    /// Acts that one person began alone and nobody countersigned whose key still counts.
     pub fn not_countersigned(&self) -> impl Iterator<Item = (u64, &AloneState)> {
-        let open = self.alone.iter().filter(|(_, a)| a.countersigned.is_none());
+        let open = self.alone.iter().filter(|(_, a)| {
+            let request = self.requests.get(&a.request);
+            let signed = a.countersigned.as_ref().zip(request);
+            !signed.is_some_and(|((seq, _), r)| self.approvals_of(r).any(|s| s.seq == *seq))
+        });
         open.map(|(seq, a)| (*seq, a))
     }
 

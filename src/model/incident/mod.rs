@@ -8,6 +8,7 @@ mod custody;
 mod escalation;
 mod evidence;
 mod lone;
+mod people;
 mod plan;
 mod stop;
 
@@ -26,6 +27,7 @@ pub use custody::{Custody, Recorded};
 pub use escalation::{Proven, ProvenBy, RequestState, SignoffState};
 pub use evidence::{CaptureState, Change, FROZEN, Gap, ITEMS_LIST, ProbeState, RECEIPTS_LIST};
 pub use lone::{AloneState, EnrolledState, LoneState, NoticeState};
+pub use people::Revocation;
 pub use plan::{PlanFailure, PlanState};
 pub use stop::{StopState, TargetState};
 
@@ -119,6 +121,8 @@ pub struct Incident {
     pub alone: BTreeMap<u64, AloneState>,
     /// Signers written into an empty roster during the incident, by person.
     pub enrolled: BTreeMap<String, EnrolledState>,
+    /// Keys and people that no longer count, in order.
+    pub revocations: Vec<Revocation>,
     /// Signed answers that did not count: record, reason, words.
     pub rejected: Vec<(u64, String, String)>,
     /// Service probes, newest answer each.
@@ -168,6 +172,7 @@ impl Incident {
             notices: BTreeMap::new(),
             alone: BTreeMap::new(),
             enrolled: BTreeMap::new(),
+            revocations: Vec::new(),
             rejected: Vec::new(),
             probes: BTreeMap::new(),
             recovered_us: None,
@@ -265,6 +270,7 @@ impl Incident {
             Event::Unreached(e) => self.unreached(at, e)?,
             Event::LoneAsked(e) => self.lone_asked(at, e)?,
             Event::SignerEnrolled(e) => self.signer_enrolled(at, e)?,
+            Event::SignerRevoked(e) => self.signer_revoked(at, e)?,
             Event::PlanFrozen(e) => self.plan_frozen(at, e)?,
             Event::PlanAmended(e) => self.plan_amended(at, e)?,
             Event::PlanDropped(e) => self.plan_dropped(at, e)?,
@@ -348,8 +354,8 @@ impl Incident {
     }
 }
 
-/// A closed incident still takes bundles, anchors, other hands, words, and what was done elsewhere, which is
-/// never refused.
+/// A closed incident still takes bundles, anchors, other hands, words, the news that a key was stolen, and what was
+/// done elsewhere, which is never refused.
 fn allowed_after_close(event: &Event) -> bool {
     matches!(
         event,
@@ -366,6 +372,7 @@ fn allowed_after_close(event: &Event) -> bool {
             | Event::WindowSeen(_)
             | Event::WindowOver(_)
             | Event::DidElsewhere(_)
+            | Event::SignerRevoked(_)
             | Event::JournalRecovered(_)
             | Event::JournalContinued(_)
             | Event::SpoolAbsorbed(_)

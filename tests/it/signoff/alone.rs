@@ -14,9 +14,9 @@ use crate::support::desk::{Desk, PROGRAM};
 const BEN: &str = "ben@example.com";
 
 /// The keys of the team, and Ana's machine with an incident that has come to contain.
-struct Team {
-    bench: Bench,
-    ana: Desk,
+pub(super) struct Team {
+    pub bench: Bench,
+    pub ana: Desk,
 }
 
 fn address(name: &str) -> String {
@@ -24,7 +24,7 @@ fn address(name: &str) -> String {
 }
 
 /// A home with nothing in it but this person's key.
-fn machine_of(bench: &Bench, name: &str) -> Option<Desk> {
+pub(super) fn machine_of(bench: &Bench, name: &str) -> Option<Desk> {
     let desk = Desk::new()?;
     let key = desk.home().join(".ssh/id_ed25519");
     desk.file(
@@ -37,7 +37,12 @@ fn machine_of(bench: &Bench, name: &str) -> Option<Desk> {
 }
 
 impl Team {
-    fn new(revoked: &str) -> Option<Team> {
+    pub(super) fn new(revoked: &str) -> Option<Team> {
+        Team::with(RUNBOOK, revoked)
+    }
+
+    /// The same with another plan.
+    pub(super) fn with(runbook: &str, revoked: &str) -> Option<Team> {
         let bench = Bench::new();
         let mut roster = String::new();
         for name in ["ana", "ben", "kim"] {
@@ -45,7 +50,7 @@ impl Team {
             roster += &format!("{} {}\n", address(name), bench.public(name));
         }
         let ana = machine_of(&bench, "ana")?;
-        ana.file("incident/runbook.yaml", RUNBOOK);
+        ana.file("incident/runbook.yaml", runbook);
         ana.file("incident/allowed_signers", &roster);
         ana.file("shop.log", "DROP TABLE orders\n");
         match revoked {
@@ -66,20 +71,20 @@ impl Team {
     }
 
     /// Ana asks for the swap, proved by her key; what `page` prints for the chat.
-    fn asked(&self) -> String {
+    pub(super) fn asked(&self) -> String {
         let asked = self.ana.run(&["escalate", "swap", "--key", ".ssh/id_ed25519"]);
         assert_eq!(asked.status.code(), Some(3), "{}", self.ana.told(&asked));
         self.paged()
     }
 
-    fn paged(&self) -> String {
+    pub(super) fn paged(&self) -> String {
         let paged = self.ana.run(&["page", BEN]);
         assert_eq!(paged.status.code(), Some(3), "{}", self.ana.told(&paged));
         String::from_utf8(paged.stdout).unwrap()
     }
 
     /// What somebody sends back who pasted this on their own machine.
-    fn answer(&self, name: &str, word: &str, pasted: &str) -> Option<String> {
+    pub(super) fn answer(&self, name: &str, word: &str, pasted: &str) -> Option<String> {
         let desk = machine_of(&self.bench, name)?;
         let out = fed(&desk, &[word, "--yes"], pasted);
         assert_eq!(out.status.code(), Some(0), "{}", desk.told(&out));
@@ -87,18 +92,18 @@ impl Team {
     }
 
     /// Files what came back, quoted as a chat quotes it.
-    fn files(&self, answer: &str) -> Output {
+    pub(super) fn files(&self, answer: &str) -> Output {
         let quoted = format!("ben, 03:20:\n> {}", answer.replace('\n', "\n> "));
         fed(&self.ana, &["signoff", "add"], &quoted)
     }
 
-    fn done(&self) -> (Option<i32>, String) {
+    pub(super) fn done(&self) -> (Option<i32>, String) {
         let out = self.ana.run(&["done", "swap", "it reads the copy"]);
         (out.status.code(), self.ana.told(&out))
     }
 }
 
-fn fed(desk: &Desk, args: &[&str], input: &str) -> Output {
+pub(super) fn fed(desk: &Desk, args: &[&str], input: &str) -> Output {
     let mut command = desk.jailed(PROGRAM);
     command.args(args).stdin(Stdio::piped());
     let mut child = command
