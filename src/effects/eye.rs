@@ -2,9 +2,11 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use crate::model::effect::{Effect, Seen};
 
+use super::places::{Found, Places};
 use super::reach::Aim;
 use super::words::Word;
 use super::{SCRIPT_LIMIT, ScriptText, shell, tools, wrappers};
@@ -77,6 +79,8 @@ pub(super) struct Eye<'a> {
     changes: u64,
     /// What the commands are aimed at, where somebody asks.
     pub aim: Aim<'a>,
+    /// Where it was seen, where somebody asks.
+    pub places: Option<Places>,
 }
 
 impl<'a> Eye<'a> {
@@ -91,6 +95,7 @@ impl<'a> Eye<'a> {
             sights: 0,
             changes: 0,
             aim: Aim::default(),
+            places: None,
         }
     }
 
@@ -98,6 +103,9 @@ impl<'a> Eye<'a> {
     pub fn see(&mut self, effect: Effect, text: &str, rule: &str) {
         self.sights += 1;
         self.changes += u64::from(effect != Effect::Read);
+        if let Some(places) = &mut self.places {
+            places.see(effect, rule);
+        }
         self.seen
             .entry((effect, rule.to_owned()))
             .or_insert_with(|| plain(text));
@@ -151,8 +159,63 @@ impl<'a> Eye<'a> {
     pub fn command(&mut self, words: &[Word], stdin: &Stdin<'_>) {
         let outer = self.aim.enter(words);
         let before = self.changes;
-        self.effects(words, stdin);
+        self.among(words, |eye| eye.effects(words, stdin));
         self.aim.leave(outer, words, self.changes != before);
+    }
+
+    /// Whatever `look` sees stands in these words of the text at hand.
+    pub fn among(&mut self, words: &[Word], look: impl FnOnce(&mut Self)) {
+        if let Some(places) = &mut self.places {
+            places.enter(words);
+        }
+        look(self);
+        if let Some(places) = &mut self.places {
+            places.leave();
+        }
+    }
+
+    /// Whatever `look` sees stands in these bytes of the text at hand; anywhere in it where they are not known.
+    pub fn part(&mut self, part: Option<Range<usize>>, look: impl FnOnce(&mut Self)) {
+        match (&mut self.places, part) {
+            (Some(places), Some(part)) => places.enter_part(part),
+            _ => return look(self),
+        }
+        look(self);
+        if let Some(places) = &mut self.places {
+            places.leave();
+        }
+    }
+
+    /// Whatever `look` sees stands in this text, which was read off the words at hand.
+    pub fn reading(&mut self, text: &str, look: impl FnOnce(&mut Self)) {
+        let scripts = self.scripts;
+        if let Some(places) = &mut self.places {
+            places.enter_text(text, scripts);
+        }
+        look(self);
+        if let Some(places) = &mut self.places {
+            places.leave_text();
+        }
+    }
+
+    /// What `look` sees a command being fed stands there.
+    pub fn fed(&mut self, bytes: Option<&[u8]>, at: Option<Found>, look: impl FnOnce(&mut Self)) {
+        let before = self.places.as_mut().map(|places| places.feed(bytes, at));
+        look(self);
+        if let (Some(places), Some(before)) = (&mut self.places, before) {
+            places.forget_fed(before);
+        }
+    }
+
+    /// Where a text stands that was read off these words, where somebody asks.
+    pub fn find(&mut self, text: &[u8], words: &[Word]) -> Option<Found> {
+        let scripts = self.scripts;
+        let places = self.places.as_mut()?;
+        let text = std::str::from_utf8(text).ok()?;
+        places.enter(words);
+        let found = places.find(text, scripts);
+        places.leave();
+        Some(found)
     }
 
     fn effects(&mut self, words: &[Word], stdin: &Stdin<'_>) {
@@ -177,30 +240,41 @@ impl<'a> Eye<'a> {
         if self.commands > COMMANDS {
             return self.unknown(&text, "shell.too-many-commands");
         }
-        if !first.fixed {
-            self.unknown(&text, "shell.command-not-fixed");
+        if let Some(places) = &mut self.places {
+            places.enter_command(&cmd);
         }
-        let known = wrappers::is_wrapper(&name) || tools::is_known(&name);
+        self.look(first, &cmd, &text);
+        if self.sights == before {
+            self.unknown(&text, "program.not-known");
+        }
+        if let Some(places) = &mut self.places {
+            places.leave_command();
+        }
+    }
+
+    fn look(&mut self, first: &Word, cmd: &Cmd<'_>, text: &str) {
+        let name = cmd.name;
+        if !first.fixed {
+            self.unknown(text, "shell.command-not-fixed");
+        }
+        let known = wrappers::is_wrapper(name) || tools::is_known(name);
         if !usual(&first.text) {
             match self.script(&first.text) {
-                Some(bytes) => return self.deeper(&text, |eye| shell::script_file(eye, &cmd, bytes)),
-                None if known => self.unknown(&text, "program.unusual-place"),
+                Some(bytes) => return self.deeper(text, |eye| shell::script_file(eye, cmd, bytes)),
+                None if known => self.unknown(text, "program.unusual-place"),
                 None => {}
             }
         } else if !known
             && first.text.contains('/')
             && let Some(bytes) = self.script(&first.text)
         {
-            return self.deeper(&text, |eye| shell::script_file(eye, &cmd, bytes));
+            return self.deeper(text, |eye| shell::script_file(eye, cmd, bytes));
         }
-        self.deeper(&text, |eye| {
-            if !wrappers::unwrap(eye, &cmd) {
-                tools::look(eye, &cmd);
+        self.deeper(text, |eye| {
+            if !wrappers::unwrap(eye, cmd) {
+                tools::look(eye, cmd);
             }
         });
-        if self.sights == before {
-            self.unknown(&text, "program.not-known");
-        }
     }
 
     /// The result: `Read` only where nothing else was seen.

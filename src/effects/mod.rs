@@ -14,6 +14,7 @@
 mod eye;
 mod options;
 mod paths;
+mod places;
 mod reach;
 mod shell;
 mod sql;
@@ -29,8 +30,10 @@ use crate::model::effect::Seen;
 use crate::model::reach::Reach;
 
 use eye::{Eye, Stdin};
+use places::Places;
 use words::Word;
 
+pub use places::{Place, Sight, Source};
 pub use reach::{Around, Asked};
 pub use sql::Dialect;
 
@@ -67,6 +70,19 @@ pub fn detect(act: &ActText<'_>) -> Vec<Seen> {
     let mut eye = Eye::new(act.scripts);
     eye.command(&words, &stdin);
     eye.finish()
+}
+
+/// The same as [`detect`], each with the commands that led to it and the place where it was seen first.
+///
+/// Made for people who ask; judging needs none of it.
+pub fn explain(act: &ActText<'_>) -> Vec<Sight> {
+    let stdin = act.stdin.map_or(Stdin::Unseen, Stdin::Bytes);
+    let mut eye = Eye::new(act.scripts);
+    eye.places = Some(Places::new(act));
+    eye.command(&places::words(act.argv), &stdin);
+    let places = eye.places.take();
+    let seen = eye.finish();
+    places.map(|places| places.explain(seen, act)).unwrap_or_default()
 }
 
 /// Reads out of an act what it is aimed at: hosts, clusters, accounts, databases, by the names in it.

@@ -6,7 +6,8 @@
 use crate::model::effect::Effect;
 
 use super::eye::{Cmd, Eye, Stdin, usual};
-use super::words::{Lexed, Piece, Word, lex, substitutions};
+use super::places::Found;
+use super::words::{Body, Lexed, Piece, Word, lex, substitutions};
 use super::{paths, tools};
 
 /// Variables that may be set in front of a command without changing what it does, only where or how.
@@ -57,16 +58,21 @@ const KEYWORDS: [&str; 13] = [
 
 /// Looks at everything in a shell text; its first command reads `stdin`.
 pub(super) fn text(eye: &mut Eye<'_>, text: &str, stdin: &Stdin<'_>) {
-    if !eye.afford(text) {
-        return;
+    if eye.afford(text) {
+        eye.reading(text, |eye| read(eye, text, stdin));
     }
+}
+
+fn read(eye: &mut Eye<'_>, text: &str, stdin: &Stdin<'_>) {
     let lexed = lex(text);
     if lexed.broken {
         eye.unknown(text, "shell.unfinished");
     }
     for inner in &lexed.inner {
-        eye.unknown(inner, "shell.substitution");
-        eye.deeper(inner, |eye| self::text(eye, inner, &Stdin::Unseen));
+        eye.among(std::slice::from_ref(inner), |eye| {
+            eye.unknown(&inner.text, "shell.substitution");
+            eye.deeper(&inner.text, |eye| self::text(eye, &inner.text, &Stdin::Unseen));
+        });
     }
     let before = eye.sights();
     commands(eye, &lexed, stdin);
@@ -114,10 +120,10 @@ pub(super) fn is_shell(name: &str) -> bool {
 
 fn commands(eye: &mut Eye<'_>, lexed: &Lexed, stdin: &Stdin<'_>) {
     let mut words: Vec<Word> = Vec::new();
-    let mut here: Vec<&(String, bool)> = Vec::new();
-    let mut piped: Option<Vec<u8>> = match stdin {
-        Stdin::Bytes(bytes) => Some(bytes.to_vec()),
-        Stdin::Unseen => None,
+    let mut here: Vec<&Body> = Vec::new();
+    let mut piped: Fed = match stdin {
+        Stdin::Bytes(bytes) => (Some(bytes.to_vec()), None),
+        Stdin::Unseen => (None, None),
     };
     let mut redirects: Vec<(&'static str, Word)> = Vec::new();
     let mut pieces = lexed.pieces.iter().peekable();
@@ -137,12 +143,20 @@ fn commands(eye: &mut Eye<'_>, lexed: &Lexed, stdin: &Stdin<'_>) {
             }
             Some(Piece::End(_)) | None => {
                 let pipe = matches!(piece, Some(Piece::End("|" | "|&")));
-                let bytes = fed(eye, std::mem::take(&mut here), piped.take(), &redirects);
+                let (bytes, at) = fed(
+                    eye,
+                    std::mem::take(&mut here),
+                    std::mem::take(&mut piped),
+                    &redirects,
+                );
                 let stdin = bytes.as_deref().map_or(Stdin::Unseen, Stdin::Bytes);
                 let said = if pipe { echoed(&words, &stdin) } else { None };
                 files(eye, &redirects, &words);
-                simple(eye, &words, &stdin);
-                piped = said;
+                eye.fed(bytes.as_deref(), at, |eye| {
+                    eye.among(&words, |eye| simple(eye, &words, &stdin));
+                });
+                let at = said.as_ref().and_then(|said| eye.find(said, words.get(1..)?));
+                piped = (said, at);
                 words.clear();
                 redirects.clear();
                 if piece.is_none() {
@@ -153,29 +167,44 @@ fn commands(eye: &mut Eye<'_>, lexed: &Lexed, stdin: &Stdin<'_>) {
     }
 }
 
+/// What is fed, and where it stands, as far as either is known.
+type Fed = (Option<Vec<u8>>, Option<Found>);
+
 /// What a command reads on standard input, where exactly one source feeds it and that was seen.
-fn fed(
-    eye: &mut Eye<'_>,
-    here: Vec<&(String, bool)>,
-    piped: Option<Vec<u8>>,
-    redirects: &[(&'static str, Word)],
-) -> Option<Vec<u8>> {
-    for (body, fixed) in &here {
-        if !fixed {
-            eye.unknown(body, "shell.here-document-expands");
-            for inner in substitutions(body) {
-                eye.deeper(&inner, |eye| text(eye, &inner, &Stdin::Unseen));
-            }
-        }
+fn fed(eye: &mut Eye<'_>, here: Vec<&Body>, piped: Fed, redirects: &[(&'static str, Word)]) -> Fed {
+    let word = |body: &Body| Word {
+        at: Some(body.at),
+        ..Word::open(&body.text)
+    };
+    for body in here.iter().filter(|body| !body.fixed) {
+        eye.among(&[word(body)], |eye| {
+            eye.unknown(&body.text, "shell.here-document-expands");
+            eye.reading(&body.text, |eye| {
+                for inner in substitutions(&body.text) {
+                    eye.among(std::slice::from_ref(&inner), |eye| {
+                        eye.deeper(&inner.text, |eye| text(eye, &inner.text, &Stdin::Unseen));
+                    });
+                }
+            });
+        });
     }
     let inputs: Vec<_> = redirects.iter().filter(|(op, _)| op.starts_with('<')).collect();
     match (here.as_slice(), inputs.as_slice()) {
         ([], []) => piped,
-        ([(body, _)], []) => Some(body.clone().into_bytes()),
-        ([], [("<<<", word)]) if word.fixed => Some(word.text.clone().into_bytes()),
-        ([], [("<", word)]) if word.text == "/dev/null" => Some(Vec::new()),
-        ([], [("<", word)]) if word.fixed => eye.script(&word.text).map(<[u8]>::to_vec),
-        _ => None,
+        ([body], []) => {
+            let at = eye.find(body.text.as_bytes(), &[word(body)]);
+            (Some(body.text.clone().into_bytes()), at)
+        }
+        ([], [("<<<", word)]) if word.fixed => {
+            let at = eye.find(word.text.as_bytes(), std::slice::from_ref(word));
+            (Some(word.text.clone().into_bytes()), at)
+        }
+        ([], [("<", word)]) if word.text == "/dev/null" => (Some(Vec::new()), None),
+        ([], [("<", word)]) if word.fixed => match eye.script(&word.text) {
+            Some(bytes) => (Some(bytes.to_vec()), eye.find(bytes, &[])),
+            None => (None, None),
+        },
+        _ => (None, None),
     }
 }
 
@@ -198,37 +227,41 @@ fn echoed(words: &[Word], stdin: &Stdin<'_>) -> Option<Vec<u8>> {
 /// Redirections onto files are writes, whatever the command is.
 fn files(eye: &mut Eye<'_>, redirects: &[(&'static str, Word)], words: &[Word]) {
     for (op, target) in redirects {
-        let text = format!("{op} {}", target.text);
-        let duplicate = matches!(*op, ">&" | "<&")
-            && (target.text == "-" || target.text.chars().all(|c| c.is_ascii_digit()));
-        if duplicate || matches!(*op, "<<<") {
-            continue;
-        }
-        if matches!(*op, "<" | "<&") {
-            if paths::secret(&target.text) {
-                eye.see(Effect::CredentialChange, &text, "read.secret-file");
-            }
-            if target.text.starts_with("/dev/tcp/") || target.text.starts_with("/dev/udp/") {
-                eye.unknown(&text, "shell.network-file");
-            }
-            continue;
-        }
-        if !target.fixed {
-            eye.unknown(&text, "shell.redirect-not-fixed");
+        eye.among(std::slice::from_ref(target), |eye| file(eye, op, target, words));
+    }
+}
+
+fn file(eye: &mut Eye<'_>, op: &str, target: &Word, words: &[Word]) {
+    let text = format!("{op} {}", target.text);
+    let duplicate =
+        matches!(op, ">&" | "<&") && (target.text == "-" || target.text.chars().all(|c| c.is_ascii_digit()));
+    if duplicate || op == "<<<" {
+        return;
+    }
+    if matches!(op, "<" | "<&") {
+        if paths::secret(&target.text) {
+            eye.see(Effect::CredentialChange, &text, "read.secret-file");
         }
         if target.text.starts_with("/dev/tcp/") || target.text.starts_with("/dev/udp/") {
             eye.unknown(&text, "shell.network-file");
         }
-        let Some(effects) = paths::touched(&target.text) else {
-            continue;
-        };
-        eye.see_all(effects, &text, "shell.redirect");
-        let empty = after_keywords(words)
-            .first()
-            .is_none_or(|w| matches!(w.text.as_str(), ":" | "true"));
-        if empty && *op != ">>" {
-            eye.see_all(&[Effect::BulkData, Effect::OneWay], &text, "shell.truncate-file");
-        }
+        return;
+    }
+    if !target.fixed {
+        eye.unknown(&text, "shell.redirect-not-fixed");
+    }
+    if target.text.starts_with("/dev/tcp/") || target.text.starts_with("/dev/udp/") {
+        eye.unknown(&text, "shell.network-file");
+    }
+    let Some(effects) = paths::touched(&target.text) else {
+        return;
+    };
+    eye.see_all(effects, &text, "shell.redirect");
+    let empty = after_keywords(words)
+        .first()
+        .is_none_or(|w| matches!(w.text.as_str(), ":" | "true"));
+    if empty && op != ">>" {
+        eye.see_all(&[Effect::BulkData, Effect::OneWay], &text, "shell.truncate-file");
     }
 }
 

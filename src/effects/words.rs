@@ -12,6 +12,8 @@ pub(super) struct Word {
     pub fixed: bool,
     /// No part was quoted: only such a word can be a keyword.
     pub bare: bool,
+    /// First character, and the one behind the last, in the text it was read from; `None` where it was made up.
+    pub at: Option<(usize, usize)>,
 }
 
 impl Word {
@@ -21,6 +23,7 @@ impl Word {
             text: text.to_owned(),
             fixed: true,
             bare: false,
+            at: None,
         }
     }
 
@@ -30,6 +33,7 @@ impl Word {
             text: text.to_owned(),
             fixed: false,
             bare: false,
+            at: None,
         }
     }
 
@@ -52,15 +56,26 @@ pub(super) enum Piece {
     Here(usize),
 }
 
+/// A here-document.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Body {
+    /// What a program is fed.
+    pub text: String,
+    /// Nothing in it is expanded.
+    pub fixed: bool,
+    /// Where it stands, as in [`Word::at`].
+    pub at: (usize, usize),
+}
+
 /// What the lexer made of a text.
 #[derive(Debug, Default)]
 pub(super) struct Lexed {
     /// Words and operators in order.
     pub pieces: Vec<Piece>,
-    /// Here-document bodies; the flag says that nothing in them is expanded.
-    pub bodies: Vec<(String, bool)>,
+    /// Here-document bodies.
+    pub bodies: Vec<Body>,
     /// The texts inside `$(…)`, backticks and `<(…)`.
-    pub inner: Vec<String>,
+    pub inner: Vec<Word>,
     /// A quote or a bracket was left open, or a byte cannot stand in a shell text.
     pub broken: bool,
 }
@@ -74,6 +89,8 @@ const REDIRECTS: [&str; 12] = [
 struct Lexer {
     chars: Vec<char>,
     at: usize,
+    /// Where the word or operator at hand began.
+    began: usize,
     word: Option<Word>,
     out: Lexed,
     /// Here-documents whose bodies start after the next newline: number, delimiter, strip tabs.
@@ -85,6 +102,7 @@ pub(super) fn lex(text: &str) -> Lexed {
     let mut lexer = Lexer {
         chars: text.chars().collect(),
         at: 0,
+        began: 0,
         word: None,
         out: Lexed::default(),
         waiting: Vec::new(),
@@ -94,10 +112,11 @@ pub(super) fn lex(text: &str) -> Lexed {
 }
 
 /// The texts inside `$(…)`, `${…}` and backticks of a text that is expanded but not split.
-pub(super) fn substitutions(text: &str) -> Vec<String> {
+pub(super) fn substitutions(text: &str) -> Vec<Word> {
     let mut lexer = Lexer {
         chars: text.chars().collect(),
         at: 0,
+        began: 0,
         word: None,
         out: Lexed::default(),
         waiting: Vec::new(),
@@ -123,10 +142,12 @@ impl Lexer {
     }
 
     fn word(&mut self) -> &mut Word {
+        let began = self.began;
         self.word.get_or_insert_with(|| Word {
             text: String::new(),
             fixed: true,
             bare: true,
+            at: Some((began, began)),
         })
     }
 
@@ -135,13 +156,15 @@ impl Lexer {
     }
 
     fn end_word(&mut self) {
-        if let Some(word) = self.word.take() {
+        if let Some(mut word) = self.word.take() {
+            word.at = word.at.map(|(began, _)| (began, self.at));
             self.out.pieces.push(Piece::Word(word));
         }
     }
 
     fn run(&mut self) {
         while let Some(c) = self.peek(0) {
+            self.began = self.at;
             match c {
                 '\0' => {
                     self.out.broken = true;
@@ -171,8 +194,9 @@ impl Lexer {
                 '`' => self.backtick(),
                 '<' | '>' if self.peek(1) == Some('(') => {
                     self.at += 1;
+                    let from = self.at + 1;
                     let inner = self.bracketed();
-                    self.substituted(inner);
+                    self.substituted(&inner, from);
                 }
                 '<' | '>' | '&' if self.redirect() => {}
                 ';' | '&' | '|' | '(' | ')' => self.end_op(),
@@ -241,7 +265,10 @@ impl Lexer {
             self.at += 1;
         }
         let number = self.out.bodies.len();
-        self.out.bodies.push((String::new(), quoted));
+        self.out.bodies.push(Body {
+            fixed: quoted,
+            ..Body::default()
+        });
         self.out.pieces.push(Piece::Here(number));
         self.waiting.push((number, delimiter, op == "<<-"));
         true
@@ -251,6 +278,7 @@ impl Lexer {
         for (number, delimiter, strip) in std::mem::take(&mut self.waiting) {
             let mut body = String::new();
             let mut closed = false;
+            let (began, mut end) = (self.at, self.at);
             while self.at < self.chars.len() {
                 let rest = self.chars.get(self.at..).unwrap_or_default();
                 let len = rest.iter().position(|c| *c == '\n').unwrap_or(rest.len());
@@ -267,12 +295,14 @@ impl Lexer {
                 }
                 body.push_str(line);
                 body.push('\n');
+                end = self.at;
             }
             self.at = self.at.min(self.chars.len());
             self.out.broken |= !closed;
             if let Some(slot) = self.out.bodies.get_mut(number) {
-                slot.1 |= !body.contains(['$', '`', '\\']);
-                slot.0 = body;
+                slot.fixed |= !body.contains(['$', '`', '\\']);
+                slot.text = body;
+                slot.at = (began, end);
             }
         }
     }
@@ -338,15 +368,17 @@ impl Lexer {
         match self.peek(1) {
             Some('(') => {
                 self.at += 1;
+                let from = self.at + 1;
                 let inner = self.bracketed();
-                self.substituted(inner);
+                self.substituted(&inner, from);
             }
             Some('{') => {
                 self.at += 1;
+                let from = self.at + 1;
                 let inner = self.bracketed();
                 // `${x:-$(…)}` runs something; a plain name does not.
                 if inner.contains(['$', '`', '<', '>']) {
-                    self.out.inner.push(inner.clone());
+                    self.inner(&inner, from);
                 }
                 self.open(&format!("${{{inner}}}"));
             }
@@ -428,6 +460,7 @@ impl Lexer {
 
     fn backtick(&mut self) {
         self.at += 1;
+        let from = self.at;
         let mut inner = String::new();
         loop {
             match self.peek(0) {
@@ -447,7 +480,7 @@ impl Lexer {
             }
         }
         self.at += 1;
-        self.substituted(inner);
+        self.substituted(&inner, from);
     }
 
     fn open(&mut self, text: &str) {
@@ -456,9 +489,17 @@ impl Lexer {
         word.text.push_str(text);
     }
 
-    fn substituted(&mut self, inner: String) {
+    fn substituted(&mut self, inner: &str, from: usize) {
         self.open(&format!("$({inner})"));
-        self.out.inner.push(inner);
+        self.inner(inner, from);
+    }
+
+    /// Keeps the text of a substitution that began there and has just ended.
+    fn inner(&mut self, inner: &str, from: usize) {
+        self.out.inner.push(Word {
+            at: Some((from, self.at.saturating_sub(1))),
+            ..Word::open(inner)
+        });
     }
 
     /// The text inside the bracket at the cursor, quotes respected; the cursor ends behind it.
@@ -539,7 +580,12 @@ mod tests {
     #[test]
     fn here_documents_are_read_to_their_end() {
         let lexed = lex("psql <<'E' && ls\nDROP TABLE x;\nE\nid");
-        assert_eq!(lexed.bodies, [("DROP TABLE x;\n".to_owned(), true)]);
+        let body = Body {
+            text: "DROP TABLE x;\n".to_owned(),
+            fixed: true,
+            at: (17, 31),
+        };
+        assert_eq!(lexed.bodies, [body]);
         assert!(!lexed.broken && lex("cat <<E\nopen").broken);
     }
 }

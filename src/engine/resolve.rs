@@ -20,7 +20,7 @@ use crate::model::reach::{Reach, Scope};
 use crate::model::runbook::{Backup, DEFAULT_TIMEOUT_MS, fill};
 
 /// Longest script whose text the detectors read, in bytes; a longer one is not understood.
-const SCRIPT_CAP: u64 = 256 << 10;
+pub(super) const SCRIPT_CAP: u64 = 256 << 10;
 
 impl Engine<'_> {
     /// The step of this name in the runbook.

@@ -442,6 +442,9 @@ fn the_boundary_explains_without_an_incident() {
       zone     outside the boundary
                outside bulk-data (sql.drop-table): drop table orders
                outside schema-change (sql.drop-table): drop table orders
+                 sh › psql -c · clean.sh:2
+                   psql -c 'drop table orders'
+                            ^^^^^^^^^^^^^^^^^
                outside unknown (boundary.unclassified): nobody wrote down what it changes
                at one-way (sql.drop-table): drop table orders
       needs    the signatures of 2 people who did not act
@@ -463,7 +466,7 @@ fn the_boundary_explains_without_an_incident() {
     "#);
     assert_snapshot!(desk.incident(&["boundary", "explain", "--json", "--", "rm", "-rf", "/srv/shop"]), @r#"
     [stdout]
-    {"because":[{"effect":"data-write","rule":"files.rm","text":"/usr/bin/rm -rf /srv/shop","zone":"outside"},{"effect":"bulk-data","rule":"files.rm-recursive","text":"/usr/bin/rm -rf /srv/shop","zone":"outside"},{"effect":"unknown","rule":"boundary.unclassified","text":"nobody wrote down what it changes","zone":"outside"},{"effect":"one-way","rule":"files.rm-recursive","text":"/usr/bin/rm -rf /srv/shop","zone":"at"}],"effects":["data-write","bulk-data","one-way","unknown"],"program_found":true,"runbook":"/home/ana/shift/incident/runbook.yaml","zone":"outside"}
+    {"because":[{"effect":"data-write","rule":"files.rm","seen":[{"exact":true,"place":{"argument":0,"from":0,"in":"command","last":2,"line":1,"to":9},"rule":"files.rm","text":"/usr/bin/rm -rf /srv/shop","through":["rm"]}],"text":"/usr/bin/rm -rf /srv/shop","zone":"outside"},{"effect":"bulk-data","rule":"files.rm-recursive","seen":[{"exact":true,"place":{"argument":0,"from":0,"in":"command","last":2,"line":1,"to":9},"rule":"files.rm-recursive","text":"/usr/bin/rm -rf /srv/shop","through":["rm"]}],"text":"/usr/bin/rm -rf /srv/shop","zone":"outside"},{"effect":"unknown","rule":"boundary.unclassified","seen":[],"text":"nobody wrote down what it changes","zone":"outside"},{"effect":"one-way","rule":"files.rm-recursive","seen":[{"exact":true,"place":{"argument":0,"from":0,"in":"command","last":2,"line":1,"to":9},"rule":"files.rm-recursive","text":"/usr/bin/rm -rf /srv/shop","through":["rm"]}],"text":"/usr/bin/rm -rf /srv/shop","zone":"at"}],"effects":["data-write","bulk-data","one-way","unknown"],"program_found":true,"runbook":"/home/ana/shift/incident/runbook.yaml","zone":"outside"}
     [exit 0]
     "#);
     assert_snapshot!(desk.incident(&["boundary", "explain", "no-such-step"]), @r#"

@@ -2,6 +2,7 @@
 
 mod alike;
 mod corpus;
+mod places;
 mod shipped;
 mod stack;
 

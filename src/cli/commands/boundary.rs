@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::boundary::{Because, zone_of};
+use crate::boundary::zone_of;
 use crate::cli::ui::{Tone, styled};
-use crate::cli::view::verdict;
+use crate::cli::view::{explained, verdict};
 use crate::cli::{App, CliError, Exit, wire};
 use crate::engine::EngineError;
 use crate::evidence::escape;
@@ -70,12 +70,14 @@ pub fn run(app: &App, args: &BoundaryArgs) -> Result<Exit, CliError> {
     let (zone, because) = zone_of(policy, &act, app.world.clock.now());
     if app.ui.json {
         app.ui.value(&json!({
-            "zone": zone, "effects": act.effects(), "because": because,
+            "zone": zone, "effects": act.effects(),
+            "because": explained::because(&because, &engine.explain(&act)),
             "runbook": engine.runbook_name, "program_found": here,
         }));
         return Ok(Exit::Done);
     }
-    show(app, &act, zone, &because);
+    show(app, &act, zone);
+    explained::show(&app.ui, &because, &engine.explain(&act));
     app.ui.line(&format!("  needs    {}", who(zone, policy)));
     app.ui.line(&format!("  plan     {}", engine.runbook_name));
     if let Some(trust) = engine.trusted()?.filter(|t| t.by.is_some()) {
@@ -105,13 +107,12 @@ fn is_missing(app: &App, argv: &[String]) -> bool {
     }
 }
 
-fn show(app: &App, act: &Resolved, zone: Zone, because: &[Because]) {
+fn show(app: &App, act: &Resolved, zone: Zone) {
     verdict::act(&app.ui, act);
     app.ui.line(&format!(
         "  zone     {}",
         styled(verdict::tone(zone), &format!("{} the boundary", zone.word()))
     ));
-    verdict::because(&app.ui, because);
 }
 
 fn who(zone: Zone, policy: &Policy) -> String {

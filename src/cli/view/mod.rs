@@ -3,6 +3,7 @@
 pub mod asked;
 pub mod danger;
 pub mod drill;
+pub mod explained;
 pub mod found;
 pub mod next;
 pub mod plan;

@@ -6,6 +6,7 @@
 
 mod bound;
 mod functions;
+mod places;
 mod statements;
 
 use sqlparser::ast::{Query, SetExpr, Statement};
@@ -57,10 +58,13 @@ struct One<'t> {
 
 /// Looks at every statement in a text.
 pub(super) fn detect(eye: &mut Eye<'_>, sql: &str, dialect: Dialect) {
-    if !eye.afford(sql) {
-        return;
+    if eye.afford(sql) {
+        let sql = sql.trim_start_matches('\u{feff}');
+        eye.reading(sql, |eye| read(eye, sql, dialect));
     }
-    let sql = sql.trim_start_matches('\u{feff}');
+}
+
+fn read(eye: &mut Eye<'_>, sql: &str, dialect: Dialect) {
     // MySQL runs what stands in `/*! … */`; a comment inside a comment ends elsewhere in each dialect.
     let hidden =
         sql.contains("/*!") || sql.contains("/*M!") || sql.matches("/*").count() != sql.matches("*/").count();
@@ -90,6 +94,9 @@ pub(super) fn detect(eye: &mut Eye<'_>, sql: &str, dialect: Dialect) {
         .filter(|token| !matches!(token, Token::Whitespace(_)))
         .collect();
     let mut any = false;
+    // Looked for only where somebody asks: the tokens are read once more, with their places.
+    let places = eye.places.as_ref().map(|_| places::statements(sql, dialect));
+    let mut places = places.into_iter().flatten();
     for tokens in tokens
         .split(|token| *token == Token::SemiColon)
         .filter(|tokens| !tokens.is_empty())
@@ -99,7 +106,7 @@ pub(super) fn detect(eye: &mut Eye<'_>, sql: &str, dialect: Dialect) {
             tokens,
             text: text_of(tokens),
         };
-        statement(eye, &one, dialect);
+        eye.part(places.next(), |eye| statement(eye, &one, dialect));
     }
     if !any {
         eye.see(Effect::Read, sql, "sql.nothing");

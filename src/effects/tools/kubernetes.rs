@@ -87,7 +87,10 @@ pub(super) fn kubectl(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         && cmd.name != "kubectl"
         && first.text == "kubectl"
     {
-        let args = rest.strip_prefix(&[Word::fixed("--")]).unwrap_or(rest);
+        let args = match rest.split_first() {
+            Some((dashes, args)) if dashes.text == "--" => args,
+            _ => rest,
+        };
         return kubectl(
             eye,
             &Cmd {

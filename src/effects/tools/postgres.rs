@@ -140,9 +140,12 @@ fn value<'t>(option: &'t str, width: usize, next: &'t str) -> (char, &'t str) {
 
 /// A psql text: SQL with backslash commands and variables.
 fn text(eye: &mut Eye<'_>, script: &str) {
-    if !eye.afford(script) {
-        return;
+    if eye.afford(script) {
+        eye.reading(script, |eye| parts(eye, script));
     }
+}
+
+fn parts(eye: &mut Eye<'_>, script: &str) {
     let parts = psql_text::split(script);
     if parts.broken {
         eye.unknown(script, "psql.unfinished");

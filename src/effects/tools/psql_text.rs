@@ -3,7 +3,7 @@
 /// What a psql text consists of.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Parts {
-    /// The SQL; a command that sends a statement has become `;`.
+    /// The SQL; a command that sends a statement has become `;`. Every byte stands where it stood in the text.
     pub sql: String,
     /// The backslash commands, without the backslash.
     pub commands: Vec<String>,
@@ -39,7 +39,7 @@ pub(super) fn split(script: &str) -> Parts {
                 None => 1,
             },
             '\\' if rest.starts_with("\\;") => {
-                parts.sql.push(';');
+                parts.sql.push_str(" ;");
                 rest = rest.get(2..).unwrap_or_default();
                 continue;
             }
@@ -52,11 +52,14 @@ pub(super) fn split(script: &str) -> Parts {
                     None => (command, end),
                 };
                 parts.commands.push(command.to_owned());
-                parts.sql.push_str(if command.starts_with(['g', 'w', 'c']) {
+                let mark = if command.starts_with(['g', 'w', 'c']) {
                     ";\n"
                 } else {
                     "\n"
-                });
+                };
+                parts.sql.push_str(mark);
+                let blanks = end.saturating_sub(mark.len());
+                parts.sql.extend(std::iter::repeat_n(' ', blanks));
                 rest = rest.get(end..).unwrap_or_default();
                 before = ' ';
                 continue;
