@@ -804,6 +804,7 @@ impl Desk {
             consumes: consumes.clone(),
             undoes,
             alone,
+            approved: act.approved.clone(),
             undo: act.undo.clone(),
             why: None,
             runner: runner(),

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::zone_tests::{NOW, act as plain, policy as plain_policy, verified};
 use super::{stricter, zone_of};
 use crate::model::act::{Act, Manual, Resolved, ResolvedUndo};
+use crate::model::approved::Approved;
 use crate::model::effect::{Effect, Effects, Seen, Zone};
 use crate::model::reach::{Environment, HERE, Kind, Names, Reach, Scope};
 use crate::model::runbook::{Amount, Period, Policy, Rule, Runbook};
@@ -360,6 +361,64 @@ fn only_an_explicit_narrower_rule_brings_an_act_inside() {
     }
 }
 
+#[test]
+fn an_approval_discharges_what_nobody_understood_and_nothing_else() {
+    let policy = plain_policy();
+    let saw = |effect| Seen {
+        effect,
+        text: "w".into(),
+        rule: "r".into(),
+    };
+    let dark = Resolved {
+        declared: None,
+        seen: vec![saw(Effect::Unknown)],
+        ..aimed(&[], &[])
+    };
+    let approved = |effects: &[Effect]| {
+        Some(Approved {
+            by: "ana@example.com".into(),
+            made: "2026-11-20T10:00:00.000Z".into(),
+            until: "2027-05-19T10:00:00.000Z".into(),
+            effects: effects.iter().copied().collect(),
+            sha256: "0".repeat(64),
+        })
+    };
+    assert_eq!(first(&policy, &dark).0, Zone::Outside);
+    let known = Resolved {
+        approved: approved(&[Effect::ServiceRestart]),
+        ..dark.clone()
+    };
+    assert_eq!(first(&policy, &known).0, Zone::Inside);
+    let seen = Resolved {
+        seen: vec![saw(Effect::Unknown), saw(Effect::SchemaChange)],
+        ..known.clone()
+    };
+    assert_eq!(
+        first(&policy, &seen).0,
+        Zone::At,
+        "what is seen counts all the same"
+    );
+    assert_eq!(
+        first(
+            &written(MAP),
+            &Resolved {
+                scope: Scope {
+                    reaches: [reach(Kind::Host, "db9")].into(),
+                    ..Scope::default()
+                },
+                ..known
+            }
+        )
+        .0,
+        Zone::Outside
+    );
+    let nothing = Resolved {
+        approved: approved(&[]),
+        ..dark
+    };
+    assert_eq!(first(&policy, &nothing).0, Zone::Outside);
+}
+
 const NAMES: [(Kind, &str); 5] = [
     (Kind::Host, "db1"),
     (Kind::Host, HERE),
@@ -485,11 +544,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn adding_a_rule_or_a_map_lowers_a_zone_only_in_the_documented_way(
+    fn adding_a_rule_a_map_or_an_approval_lowers_a_zone_only_in_the_two_documented_ways(
         policy in any_policy(),
         act in any_act(),
         rule in any_rule(),
         place in 0_usize..4,
+        approved in any_effects(1..3),
         other in any_policy(),
     ) {
         let zone = |policy: &Policy, act: &Resolved| zone_of(policy, act, NOW);
@@ -521,6 +581,21 @@ proptest! {
                 prop_assert!(reasons.iter().any(|r| r.effect == old.effect && r.rule == "rules.r" && r.zone == Zone::Inside));
             }
         }
+
+        // An approval: only `unknown` goes, and what is declared with it counts.
+        let word = Approved {
+            by: String::new(),
+            made: String::new(),
+            until: String::new(),
+            effects: approved.clone(),
+            sha256: String::new(),
+        };
+        let with = Resolved { approved: Some(word), ..act.clone() };
+        if !act.effects().contains(&Effect::Unknown) {
+            prop_assert!(zone(&policy, &with).0 >= before);
+        }
+        let without: Effects = act.effects().into_iter().filter(|e| *e != Effect::Unknown && *e != Effect::Read).collect();
+        prop_assert!(with.effects().is_superset(&without));
 
         // Found and trusted together: no act stands better than under either.
         let both = stricter(&more, &other);

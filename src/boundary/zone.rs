@@ -121,10 +121,15 @@ fn one(policy: &Policy, case: &Case<'_>) -> Because {
 
 fn said_or_missing(act: &Resolved, effect: Effect, zone: Zone) -> (String, String) {
     let declared = act.declared.as_ref().is_some_and(|d| d.contains(&effect));
-    match effect {
+    let approved = act.approved.as_ref().filter(|a| a.effects.contains(&effect));
+    match (effect, approved) {
         _ if declared => (format!("boundary.{zone}"), "declared in the runbook".into()),
-        Effect::OneWay => ("boundary.no-undo".into(), "nothing takes this step back".into()),
-        Effect::Unknown => (
+        (_, Some(approved)) => (
+            format!("boundary.{zone}"),
+            format!("in the word of {}", approved.by),
+        ),
+        (Effect::OneWay, _) => ("boundary.no-undo".into(), "nothing takes this step back".into()),
+        (Effect::Unknown, _) => (
             "boundary.unclassified".into(),
             "nobody wrote down what it changes".into(),
         ),

@@ -66,6 +66,7 @@ pub(super) fn act(step: &str) -> Resolved {
         targets: BTreeMap::new(),
         declared: None,
         scope: Default::default(),
+        approved: None,
         seen: Vec::new(),
         undo: ResolvedUndo::Unsaid,
         backup: None,

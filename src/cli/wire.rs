@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::exit::Exit;
-use crate::engine::{TrustFile, Written};
+use crate::engine::{ApprovalFile, TrustFile, Written};
 use crate::journal::Hash;
 use crate::world::clock::RealClock;
 use crate::world::entropy::RealEntropy;
@@ -113,6 +113,7 @@ pub fn written(world: &World, given: Option<&Path>) -> Result<Written, CliError>
         access: read("access.yaml"),
         signers: read("allowed_signers"),
         revoked: read("revoked_keys"),
+        approvals: approvals(world, &folder),
         folder: Some(folder),
     })
 }
@@ -131,6 +132,33 @@ pub fn trust_path(world: &World, folder: &Path) -> Option<PathBuf> {
         .take(16)
         .collect();
     Some(state.join("incident/trust").join(format!("{name}.json")))
+}
+
+/// Where approvals of acts lie, beside the runbook.
+pub const APPROVED: &str = "approved";
+
+/// The approvals beside the runbook. Whoever can write the folder must not be able to keep an incident from opening.
+fn approvals(world: &World, folder: &Path) -> Vec<ApprovalFile> {
+    const MOST: usize = 64;
+    const CAP: u64 = 32 << 10;
+    let folder = folder.join(APPROVED);
+    let names = world.files.list(&folder).unwrap_or_default();
+    let text = |path: &Path| {
+        let bytes = world.files.read(path, CAP).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let statements = names
+        .iter()
+        .filter(|n| n.extension().is_some_and(|e| e == "json"));
+    let one = |name: &PathBuf| {
+        let path = folder.join(name);
+        ApprovalFile {
+            name: format!("{APPROVED}/{}", name.display()),
+            signature: text(&signature_of(&path)),
+            statement: text(&path),
+        }
+    };
+    statements.take(MOST).map(one).collect()
 }
 
 /// The signature beside a record.

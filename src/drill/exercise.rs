@@ -100,6 +100,7 @@ impl Exercise {
             signers: file("allowed_signers", roster),
             trust: None,
             revoked: None,
+            approvals: Vec::new(),
         }
     }
 

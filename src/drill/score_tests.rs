@@ -151,6 +151,7 @@ impl Play {
             consumes,
             undoes: false,
             alone: false,
+            approved: None,
             undo: ResolvedUndo::Unsaid,
             why: None,
             runner: Runner {

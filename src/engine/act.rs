@@ -216,6 +216,7 @@ impl Engine<'_> {
                 consumes,
                 undoes: act.undoes,
                 alone,
+                approved: act.approved.clone(),
                 undo: act.undo.clone(),
                 why: why_scrubbed.clone(),
                 runner: Runner {

@@ -7,6 +7,7 @@
 mod act;
 mod anchor;
 mod answers;
+mod approve;
 mod around;
 mod capture;
 mod close;
@@ -69,6 +70,7 @@ use crate::world::{World, WorldKind};
 pub use act::{Acted, DoubtAbout};
 pub use anchor::{Anchored, HandedOver};
 pub use answers::Pending;
+pub use approve::{APPROVED_NAMESPACE, ApprovalDraft, ApprovalFile, ToApprove};
 pub use capture::Captured;
 pub use close::{CloseBlock, Unproved};
 pub use compare::{Changed, Compared, compare};
@@ -112,6 +114,8 @@ pub struct Written {
     pub trust: Option<TrustFile>,
     /// `revoked_keys`: a KRL, or a public key a line.
     pub revoked: Option<(String, Vec<u8>)>,
+    /// Approvals of acts, from the folder `approved`.
+    pub approvals: Vec<ApprovalFile>,
 }
 
 /// Why something was not done.
@@ -261,6 +265,8 @@ pub struct Engine<'w> {
     signers: Vec<u8>,
     /// Keys that no longer count; an `Err` where the list cannot be read, and then none counts.
     revoked: Result<Revoked, String>,
+    /// Approvals of acts that count in this incident.
+    approvals: Vec<approve::Counted>,
     /// Hashes of programs, while a whole plan is looked at.
     hashed: RefCell<Option<BTreeMap<PathBuf, String>>>,
     /// Hashes of backups read in this run, by path, length and change time: they may be large.
@@ -309,7 +315,10 @@ impl<'w> Desk<'w> {
         let base = base_of(world, written);
         let force = trust::in_force(world, written, &base);
         let written = force.written.as_ref();
-        let parsed = Parsed::of(written).and(force.problems);
+        let parsed =
+            Parsed::of(written)
+                .and(force.problems)
+                .approving(written, force.trust.as_ref(), now.utc_ms);
         let made = self.store.create_case(&id, &key).and_then(|case| {
             for (pin, bytes) in parsed.pins(written) {
                 case.pin(pin, bytes)?;
@@ -379,7 +388,7 @@ impl<'w> Desk<'w> {
             return Err(EngineError::OtherWorld(id.clone()));
         }
         let mut written = Written::default();
-        for pin in [Pin::Runbook, Pin::Access, Pin::AllowedSigners, Pin::RevokedKeys] {
+        for pin in Pin::ALL {
             let name = pin.file_name();
             let Some(expected) = incident.opened.pins.get(name) else {
                 continue;
@@ -396,11 +405,16 @@ impl<'w> Desk<'w> {
                 Pin::Access => &mut written.access,
                 Pin::AllowedSigners => &mut written.signers,
                 Pin::RevokedKeys => &mut written.revoked,
+                Pin::ApprovedActs => {
+                    written.approvals = approve::pinned(&bytes);
+                    continue;
+                }
             };
             *slot = Some((name.to_owned(), bytes));
         }
         let base = PathBuf::from(&incident.opened.base);
-        let parsed = Parsed::of(&written);
+        let opened_ms = approve::opened_ms(&incident.opened_ts);
+        let parsed = Parsed::of(&written).approving(&written, incident.opened.trust.as_ref(), opened_ms);
         let signers = written.signers.map(|s| s.1);
         Engine::assembled(self.world, recorder, parsed, base, signers, key)
     }
@@ -419,6 +433,9 @@ struct Parsed {
     runbook_name: String,
     inventory: Inventory,
     mistakes: Vec<Diagnostic>,
+    approvals: Vec<approve::Counted>,
+    /// What is pinned of them.
+    approved_acts: Option<Vec<u8>>,
 }
 
 impl Parsed {
@@ -465,23 +482,30 @@ impl Parsed {
             runbook_name,
             inventory,
             mistakes,
+            approvals: Vec::new(),
+            approved_acts: None,
         }
     }
 
     /// The same with more that is wrong.
     fn and(mut self, problems: Vec<String>) -> Self {
-        self.mistakes
-            .extend(problems.into_iter().map(|message| Diagnostic {
-                file: "access.yaml".into(),
-                place: Place::default(),
-                message,
-                remedy: None,
-            }));
+        for message in problems {
+            self.wrong("access.yaml", message);
+        }
         self
     }
 
+    fn wrong(&mut self, file: &str, message: String) {
+        self.mistakes.push(Diagnostic {
+            file: file.to_owned(),
+            place: Place::default(),
+            message,
+            remedy: None,
+        });
+    }
+
     /// What is kept in the case: a broken runbook is pinned too, it is evidence of what was there.
-    fn pins<'a>(&self, written: &'a Written) -> Vec<(Pin, &'a [u8])> {
+    fn pins<'a>(&'a self, written: &'a Written) -> Vec<(Pin, &'a [u8])> {
         let mut all: Vec<(Pin, &[u8])> = Vec::new();
         match &written.runbook {
             Some((_, bytes)) => all.push((Pin::Runbook, bytes)),
@@ -495,6 +519,9 @@ impl Parsed {
         }
         if let Some((_, bytes)) = &written.revoked {
             all.push((Pin::RevokedKeys, bytes));
+        }
+        if let Some(bytes) = &self.approved_acts {
+            all.push((Pin::ApprovedActs, bytes));
         }
         all
     }
@@ -560,6 +587,7 @@ impl<'w> Engine<'w> {
             base,
             signers: signers.unwrap_or_default(),
             revoked: parsed.revoked,
+            approvals: parsed.approvals,
             hashed: RefCell::default(),
             backup_hashes: RefCell::default(),
             key,

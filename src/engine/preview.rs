@@ -56,7 +56,10 @@ impl<'w> Desk<'w> {
         let base = super::base_of(world, written);
         let force = super::trust::in_force(world, written, &base);
         let written = force.written.as_ref();
-        let parsed = Parsed::of(written).and(force.problems);
+        let parsed =
+            Parsed::of(written)
+                .and(force.problems)
+                .approving(written, force.trust.as_ref(), now.utc_ms);
         let identity = world.host.identity();
         let opened = Opened {
             id: IncidentId::made(false, now.utc_ms, [0; 4]),
@@ -115,6 +118,7 @@ impl Engine<'_> {
                 reaches: self.reaches(&text, &self.world.host.cwd().display().to_string(), &step.env),
                 ..Scope::default()
             },
+            approved: None,
             declared: None,
             seen: detect(&text),
             undo: ResolvedUndo::Unsaid,

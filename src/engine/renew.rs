@@ -100,6 +100,7 @@ impl Engine<'_> {
             targets,
             declared: Some(Effects::from([effect])),
             scope: Default::default(),
+            approved: None,
             seen: Vec::new(),
             undo: ResolvedUndo::ByHand(Manual {
                 what: format!("revoke the new one: {}", about.manual),

@@ -88,7 +88,7 @@ impl Engine<'_> {
             ..forward
         };
         self.trusts(&undo)?;
-        Ok(undo)
+        Ok(self.with_approval(undo))
     }
 
     /// What an act nobody foresaw would do now.
@@ -245,12 +245,13 @@ impl Engine<'_> {
                 environment: step.environment,
                 ..Scope::default()
             },
+            approved: None,
             verify,
             timeout_ms: step.timeout_ms,
             tries: step.tries,
         };
         self.trusts(&act)?;
-        Ok(act)
+        Ok(self.with_approval(act))
     }
 
     /// The absolute path of a program, as it would be started from `cwd`.

@@ -112,6 +112,7 @@ impl Engine<'_> {
             targets,
             declared: Some(Effects::from([Effect::CredentialChange])),
             scope: Default::default(),
+            approved: None,
             seen: Vec::new(),
             undo: ResolvedUndo::ByHand(Manual {
                 what: "cut it again: incident stop".to_owned(),

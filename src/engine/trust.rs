@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Desk, Engine, EngineError, Parsed, Written, ssh_sign};
+use super::{Desk, Engine, EngineError, Parsed, Written, sign_in_person};
 use crate::boundary::stricter;
 use crate::journal::Hash;
 use crate::model::act::{Act, CaptureSpec, Resolved};
@@ -266,7 +266,7 @@ impl Desk<'_> {
         };
         let mut bytes = serde_json::to_vec_pretty(&statement).map_err(|e| no(e.to_string()))?;
         bytes.push(b'\n');
-        let signature = ssh_sign(self.world, key, TRUST_NAMESPACE, &bytes)?;
+        let signature = sign_in_person(self.world, key, TRUST_NAMESPACE, &bytes)?;
         let file = TrustFile {
             path: PathBuf::new(),
             statement: bytes.clone(),

@@ -211,6 +211,13 @@ fn signed_act(act: &Resolved) -> SignedAct {
             sha256: backup.found.clone(),
         });
     }
+    if let Some(approved) = &act.approved {
+        targets.push(Target {
+            kind: "approved".into(),
+            value: approved.words(),
+            sha256: Some(approved.sha256.clone()),
+        });
+    }
     SignedAct {
         step: act.step.clone(),
         kind: kind.into(),

@@ -23,7 +23,13 @@ pub const BAG_INFO: &str = "bag-info.txt";
 /// The roster pinned when the incident opened.
 pub const ROSTER: &str = "allowed_signers";
 /// Files pinned when the incident opened; a case may lack any of them.
-pub const PINNED: [&str; 4] = ["access.yaml", ROSTER, "revoked_keys", "runbook.yaml"];
+pub const PINNED: [&str; 5] = [
+    "access.yaml",
+    ROSTER,
+    "approved_acts.json",
+    "revoked_keys",
+    "runbook.yaml",
+];
 /// Tag files every bundle has.
 pub const REQUIRED: [&str; 7] = [SEAL, VERIFY, BAG_INFO, BAGIT, JOURNAL, LEDGER, MANIFEST];
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::approved::Approved;
 use super::effect::{Effect, Effects, Seen};
 use super::grant::Target;
 use super::ids::StepId;
@@ -395,6 +396,9 @@ pub struct Resolved {
     /// The same, read off its words by kind, for the map and the rules of the boundary.
     #[serde(default, skip_serializing_if = "Scope::is_empty")]
     pub scope: Scope,
+    /// The approval given in peacetime that fits it exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approved>,
     /// What the author declared; `None` = nobody classified it.
     pub declared: Option<Effects>,
     /// What the detectors saw.
@@ -434,6 +438,11 @@ impl Resolved {
             None => {
                 all.insert(Effect::Unknown);
             }
+        }
+        // Somebody read it in peacetime and signed what it changes. What is seen in it counts all the same.
+        if let Some(approved) = &self.approved {
+            all.extend(&approved.effects);
+            all.remove(&Effect::Unknown);
         }
         // Taking a protection away is not protecting.
         if self.undoes && all.remove(&Effect::Protect) {

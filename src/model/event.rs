@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::act::{CaptureSpec, Lane, ResolvedUndo, Stage};
+use super::approved::Approved;
 use super::effect::{Effects, Zone};
 use super::fact::Observed;
 use super::grant::Target;
@@ -196,6 +197,9 @@ events! {
         /// True where one person runs it alone, at the boundary, after the delay.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         alone: bool,
+        /// The approval given in peacetime that its zone rests on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approved: Option<Approved>,
         /// How it can be taken back.
         undo: ResolvedUndo,
         /// Why it runs now, in the responder's words.

@@ -3,6 +3,7 @@
 //! Absent from this room: I/O of any kind, clocks, randomness, the terminal.
 
 pub mod act;
+pub mod approved;
 pub mod diagnostic;
 pub mod effect;
 pub mod event;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Entry, words};
 use crate::model::act::{Lane, Stage};
+use crate::model::approved::Approved;
 use crate::model::effect::{Effect, Zone};
 use crate::model::event::{ActStarted, Event, Outcome};
 use crate::model::incident::{ActState, Incident, RequestState, SignoffState};
@@ -42,6 +43,9 @@ pub struct Decision {
     pub outcome: &'static str,
     /// What was said of its end and of the check afterwards.
     pub words: Vec<String>,
+    /// The approval given in peacetime that its zone rests on, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved: Option<String>,
     /// The signatures that allowed it; empty inside the boundary.
     pub allowed_by: Vec<Signature>,
     /// Where one person ran it alone: who did, why, and who countersigned.
@@ -154,6 +158,10 @@ pub(super) fn decisions(entries: &[Entry], incident: &Incident) -> Vec<Decision>
         ts: act.ts.clone(),
         why: started.get(seq).and_then(|e| e.why.clone()),
         act_sha256: act.act_sha256.clone(),
+        approved: started
+            .get(seq)
+            .and_then(|e| e.approved.as_ref())
+            .map(Approved::words),
         outcome: outcome(act),
         words: end_words(act),
         allowed_by: match incident.alone.contains_key(seq) {

@@ -89,8 +89,13 @@ pub fn words_of(event: &Event) -> Option<String> {
             };
             let why = e.why.as_ref().map(|w| format!("; why: {w}")).unwrap_or_default();
             let (step, zone, effects) = (&e.step, e.zone, effects(&e.effects));
+            let approved = e
+                .approved
+                .as_ref()
+                .map(|a| format!("; {}", a.words()))
+                .unwrap_or_default();
             format!(
-                "{verb} {step} ({zone} the boundary: {effects}): {}{signed}{why}",
+                "{verb} {step} ({zone} the boundary: {effects}): {}{approved}{signed}{why}",
                 e.title
             )
         }

@@ -45,7 +45,7 @@ const TURNS: &str = "which turns the order of the letters around it";
 const TWIN: &str = "which looks like a plain letter or sign and is another";
 
 /// The first letter of a text that a reader would miss or mistake.
-fn odd(text: &str) -> Option<(char, &'static str)> {
+pub fn odd(text: &str) -> Option<(char, &'static str)> {
     if let Some(found) = text.chars().find_map(|c| Some((c, alone(c)?))) {
         return Some(found);
     }

@@ -21,7 +21,7 @@ pub use accept::{
 };
 pub use block::{BadPaste, ends, signature_in, statement_in, wrap};
 pub use claim::Claim;
-pub use hidden::Hidden;
+pub use hidden::{Hidden, odd};
 pub use read::BadStatement;
 pub use refusal::{Change, Refusal};
 pub use statement::{Bound, Decision, Part, SignedAct, Statement, Target, namespace, signing_command};

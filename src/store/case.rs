@@ -46,9 +46,20 @@ pub enum Pin {
     AllowedSigners,
     /// Keys and certificates that no longer count.
     RevokedKeys,
+    /// Acts that somebody approved in peacetime.
+    ApprovedActs,
 }
 
 impl Pin {
+    /// All of them.
+    pub const ALL: [Pin; 5] = [
+        Pin::Runbook,
+        Pin::Access,
+        Pin::AllowedSigners,
+        Pin::RevokedKeys,
+        Pin::ApprovedActs,
+    ];
+
     /// Its name in the case folder.
     pub fn file_name(self) -> &'static str {
         match self {
@@ -56,6 +67,7 @@ impl Pin {
             Pin::Access => "access.yaml",
             Pin::AllowedSigners => "allowed_signers",
             Pin::RevokedKeys => "revoked_keys",
+            Pin::ApprovedActs => "approved_acts.json",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What was trusted in peacetime against what an agent may have written since, through the built program.
 
+mod approved;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

@@ -73,11 +73,15 @@ pub fn run(app: &App, args: &BoundaryArgs) -> Result<Exit, CliError> {
             "zone": zone, "effects": act.effects(),
             "because": explained::because(&because, &engine.explain(&act)),
             "runbook": engine.runbook_name, "program_found": here,
+            "approved": act.approved, "not_approved": engine.misfits(&act),
         }));
         return Ok(Exit::Done);
     }
     show(app, &act, zone);
     explained::show(&app.ui, &because, &engine.explain(&act));
+    for why in engine.misfits(&act) {
+        app.ui.hanging(Tone::Warn, "  approval ", &escape(&why));
+    }
     app.ui.line(&format!("  needs    {}", who(zone, policy)));
     app.ui.line(&format!("  plan     {}", engine.runbook_name));
     if let Some(trust) = engine.trusted()?.filter(|t| t.by.is_some()) {

@@ -1,4 +1,6 @@
-//! `runbook list|show|trust|lint`: the files written in advance, before they are needed.
+//! `runbook list|show|trust|approve|lint`: the files written in advance, before they are needed.
+
+mod approve;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -49,6 +51,14 @@ enum RunbookCommand {
         #[arg(long, value_name = "FILE")]
         key: String,
     },
+    /// Answer, in peacetime, for what nobody understands in an act: its exact words, files and effects
+    ///
+    /// An approval discharges `unknown` and nothing else: what is seen in the act counts all the same, and it counts
+    /// for no quorum. It is signed with your key of the roster and kept beside the runbook, for the whole team.
+    #[command(
+        override_usage = "incident runbook approve STEP [--undo] [--key FILE]\n       incident runbook approve --effects EFFECTS [--key FILE] -- COMMAND…"
+    )]
+    Approve(approve::ApproveArgs),
     /// Show every mistake at once, and what will hurt on the day
     Lint {
         /// A file, or the folder that holds runbook.yaml, access.yaml and allowed_signers
@@ -62,6 +72,7 @@ pub fn run(app: &App, args: &RunbookArgs) -> Result<Exit, CliError> {
         RunbookCommand::List => list(app),
         RunbookCommand::Show { file, raw } => show(app, &meant(app, file.as_deref())?, *raw),
         RunbookCommand::Trust { key } => trust(app, key),
+        RunbookCommand::Approve(args) => approve::run(app, args),
         RunbookCommand::Lint { file } => lint(app, &meant(app, file.as_deref())?),
     }
 }

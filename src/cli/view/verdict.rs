@@ -62,6 +62,9 @@ pub fn act(ui: &Ui, act: &Resolved) {
         };
         ui.line(&format!("  backup   {} {verified}", escape(&backup.path)));
     }
+    if let Some(approved) = &act.approved {
+        ui.hanging(Tone::Plain, "  approval ", &escape(&approved.words()));
+    }
     let undo = match &act.undo {
         ResolvedUndo::By(argv) => typed(argv),
         ResolvedUndo::ByHand(m) => format!("by hand: {}", escape(&m.what)),

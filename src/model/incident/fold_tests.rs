@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Incident;
 use crate::journal::{Chain, ChainError, Hash};
 use crate::model::act::{CaptureSpec, Lane, ResolvedUndo, Stage};
+use crate::model::approved::Approved;
 use crate::model::effect::{Effect, Effects, Zone};
 use crate::model::event::*;
 use crate::model::fact::{Fact, Observed};
@@ -113,6 +114,13 @@ fn started(name: &str, zone: Zone, consumes: Vec<u64>) -> Event {
         consumes,
         undoes: false,
         alone: false,
+        approved: Some(Approved {
+            by: "ben@example.com".into(),
+            made: "2026-11-20T10:00:00.000Z".into(),
+            until: "2027-05-19T10:00:00.000Z".into(),
+            effects: Effects::from([Effect::ConfigChange]),
+            sha256: "0".repeat(64),
+        }),
         undo: ResolvedUndo::Unsaid,
         why: None,
         runner: Runner {
@@ -661,7 +669,7 @@ fn what_this_program_does_not_know_is_an_error() {
 fn optional(kind: &str, name: &str) -> bool {
     matches!(
         (kind, name),
-        ("stop.ended", "first_cut_us") | ("incident.opened", "trust")
+        ("stop.ended", "first_cut_us") | ("incident.opened", "trust") | ("act.started", "approved")
     )
 }
 

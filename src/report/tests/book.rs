@@ -169,6 +169,7 @@ pub(super) fn act(
         consumes,
         undoes: false,
         alone: false,
+        approved: None,
         undo: ResolvedUndo::Unsaid,
         why: None,
         runner: Runner {

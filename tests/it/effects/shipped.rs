@@ -31,6 +31,7 @@ fn the_corpus_reckons_as_the_shipped_boundary() {
             files: Vec::new(),
             targets: BTreeMap::new(),
             scope: Default::default(),
+            approved: None,
             declared: Some(Effects::new()),
             seen: vec![Seen {
                 effect,
