@@ -9,7 +9,7 @@ use crate::model::effect::{Effect, Seen};
 use super::places::{Found, Places};
 use super::reach::Aim;
 use super::words::Word;
-use super::{SCRIPT_LIMIT, ScriptText, shell, tools, wrappers};
+use super::{FILE_LIMIT, SCRIPT_LIMIT, ScriptText, shell, tools, wrappers};
 
 /// How deep commands inside commands are followed; deeper is not understood.
 const DEPTH: u32 = 12;
@@ -70,6 +70,16 @@ pub(super) struct Eye<'a> {
     scripts: &'a [ScriptText<'a>],
     seen: BTreeMap<(Effect, String), String>,
     wanted: RefCell<BTreeSet<String>>,
+    /// Files that were judged by their contents.
+    opened: RefCell<Vec<String>>,
+    /// Inside something whose files are not the ones that can be read here.
+    far: bool,
+    /// The act starts something from another folder, so that a relative path is another file.
+    moves: bool,
+    /// Last parts of paths that the act itself writes, or may.
+    written: BTreeSet<String>,
+    /// It may write any file: an archive is unpacked, a tree is copied.
+    writes_any: bool,
     depth: u32,
     commands: u32,
     bytes: usize,
@@ -89,6 +99,11 @@ impl<'a> Eye<'a> {
             scripts,
             seen: BTreeMap::new(),
             wanted: RefCell::new(BTreeSet::new()),
+            opened: RefCell::new(Vec::new()),
+            far: false,
+            moves: false,
+            written: BTreeSet::new(),
+            writes_any: false,
             depth: 0,
             commands: 0,
             bytes: 0,
@@ -148,18 +163,82 @@ impl<'a> Eye<'a> {
         affordable
     }
 
-    /// The contents of a file named in the act; asked for, and noted as wanted.
+    /// The text of a file named in the act; asked for, and noted as wanted.
     pub fn script(&self, path: &str) -> Option<&'a [u8]> {
+        self.file(path).filter(|bytes| bytes.len() <= SCRIPT_LIMIT)
+    }
+
+    /// The contents of a file named in the act; asked for, and noted as wanted.
+    pub fn file(&self, path: &str) -> Option<&'a [u8]> {
+        // What `~` is, only a shell knows.
+        if self.far || path.starts_with('~') {
+            return None;
+        }
         self.wanted.borrow_mut().insert(path.to_owned());
         let script = self.scripts.iter().find(|script| script.path == path)?;
-        (script.bytes.len() <= SCRIPT_LIMIT).then_some(script.bytes)
+        self.opened.borrow_mut().push(path.to_owned());
+        (script.bytes.len() <= FILE_LIMIT).then_some(script.bytes)
+    }
+
+    /// Looks at something that runs elsewhere: behind `ssh`, in a container, under another root. A file there is not
+    /// the one of the same name here.
+    pub fn elsewhere(&mut self, look: impl FnOnce(&mut Self)) {
+        let outer = std::mem::replace(&mut self.far, true);
+        look(self);
+        self.far = outer;
+    }
+
+    /// Notes that the act goes to another folder.
+    pub fn moves(&mut self) {
+        self.moves = true;
+    }
+
+    /// Notes a file that the act writes.
+    pub fn writes(&mut self, path: &str) {
+        let last = path.rsplit(['/', '=', ':']).next().unwrap_or_default();
+        self.written.insert(last.to_owned());
+    }
+
+    /// Notes what a command that runs no other one may have written: whatever it names, but what it only read.
+    fn wrote(&mut self, words: &[Word], opened: usize) {
+        const ANY: [&str; 18] = [
+            "git", "hg", "svn", "tar", "gtar", "bsdtar", "unzip", "rsync", "scp", "cp", "mv", "ln",
+            "install", "patch", "cpio", "wget", "aws", "gsutil",
+        ];
+        let read: Vec<String> = self.opened.borrow().iter().skip(opened).cloned().collect();
+        let Some((first, args)) = words.split_first() else {
+            return;
+        };
+        let name = first.text.rsplit('/').next().unwrap_or_default();
+        self.writes_any |= ANY.contains(&name) && read.is_empty();
+        for arg in args.iter().filter(|arg| !read.contains(&arg.text)) {
+            self.writes(&arg.text);
+        }
+    }
+
+    /// Notes where a file that was judged by its contents may be another one when it runs.
+    fn doubt_files(&mut self) {
+        let opened = self.opened.take();
+        let last = |path: &String| path.rsplit('/').next().unwrap_or_default().to_owned();
+        if let Some(path) = opened.iter().find(|path| !path.starts_with('/') && self.moves) {
+            self.unknown(path, "script.in-another-folder");
+        }
+        if let Some(path) = opened
+            .iter()
+            .find(|path| self.writes_any || self.written.contains(&last(path)))
+        {
+            self.unknown(path, "script.written-by-the-act");
+        }
     }
 
     /// Looks at one command: what it changes, and where.
     pub fn command(&mut self, words: &[Word], stdin: &Stdin<'_>) {
         let outer = self.aim.enter(words);
-        let before = self.changes;
+        let (before, commands, opened) = (self.changes, self.commands, self.opened.borrow().len());
         self.among(words, |eye| eye.effects(words, stdin));
+        if self.changes != before && self.commands == commands + 1 {
+            self.wrote(words, opened);
+        }
         self.aim.leave(outer, words, self.changes != before);
     }
 
@@ -279,6 +358,7 @@ impl<'a> Eye<'a> {
 
     /// The result: `Read` only where nothing else was seen.
     pub fn finish(mut self) -> Vec<Seen> {
+        self.doubt_files();
         if self.seen.is_empty() {
             self.unknown("", "act.empty");
         }

@@ -40,6 +40,9 @@ pub use sql::Dialect;
 /// The largest script a detector reads, in bytes; a longer one is not understood.
 pub const SCRIPT_LIMIT: usize = 256 * 1024;
 
+/// The largest other file that a detector reads, such as a saved plan, in bytes.
+pub const FILE_LIMIT: usize = 4 * 1024 * 1024;
+
 /// The text of one resolved act.
 #[derive(Debug, Clone, Copy)]
 pub struct ActText<'a> {
@@ -56,7 +59,7 @@ pub struct ActText<'a> {
 pub struct ScriptText<'a> {
     /// The path exactly as it stands in the act.
     pub path: &'a str,
-    /// Its bytes; more than [`SCRIPT_LIMIT`] are not read.
+    /// Its bytes; more than [`SCRIPT_LIMIT`] are not read as a text, nor more than [`FILE_LIMIT`] at all.
     pub bytes: &'a [u8],
 }
 
@@ -111,9 +114,8 @@ pub fn detect_http(method: &str, url: &str) -> Vec<Seen> {
 
 /// The files whose contents a detector needs for this act, as they stand in it.
 ///
-/// Relative paths are relative to the act's working directory. Files on another machine, behind
-/// `ssh` or inside a container, are named too: the resolver cannot read those, and must not hand
-/// over a local file of the same name.
+/// Relative paths are relative to the act's working directory. Files on another machine, behind `ssh` or inside a
+/// container, are not named: nobody here can read those, and a local file of the same name says nothing of them.
 pub fn script_paths(argv: &[String]) -> Vec<String> {
     let words: Vec<Word> = argv.iter().map(|arg| Word::fixed(arg)).collect();
     let mut eye = Eye::new(&[]);

@@ -256,6 +256,7 @@ fn file(eye: &mut Eye<'_>, op: &str, target: &Word, words: &[Word]) {
     let Some(effects) = paths::touched(&target.text) else {
         return;
     };
+    eye.writes(&target.text);
     eye.see_all(effects, &text, "shell.redirect");
     let empty = after_keywords(words)
         .first()
@@ -280,7 +281,7 @@ pub(super) fn simple(eye: &mut Eye<'_>, words: &[Word], stdin: &Stdin<'_>) {
         if first.bare && KEYWORDS.contains(&first.as_str()) {
             rest = after;
         } else if let Some(name) = assigned(first) {
-            environment(eye, name);
+            assigns(eye, first, name);
             rest = after;
         } else {
             break;
@@ -349,8 +350,10 @@ pub(super) fn simple(eye: &mut Eye<'_>, words: &[Word], stdin: &Stdin<'_>) {
                 eye.unknown(&join(rest), "shell.name-reference");
             }
             for arg in args.iter().filter(|arg| !arg.text.starts_with('-')) {
-                let name = assigned(arg).unwrap_or(&arg.text);
-                environment(eye, name);
+                match assigned(arg) {
+                    Some(name) => assigns(eye, arg, name),
+                    None => environment(eye, &arg.text),
+                }
             }
         }
         "cd" | "set" | "unset" | "shift" | "exit" | "return" | "break" | "continue" | "wait" | "umask"
@@ -361,6 +364,7 @@ pub(super) fn simple(eye: &mut Eye<'_>, words: &[Word], stdin: &Stdin<'_>) {
                 }
             }
             if matches!(first.text.as_str(), "cd" | "pushd" | "popd") {
+                eye.moves();
                 eye.aim.set("PWD");
             }
             eye.see(Effect::Read, &first.text, "shell.builtin");
@@ -389,6 +393,15 @@ pub(super) fn assigned(word: &Word) -> Option<&str> {
     let good = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && name.chars().next().is_some_and(|c| !c.is_ascii_digit());
     good.then_some(name)
+}
+
+/// `NAME=value` in front of a command, or by itself.
+pub(super) fn assigns(eye: &mut Eye<'_>, word: &Word, name: &str) {
+    environment(eye, name);
+    if name == "KUBECONFIG" {
+        let value = word.text.split_once('=').map_or("", |(_, value)| value);
+        tools::kubernetes::config_file(eye, value, &word.text);
+    }
 }
 
 /// A variable that is set for what follows.

@@ -336,7 +336,7 @@ fn changing_with_any_tool_is_seen() {
         bulk-data one-way | pg_resetwal -f /var/lib/postgresql
         bulk-data one-way | redis-cli flushall
         bulk-data one-way | redis-cli -h x FLUSHDB
-        bulk-data one-way unknown | mongosh --eval 'db.dropDatabase()'
+        schema-change bulk-data one-way | mongosh --eval 'db.dropDatabase()'
         schema-change one-way | mysql -e 'DROP TABLE x'
         schema-change one-way | sqlite3 app.db 'drop table t'
         unknown | sqlite3 app.db '.shell rm -rf /'

@@ -19,8 +19,8 @@ use crate::model::incident::Incident;
 use crate::model::reach::{Reach, Scope};
 use crate::model::runbook::{Backup, DEFAULT_TIMEOUT_MS, fill};
 
-/// Longest script whose text the detectors read, in bytes; a longer one is not understood.
-pub(super) const SCRIPT_CAP: u64 = 256 << 10;
+/// Longest file that the detectors read, in bytes; a longer one is not understood.
+pub(super) const SCRIPT_CAP: u64 = effects::FILE_LIMIT as u64;
 
 impl Engine<'_> {
     /// The step of this name in the runbook.

@@ -1,8 +1,9 @@
 //! Properties of the detectors: nothing hangs or panics, and no wrapper hides an effect.
 
 mod alike;
-mod corpus;
-mod places;
+mod contents;
+pub mod corpus;
+pub mod places;
 mod shipped;
 mod stack;
 

@@ -36,7 +36,7 @@ readers!(
     records: journal_lines, journal_events, signatures, rosters, statements;
     bundles: bundles_as_bytes, bundles_made_true_again, disclosed_parts, cases;
     answers: time_stamps, provider_answers, collected_answers;
-    texts: runbooks, inventories, provider_tables, redacted_streams, shown_and_searched_bytes, shell_lines, sql, http_requests;
+    texts: runbooks, inventories, provider_tables, redacted_streams, shown_and_searched_bytes, shell_lines, sql, http_requests, files_beside_acts;
 );
 
 /// Runs the inner test of this name in a process with little memory.

@@ -8,6 +8,9 @@ use crate::model::effect::Effect::{
 use crate::effects::eye::{Cmd, Eye};
 use crate::effects::options::{Options, Verbs, promises};
 use crate::effects::wrappers;
+use crate::model::reach::host_of;
+
+use super::http;
 
 /// Services and operations of AWS that do not follow from their names.
 const AWS: Verbs = Verbs {
@@ -171,9 +174,33 @@ const SERVICES: &[(&str, Effect)] = &[
 ];
 
 /// `aws`. `--dry-run` of EC2 and `--dryrun` of S3 change nothing, by contract.
+/// Another address gets signed requests and session tokens, and answers what it likes. This host, and the provider's
+/// own names, are as good as no option.
+fn endpoint(eye: &mut Eye<'_>, cmd: &Cmd<'_>, line: &str) {
+    for (n, arg) in cmd.args.iter().enumerate() {
+        let Some(rest) = arg.text.strip_prefix("--endpoint") else {
+            continue;
+        };
+        let value = match rest.split_once('=') {
+            Some((_, value)) => value,
+            None => cmd.args.get(n + 1).map_or("", |next| next.text.as_str()),
+        };
+        let host = host_of(value);
+        let own = value.starts_with("https://")
+            && !value.contains(['@', '\\', '#', '?'])
+            && [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"]
+                .iter()
+                .any(|end| host.ends_with(end));
+        if !own && !http::is_loopback(value) {
+            eye.unknown(line, "aws.other-endpoint");
+        }
+    }
+}
+
 pub(super) fn aws(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let line = cmd.text();
     let (words, known) = AWS.words(cmd.args);
+    endpoint(eye, cmd, &line);
     let service = words.first().copied().unwrap_or_default();
     let op = words.get(1).copied().unwrap_or_default();
     let dry = service == "ec2" && promises(cmd.args, &["--dry-run"], "")

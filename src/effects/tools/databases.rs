@@ -243,45 +243,6 @@ pub(super) fn redis(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     }
 }
 
-/// `mongosh --eval TEXT`: a program in JavaScript, searched but not followed.
-pub(super) fn mongo(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
-    const WORDS: &[(&str, &[Effect])] = &[
-        ("dropdatabase", &[SchemaChange, BulkData, OneWay]),
-        (".drop(", &[SchemaChange, BulkData, OneWay]),
-        ("deletemany", &[BulkData, OneWay]),
-        (".remove(", &[BulkData, OneWay]),
-        ("updatemany", &[BulkData]),
-        ("deleteone", &[DataWrite]),
-        ("updateone", &[DataWrite]),
-        ("insert", &[DataWrite]),
-        ("createuser", &[CredentialChange]),
-        ("dropuser", &[CredentialChange]),
-        ("grantroles", &[CredentialChange]),
-        ("shutdownserver", &[ServiceRestart, Traffic]),
-    ];
-    let line = cmd.text();
-    if matches!(cmd.args, [only] if matches!(only.text.as_str(), "--version" | "--help")) {
-        return eye.see(Read, &line, "mongo.version");
-    }
-    eye.unknown(&line, "mongo.program-not-followed");
-    let lower: String = cmd
-        .args
-        .iter()
-        .map(|arg| arg.text.to_ascii_lowercase())
-        .collect::<Vec<_>>()
-        .join(" ");
-    for (word, effects) in WORDS {
-        if lower.contains(word) {
-            eye.see_all(effects, &line, "mongo.words-seen");
-        }
-    }
-    match cmd.name {
-        "mongorestore" if cmd.has("--drop") => eye.see_all(&[BulkData, OneWay], &line, "mongo.restore-drop"),
-        "mongorestore" => eye.see(Effect::DataRestore, &line, "mongo.restore"),
-        _ => {}
-    }
-}
-
 /// `mysqladmin`.
 pub(super) fn mysqladmin(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let line = cmd.text();

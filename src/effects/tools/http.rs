@@ -9,6 +9,7 @@ use crate::effects::eye::{Cmd, Eye};
 use crate::effects::options::Options;
 use crate::effects::paths;
 use crate::effects::words::Word;
+use crate::model::reach::host_of;
 
 /// Parts of path words and what a write there changes, as far as names tell.
 const WORDS: &[(&str, &[Effect])] = &[
@@ -366,4 +367,13 @@ pub(super) fn wget(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
             eye.unknown(&line, "http.option-not-known");
         }
     }
+}
+
+/// Whether an address is on this host, by its words.
+pub(super) fn is_loopback(url: &str) -> bool {
+    let host = host_of(url);
+    let four: Vec<&str> = host.split('.').collect();
+    let numbers = four.len() == 4 && four.iter().all(|part| part.parse::<u8>().is_ok());
+    !url.contains(['@', '\\'])
+        && (matches!(host, "localhost" | "::1") || numbers && four.first() == Some(&"127"))
 }

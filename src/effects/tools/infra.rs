@@ -1,12 +1,16 @@
 //! Infrastructure as code: Terraform and OpenTofu, Pulumi, CDK, Ansible and their kind.
 
 use crate::model::effect::Effect::{
-    BackupChange, ConfigChange, DataWrite, InfraChange, OneWay, Read, Traffic, Unknown,
+    self, BackupChange, BulkData, ConfigChange, CredentialChange, DataWrite, InfraChange, OneWay, Read,
+    SecurityConfig, Traffic, Unknown,
 };
 
 use crate::effects::eye::{Cmd, Eye};
 use crate::effects::options::{Options, Verbs};
+use crate::effects::words::Word;
 use crate::effects::wrappers;
+
+use super::tfplan;
 
 const TERRAFORM: Verbs = Verbs {
     tool: "terraform",
@@ -51,7 +55,7 @@ const TERRAFORM: Verbs = Verbs {
     ],
 };
 
-/// `terraform` and `tofu`. What an apply would do stands in a plan that is not read here.
+/// `terraform` and `tofu`. What an apply would do stands in its plan: in a saved one, or in one that nobody has seen.
 pub(super) fn terraform(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let line = cmd.text();
     // `terragrunt run-all destroy`, `run --all -- destroy`, `destroy-all`: the same verb in every folder.
@@ -80,8 +84,11 @@ pub(super) fn terraform(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     };
     match verb {
         "apply" => {
-            // Any apply may replace or destroy what it manages.
-            eye.see_all(&[Unknown, OneWay], &line, "terraform.apply-not-read");
+            match saved_plan(eye, cmd) {
+                Some(plan) => planned(eye, &plan),
+                // Any apply may replace or destroy what it manages.
+                None => eye.see_all(&[Unknown, OneWay], &line, "terraform.apply-not-read"),
+            }
             if option("destroy") || option("replace") {
                 eye.see_all(&[InfraChange, OneWay], &line, "terraform.apply-destroys");
             }
@@ -91,6 +98,142 @@ pub(super) fn terraform(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         }
         "fmt" if option("check") && !option("write") => eye.see(Read, &line, "terraform.fmt-check"),
         _ => {}
+    }
+}
+
+/// The saved plan of `terraform apply PLAN`, where it is the last word and nothing else says what to apply.
+fn saved_plan(eye: &Eye<'_>, cmd: &Cmd<'_>) -> Option<tfplan::Plan> {
+    const PLAIN: [&str; 8] = [
+        "auto-approve",
+        "input",
+        "no-color",
+        "json",
+        "compact-warnings",
+        "lock",
+        "lock-timeout",
+        "parallelism",
+    ];
+    let (verb, rest) = cmd.args.split_first()?;
+    let (plan, options) = rest.split_last()?;
+    let plain = |arg: &Word| {
+        let name = arg
+            .text
+            .strip_prefix('-')
+            .map(|name| name.strip_prefix('-').unwrap_or(name));
+        let name = name.map(|name| name.split('=').next().unwrap_or_default());
+        // A value that stands apart could be the plan.
+        let apart = matches!(name, Some("lock-timeout" | "parallelism")) && !arg.text.contains('=');
+        arg.fixed && !apart && name.is_some_and(|name| PLAIN.contains(&name))
+    };
+    let good = cmd.name != "terragrunt"
+        && verb.text == "apply"
+        && plan.fixed
+        && !plan.text.starts_with('-')
+        && options.iter().all(plain);
+    tfplan::read(eye.file(&plan.text).filter(|_| good)?)
+}
+
+/// What a plan would do, counted and by name.
+fn planned(eye: &mut Eye<'_>, plan: &tfplan::Plan) {
+    // By the types of objects, as providers name them.
+    const KINDS: [(&[&str], &[Effect]); 5] = [
+        (
+            &[
+                "iam",
+                "role",
+                "policy",
+                "secret",
+                "password",
+                "credential",
+                "token",
+                "_key",
+                "user",
+                "login",
+            ],
+            &[CredentialChange],
+        ),
+        (
+            &[
+                "security_group",
+                "firewall",
+                "network_acl",
+                "waf",
+                "_rule",
+                "policy",
+                "public_access",
+            ],
+            &[SecurityConfig],
+        ),
+        (&["backup", "snapshot", "vault", "retention"], &[BackupChange]),
+        (
+            &["dns", "route53", "record", "load_balancer", "_lb", "listener"],
+            &[Traffic],
+        ),
+        (
+            &["exec", "shell", "script", "command", "ansible", "helm_release"],
+            &[Unknown],
+        ),
+    ];
+    const HOLD_DATA: [&str; 16] = [
+        "db",
+        "sql",
+        "database",
+        "rds",
+        "bucket",
+        "volume",
+        "disk",
+        "table",
+        "cluster",
+        "instance",
+        "cache",
+        "redis",
+        "storage",
+        "filesystem",
+        "file_system",
+        "namespace",
+    ];
+    let told = |objects: &[String], what: &str| format!("{what} {}: {}", objects.len(), objects.join(", "));
+    let ends = |eye: &mut Eye<'_>, objects: &[String], what: &str, rule: &str| {
+        if objects.is_empty() {
+            return;
+        }
+        let text = told(objects, what);
+        eye.see_all(&[InfraChange, OneWay], &text, rule);
+        if objects
+            .iter()
+            .any(|object| HOLD_DATA.iter().any(|word| object.contains(word)))
+        {
+            eye.see(BulkData, &text, rule);
+        }
+    };
+    ends(eye, &plan.destroys, "destroys", "terraform.plan-destroys");
+    ends(eye, &plan.replaces, "replaces", "terraform.plan-replaces");
+    if !plan.forgets.is_empty() {
+        eye.see_all(
+            &[InfraChange, OneWay],
+            &told(&plan.forgets, "forgets"),
+            "terraform.plan-forgets",
+        );
+    }
+    if !plan.changes.is_empty() {
+        eye.see(
+            InfraChange,
+            &told(&plan.changes, "makes or changes"),
+            "terraform.plan-changes",
+        );
+    }
+    let all = || {
+        [&plan.destroys, &plan.replaces, &plan.forgets, &plan.changes]
+            .into_iter()
+            .flatten()
+    };
+    for (words, effects) in KINDS {
+        if let Some(object) = all().find(|object| words.iter().any(|word| object.contains(word))) {
+            eye.see_all(effects, object, "terraform.plan-kind");
+        }
+    }
+    for what in &plan.runs {
+        eye.unknown(&format!("the plan runs {what}"), "terraform.plan-runs");
     }
 }
 

@@ -1,14 +1,17 @@
 //! `kubectl`, `helm` and what stands beside them.
 
 use crate::model::effect::Effect::{
-    BackupChange, BulkData, ConfigChange, ConfigRollback, CredentialChange, DataRestore, DataWrite, Deploy,
-    InfraChange, OneWay, Protect, Read, SecurityConfig, ServiceRestart, Traffic, Unknown,
+    self, BackupChange, BulkData, ConfigChange, ConfigRollback, CredentialChange, DataRestore, DataWrite,
+    Deploy, InfraChange, OneWay, Protect, Read, SecurityConfig, ServiceRestart, Traffic, Unknown,
 };
 
 use crate::effects::eye::{Cmd, Eye};
 use crate::effects::options::{Options, Verbs, promises};
 use crate::effects::words::Word;
 use crate::effects::wrappers;
+
+use super::http;
+use super::manifests::{self, Manifest};
 
 const KUBECTL: Verbs = Verbs {
     tool: "kubectl",
@@ -135,6 +138,7 @@ pub(super) fn kubectl(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         return eye.see(Read, &line, "kubectl.dry-run");
     }
     let Some(row) = KUBECTL.look(eye, cmd) else { return };
+    connection(eye, own, &line);
     let kind = |wanted: &[&str]| {
         words.iter().skip(1).take(2).any(|word| {
             wanted.contains(
@@ -169,11 +173,23 @@ pub(super) fn kubectl(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         "podsecuritypolicy",
         "podsecuritypolicie",
     ]);
-    // A listing names secrets; `-o` and a template show what stands in them.
-    let shows = |arg: &Word| {
-        arg.text.starts_with("-o") || arg.text.starts_with("--o") || arg.text.starts_with("--te")
+    // A listing names secrets; `-o` and a template show what stands in them, but for the forms that list as well.
+    let lists = |at: usize, arg: &Word| {
+        let next = own.get(at + 1).map_or("", Word::as_str);
+        let value = arg
+            .text
+            .strip_prefix("--output=")
+            .or(arg.text.strip_prefix("-o="));
+        let value = value
+            .or(arg.text.strip_prefix("-o"))
+            .filter(|value| !value.is_empty());
+        matches!(value.unwrap_or(next), "name" | "wide")
     };
-    if row == "get" && secret && kind(&["secret"]) && own.iter().any(shows)
+    let shows = |(at, arg): (usize, &Word)| {
+        (arg.text.starts_with("-o") || arg.text.starts_with("--o")) && !lists(at, arg)
+            || arg.text.starts_with("--te")
+    };
+    if row == "get" && secret && kind(&["secret"]) && own.iter().enumerate().any(shows)
         || row == "config view" && own.iter().any(|arg| arg.text.starts_with("--ra"))
     {
         eye.see(CredentialChange, &line, "kubectl.shows-secret");
@@ -233,6 +249,15 @@ pub(super) fn kubectl(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
             } else if pod {
                 eye.see(ServiceRestart, &line, "kubectl.delete-pod");
             }
+            for one in manifests_of(eye, own).unwrap_or_default() {
+                let names = one.names.join(", ");
+                // Gone is not put there: what it runs, runs no more.
+                let effects: Vec<Effect> = one.effects.iter().copied().filter(|e| *e != Unknown).collect();
+                eye.see_all(&effects, &names, "kubectl.delete-manifest");
+                if one.holds_data {
+                    eye.see_all(&[BulkData, OneWay], &names, "kubectl.delete-data");
+                }
+            }
             if kind(&["volumesnapshot", "backup", "schedule"]) {
                 eye.see(BackupChange, &line, "kubectl.delete-backup");
             }
@@ -247,8 +272,10 @@ pub(super) fn kubectl(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
             eye.see_all(&[BulkData, OneWay], &line, "kubectl.drain-deletes");
         }
         "apply" | "create" | "replace" => {
-            // What a manifest holds is not read.
-            eye.unknown(&line, "kubectl.manifest-not-read");
+            match manifests_of(eye, own) {
+                Some(all) => all.iter().for_each(|one| placed(eye, one)),
+                None => eye.unknown(&line, "kubectl.manifest-not-read"),
+            }
             if cmd
                 .args
                 .iter()
@@ -265,6 +292,115 @@ pub(super) fn kubectl(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         }
         "cluster-info" if cmd.has("dump") => eye.see(DataWrite, &line, "kubectl.dump"),
         _ => {}
+    }
+}
+
+/// The manifests behind `-f`, where every one of them is a file that was read and understood.
+fn manifests_of(eye: &mut Eye<'_>, own: &[Word]) -> Option<Vec<Manifest>> {
+    let mut paths: Vec<&str> = Vec::new();
+    let mut args = own.iter();
+    while let Some(arg) = args.next() {
+        let text = arg.text.as_str();
+        let value = match text {
+            "-f" | "--filename" => args.next().filter(|value| value.fixed)?.as_str(),
+            // Folders, overlays, and what chooses among what is there.
+            "-R" | "--recursive" | "--edit" | "--raw" | "-k" | "--kustomize" | "--prune" | "--all" | "-l"
+            | "--selector" => return None,
+            _ if text.starts_with("--kustomize")
+                || text.starts_with("--prune")
+                || text.starts_with("--selector") =>
+            {
+                return None;
+            }
+            _ if text.starts_with("--raw")
+                || text.starts_with("--edit")
+                || text.starts_with("--recursive") =>
+            {
+                return None;
+            }
+            // Letters in a cluster, or glued to their value.
+            _ if !text.starts_with("--") && text.starts_with('-') && text.contains(['f', 'k', 'R', 'l']) => {
+                return None;
+            }
+            _ => match text.strip_prefix("--filename=") {
+                Some(value) if arg.fixed => value,
+                Some(_) => return None,
+                None => continue,
+            },
+        };
+        paths.extend(value.split(','));
+    }
+    let read = |path: &&str| {
+        let plain = !path.is_empty() && *path != "-" && !path.contains("://");
+        let bytes = eye.script(path).filter(|_| plain)?;
+        manifests::read(eye, bytes)
+    };
+    let all: Option<Vec<Manifest>> = paths.iter().map(read).collect();
+    all.filter(|all| !all.is_empty())
+}
+
+fn placed(eye: &mut Eye<'_>, manifest: &Manifest) {
+    let effects: Vec<Effect> = manifest.effects.iter().copied().collect();
+    eye.see_all(&effects, &manifest.names.join(", "), "kubectl.manifest");
+}
+
+/// Another configuration may run programs (its `exec` plugins) and may hand what it holds to anybody; another server
+/// gets what authenticates. The usual places are as good as no option at all.
+pub(super) fn connection(eye: &mut Eye<'_>, own: &[Word], line: &str) {
+    let mut args = own.iter().peekable();
+    while let Some(arg) = args.next() {
+        let (name, value) = match arg.text.split_once('=') {
+            Some((name, value)) => (name, value.to_owned()),
+            None => (
+                arg.as_str(),
+                args.peek().map_or(String::new(), |next| next.text.clone()),
+            ),
+        };
+        match name {
+            "--kubeconfig" => config_file(eye, &value, line),
+            "--server" | "-s" | "--kube-apiserver" if !http::is_loopback(&value) => {
+                eye.unknown(line, "kubectl.other-server");
+            }
+            _ if name.starts_with("-shttp") => eye.unknown(line, "kubectl.other-server"),
+            _ => {}
+        }
+    }
+}
+
+/// A configuration of `kubectl` that is named: read where it can be, free where it is one's own.
+pub(in crate::effects) fn config_file(eye: &mut Eye<'_>, paths: &str, line: &str) {
+    for path in paths.split(':').filter(|path| !path.is_empty()) {
+        let parts: Vec<&str> = path.split('/').collect();
+        let own = matches!(
+            parts.as_slice(),
+            ["~" | "$HOME" | "${HOME}", ".kube", ..]
+                | ["", "root", ".kube", ..]
+                | ["", "home" | "Users", _, ".kube", ..]
+                | ["", "etc", "kubernetes" | "rancher", ..]
+        );
+        if own && !parts.contains(&"..") {
+            continue;
+        }
+        let text = eye.script(path).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let plain = text.is_some_and(|text| {
+            // An escape could spell any word.
+            ![
+                "exec",
+                "auth-provider",
+                "cmd-path",
+                "tokenFile",
+                "\\",
+                "&",
+                "*",
+                "!",
+                "\0",
+            ]
+            .iter()
+            .any(|word| text.contains(word))
+        });
+        if !plain {
+            eye.unknown(line, "kubectl.other-configuration");
+        }
     }
 }
 
@@ -316,6 +452,7 @@ pub(super) fn helm(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     {
         return eye.see(Read, &line, "helm.dry-run");
     }
+    connection(eye, cmd.args, &line);
     if HELM.look(eye, cmd).is_some()
         && cmd
             .args
@@ -410,5 +547,6 @@ const VELERO: Verbs = Verbs {
 
 /// `velero`.
 pub(super) fn velero(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
+    connection(eye, cmd.args, &cmd.text());
     VELERO.look(eye, cmd);
 }

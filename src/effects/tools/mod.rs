@@ -2,6 +2,7 @@
 
 pub(super) mod http;
 pub(super) mod interpreters;
+pub(super) mod kubernetes;
 
 mod backups;
 mod cloud;
@@ -12,8 +13,9 @@ mod files;
 mod git;
 mod hosting;
 mod infra;
-mod kubernetes;
 mod machines;
+mod manifests;
+mod mongo;
 mod platform;
 mod postgres;
 mod projects;
@@ -21,6 +23,7 @@ mod psql_text;
 mod queues;
 mod reads;
 mod services;
+mod tfplan;
 
 use super::eye::{Cmd, Eye};
 use super::options::Verbs;
@@ -104,7 +107,7 @@ const TOOLS: &[(&str, Detector)] = &[
     ("mysqladmin mariadb-admin", databases::mysqladmin),
     ("sqlite3", databases::sqlite),
     ("redis-cli valkey-cli keydb-cli", databases::redis),
-    ("mongosh mongo mongorestore mongoimport", databases::mongo),
+    ("mongosh mongo mongorestore mongoimport", mongo::mongo),
     ("aws", cloud::aws),
     (
         "gcloud az doctl hcloud scw linode-cli oci ibmcloud openstack aliyun",

@@ -254,9 +254,13 @@ const ABOUT: &str = " ls stat test [ du df file echo printf true false : basenam
 
 /// Notes files of secrets whose contents a reading program would show.
 ///
-/// What was shown on a screen or to an agent has to be changed: it is a matter of credentials.
+/// What was shown on a screen or to an agent has to be changed: it is a matter of credentials, and so at the boundary
+/// also while nobody wants more than to look. The output that is kept is redacted, the one on the screen and in a
+/// terminal's scrollback is not, and an agent may be sitting at either. Looking is not blocked by that: what says
+/// something about the file without its contents stays a read (`ls`, `stat`, `wc`, `sha256sum`, `kubectl describe
+/// secret`, `kubectl get secret -o name`), and so does asking for the names alone (`grep -o '^[A-Z_]*=' .env`).
 pub(super) fn secret_files(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
-    if ABOUT.contains(&format!(" {} ", cmd.name)) {
+    if ABOUT.contains(&format!(" {} ", cmd.name)) || only_names(cmd) {
         return;
     }
     // The first word of these is a pattern or a program.
@@ -272,6 +276,18 @@ pub(super) fn secret_files(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     if files.map(|arg| arg.text.as_str()).any(paths::secret) {
         eye.see(Effect::CredentialChange, &cmd.text(), "read.secret-file");
     }
+}
+
+/// `grep -o '^[A-Z_]*='`: the names in front of the values.
+fn only_names(cmd: &Cmd<'_>) -> bool {
+    const NAMES: [&str; 4] = ["^[A-Z_]*=", "^[A-Z_]+=", "^[A-Z0-9_]*=", "^[A-Z0-9_]+="];
+    let [option, pattern, files @ ..] = cmd.args else {
+        return false;
+    };
+    matches!(cmd.name, "grep" | "egrep")
+        && matches!(option.as_str(), "-o" | "-oE" | "-Eo" | "-oh" | "-ho")
+        && NAMES.contains(&pattern.as_str())
+        && files.iter().all(|file| !file.text.starts_with('-'))
 }
 
 /// The entry of a program, if it is one that reads.

@@ -166,6 +166,19 @@ const WRAPPERS: [Wrapper; 27] = [
     ),
 ];
 
+/// Wrappers behind which a path is another file.
+const FAR: [&str; 9] = [
+    "chroot",
+    "unshare",
+    "nsenter",
+    "firejail",
+    "bwrap",
+    "proot",
+    "systemd-run",
+    "vagrant",
+    "parallel",
+];
+
 fn find(name: &str) -> Option<&'static Wrapper> {
     WRAPPERS
         .iter()
@@ -195,10 +208,12 @@ pub(super) fn unwrap(eye: &mut Eye<'_>, cmd: &Cmd<'_>) -> bool {
         }
         "runuser" | "flock" if named::command_text(cmd).is_some() => named::su(eye, cmd),
         "gsudo" | "pkexec" => {
+            eye.moves();
             eye.unknown(&cmd.text(), "wrapper.not-followed");
             inner_text(eye, cmd, &shell::join(cmd.args));
         }
         name => match find(name) {
+            Some(wrapper) if FAR.contains(&name) => eye.elsewhere(|eye| generic(eye, cmd, wrapper)),
             Some(wrapper) => generic(eye, cmd, wrapper),
             None => return false,
         },

@@ -95,6 +95,14 @@ pub(super) fn env(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     if !known {
         eye.unknown(&line, "wrapper.option-not-known");
     }
+    if cmd
+        .args
+        .iter()
+        .take(start)
+        .any(|arg| arg.text.contains("-C") || arg.text.starts_with("--c"))
+    {
+        eye.moves();
+    }
     let inner = assignments(eye, cmd.args.get(start..).unwrap_or_default());
     if inner.is_empty() {
         eye.see(Effect::Read, &line, "wrapper.env-prints");
@@ -121,7 +129,7 @@ fn assignments<'w>(eye: &mut Eye<'_>, words: &'w [Word]) -> &'w [Word] {
     let mut rest = words;
     while let Some((first, after)) = rest.split_first() {
         let Some(name) = shell::assigned(first) else { break };
-        shell::environment(eye, name);
+        shell::assigns(eye, first, name);
         rest = after;
     }
     rest
@@ -165,12 +173,25 @@ pub(super) fn sudo(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     }
     start = start.min(cmd.args.len());
     let inner = assignments(eye, cmd.args.get(start..).unwrap_or_default());
-    if inner.is_empty() {
-        eye.unknown(&line, "wrapper.nothing-inside");
-    } else if shell_text {
-        inner_text(eye, cmd, &shell::join(inner));
+    let leading = || cmd.args.iter().take(start).map(Word::as_str);
+    let under = |option: &str| leading().any(|arg| arg.starts_with(option));
+    // A login shell starts at home.
+    if shell_text || under("-D") || under("--chd") || under("-i") || under("--login") {
+        eye.moves();
+    }
+    let look = |eye: &mut Eye<'_>| {
+        if inner.is_empty() {
+            eye.unknown(&line, "wrapper.nothing-inside");
+        } else if shell_text {
+            inner_text(eye, cmd, &shell::join(inner));
+        } else {
+            eye.command(inner, &cmd.stdin);
+        }
+    };
+    if under("-R") || under("--chr") || under("-h") || under("--host") {
+        eye.elsewhere(look);
     } else {
-        eye.command(inner, &cmd.stdin);
+        look(eye);
     }
 }
 
@@ -238,7 +259,7 @@ pub(super) fn ssh(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     if inner.is_empty() {
         return eye.unknown(&line, "wrapper.nothing-inside");
     }
-    inner_text(eye, cmd, &shell::join(inner));
+    eye.elsewhere(|eye| inner_text(eye, cmd, &shell::join(inner)));
 }
 
 pub(super) fn su(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
@@ -257,6 +278,9 @@ pub(super) fn su(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     if !matches!(cmd.name, "flock" | "script") && !SU.skip(&others).1 || cmd.args.iter().any(|arg| !arg.fixed)
     {
         eye.unknown(&line, "wrapper.option-not-known");
+    }
+    if !matches!(cmd.name, "flock" | "script") {
+        eye.moves();
     }
     eye.deeper(&line, |eye| shell::text(eye, &inner, &cmd.stdin));
 }
@@ -296,13 +320,17 @@ pub(super) fn command_text(cmd: &Cmd<'_>) -> Option<String> {
 ///
 /// `args` are the words after `exec`.
 pub(in crate::effects) fn container_exec(eye: &mut Eye<'_>, cmd: &Cmd<'_>, args: &[Word]) {
-    let line = cmd.text();
     let (start, known) = CONTAINER_EXEC.skip(args);
     let dashes = args.iter().position(|arg| arg.text == "--");
     let inner = match dashes {
         Some(at) if at >= start || start == at + 1 => args.get(at + 1..),
         _ => args.get(start + 1..),
     };
+    eye.elsewhere(|eye| in_container(eye, cmd, args, inner, known));
+}
+
+fn in_container(eye: &mut Eye<'_>, cmd: &Cmd<'_>, args: &[Word], inner: Option<&[Word]>, known: bool) {
+    let line = cmd.text();
     if !known {
         eye.unknown(&line, "wrapper.option-not-known");
         // The inner command may begin anywhere after a misread option.

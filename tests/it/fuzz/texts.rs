@@ -1,8 +1,9 @@
 //! Readers of files people write, of evidence, and of acts.
 
 use std::io::Write;
+use std::time::Duration;
 
-use incident::effects::{ActText, Dialect, detect, detect_http, detect_sql, script_paths};
+use incident::effects::{ActText, Dialect, ScriptText, detect, detect_http, detect_sql, script_paths};
 use incident::evidence::{search, show};
 use incident::model::diagnostic::Diagnostic;
 use incident::model::effect::{Effect, Seen};
@@ -12,7 +13,9 @@ use incident::providers::rest::Rest;
 use incident::redact::Redactor;
 
 use super::mutant::{Mutant, Random};
-use super::{as_is, feed};
+use super::{as_is, feed, time};
+use crate::effects::corpus::corpus;
+use crate::effects::places::sound;
 
 const YAML: [&str; 14] = [
     "run: [",
@@ -291,7 +294,14 @@ fn shell_lines() {
             stdin: None,
         })
     };
-    feed("shell lines", &Mutant::new(SHELL, &words), as_is, |input| {
+    // Every act of the corpus is tried by itself elsewhere; in a short run some of them are seeds enough.
+    let step = if time() < Duration::from_secs(10) { 8 } else { 1 };
+    let corpus = corpus()
+        .into_iter()
+        .step_by(step)
+        .map(|act| act.text.into_bytes());
+    let seeds = SHELL.iter().map(|text| text.as_bytes().to_vec()).chain(corpus);
+    feed("shell lines", &Mutant::new(seeds, &words), as_is, |input| {
         let text = String::from_utf8_lossy(input);
         // What was seen is never lost. Not understood may be: `2>&1` is no command, and `2>&1; ls` is one.
         let mut of_it = seen(&text);
@@ -302,6 +312,27 @@ fn shell_lines() {
             let both = worst(&seen(&format!("{text}{more}")));
             assert!(both >= alone, "{alone} alone, {both} with {more:?}");
         }
+        // One of each for an input: another input has another length.
+        let before = ["ls\n", "# a comment\n", "true\n"][input.len() % 3];
+        let both = worst(&seen(&format!("{before}{text}")));
+        assert!(both >= alone, "{alone} alone, {both} behind {before:?}");
+        // A wrapper takes nothing away, what was not understood neither.
+        let wrapper = [
+            "sh -c",
+            "sudo -u root bash -ec",
+            "ssh db1",
+            "docker exec box sh -c",
+            "eval",
+        ][input.len() % 5];
+        let (whole, quoted) = (worst(&seen(&text)), format!("'{}'", text.replace('\'', "'\\''")));
+        let wrapped = worst(&seen(&format!("{wrapper} {quoted}")));
+        assert!(wrapped >= whole, "{whole} alone, {wrapped} in {wrapper}");
+        let argv = ["/bin/sh", "-c", &text].map(str::to_owned);
+        sound(&ActText {
+            argv: &argv,
+            scripts: &[],
+            stdin: None,
+        });
         // The same words as an act without a shell, and on standard input of one.
         let argv: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
         let _ = script_paths(&argv);
@@ -310,6 +341,54 @@ fn shell_lines() {
             scripts: &[],
             stdin: Some(input),
         }));
+    });
+}
+
+/// Saved plans, manifests and configurations: what is applied is never a read, whatever the file beside it says.
+#[test]
+#[ignore = "runs in a process of its own"]
+fn files_beside_acts() {
+    let seeds: [&[u8]; 6] = [
+        include_bytes!("../effects/plans/creates.tfplan"),
+        include_bytes!("../effects/plans/destroys.tfplan"),
+        include_bytes!("../effects/plans/provisions.tfplan"),
+        b"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {a: [{command: [x]}]}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: db}\n",
+        b"{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"x\"}}]}",
+        b"apiVersion: v1\nkind: Config\nusers: [{name: a, user: {token: x}}]\n",
+    ];
+    let words = [
+        "PK\u{1}\u{2}",
+        "PK\u{3}\u{4}",
+        "PK\u{5}\u{6}",
+        "tfplan",
+        "\n---\n",
+        "kind: Secret\n",
+        "exec: ",
+    ];
+    let acts = [
+        "terraform apply f",
+        "kubectl apply -f f",
+        "kubectl delete -f f",
+        "psql -f f",
+        "sh f",
+        "python3 f",
+        "kubectl --kubeconfig f get pods",
+    ];
+    feed("files beside acts", &Mutant::new(seeds, &words), as_is, |input| {
+        for (n, act) in acts.iter().enumerate() {
+            let argv: Vec<String> = act.split(' ').map(str::to_owned).collect();
+            let scripts = [ScriptText {
+                path: "f",
+                bytes: input,
+            }];
+            let act = ActText {
+                argv: &argv,
+                scripts: &scripts,
+                stdin: None,
+            };
+            sound(&act);
+            assert!(n > 2 || worst(&detect(&act)) > 1, "{argv:?}");
+        }
     });
 }
 
