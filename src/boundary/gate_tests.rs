@@ -565,6 +565,7 @@ impl Desk {
                 .baseline
                 .as_ref()
                 .map_or("none".into(), |(_, h)| h.clone()),
+            lone: false,
         };
         let seq = self.append(PEOPLE[who], event.into()).unwrap();
         let issued = StatementIssued {

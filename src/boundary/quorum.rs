@@ -8,7 +8,7 @@ use crate::journal::Hash;
 use crate::model::act::{Act, Resolved};
 use crate::model::effect::Zone;
 use crate::model::event::SignerKey;
-use crate::model::incident::{Incident, RequestState};
+use crate::model::incident::{Incident, RequestState, SignoffState};
 use crate::model::runbook::{Need, Policy, Touch};
 use crate::model::time::Moment;
 
@@ -39,8 +39,10 @@ pub(super) fn quorum(incident: &Incident, act: &Resolved, zone: Zone, now: Momen
         }
         let wanted = needed_now(incident, request);
         let (people, old) = approvals(incident, request, now, wanted.touch);
-        let missing = refusers.iter().find(|who| !people.contains(&policy.human(who)));
-        if missing.is_none() && enough(&wanted, &people, policy) {
+        let missing = refusers
+            .iter()
+            .find(|who| people.iter().all(|p| p.human != policy.human(who)));
+        if missing.is_none() && enough(&wanted, &people, incident) {
             return Answer::Go {
                 consumes: vec![*seq],
                 alone: false,
@@ -52,7 +54,8 @@ pub(super) fn quorum(incident: &Incident, act: &Resolved, zone: Zone, now: Momen
         if waiting.is_none() {
             expired = old;
             refused_by = missing.cloned();
-            (waiting, have, need) = (Some(*seq), people, wanted);
+            have = people.into_iter().map(|p| p.human).collect();
+            (waiting, need) = (Some(*seq), wanted);
         }
     }
     if let Some(seq) = by_one {
@@ -132,12 +135,23 @@ fn covers(incident: &Incident, request: &RequestState, act: &Resolved, digest: &
         && request.asked.zone >= zone
 }
 
+/// One human, and their approval.
+struct Approver<'a> {
+    human: String,
+    signoff: &'a SignoffState,
+}
+
 /// Distinct humans whose approval is still good, and whether any has run out.
-fn approvals(incident: &Incident, request: &RequestState, now: Moment, touch: Touch) -> (Vec<String>, bool) {
+fn approvals<'a>(
+    incident: &'a Incident,
+    request: &'a RequestState,
+    now: Moment,
+    touch: Touch,
+) -> (Vec<Approver<'a>>, bool) {
     let policy = &incident.opened.policy;
     let acted: BTreeSet<String> = incident.actors.iter().map(|who| policy.human(who)).collect();
     let requester = policy.human(&request.asked.requester);
-    let mut people: Vec<String> = Vec::new();
+    let mut people: Vec<Approver<'_>> = Vec::new();
     let mut keys: Vec<&str> = Vec::new();
     let mut old = false;
     for signoff in incident.approvals_of(request) {
@@ -149,13 +163,13 @@ fn approvals(incident: &Incident, request: &RequestState, now: Moment, touch: To
             old = true;
             continue;
         }
-        let person = policy.human(&signoff.person);
-        if people.contains(&person) || keys.contains(&signoff.key.fingerprint.as_str()) {
+        let human = policy.human(&signoff.person);
+        if people.iter().any(|p| p.human == human) || keys.contains(&signoff.key.fingerprint.as_str()) {
             continue;
         }
         keys.push(&signoff.key.fingerprint);
-        if !acted.contains(&person) && person != requester && shows(&signoff.key, touch) {
-            people.push(person);
+        if !acted.contains(&human) && human != requester && shows(&signoff.key, touch) {
+            people.push(Approver { human, signoff });
         }
     }
     (people, old)
@@ -167,27 +181,35 @@ fn shows(key: &SignerKey, touch: Touch) -> bool {
         && (touch < Touch::Verified || key.user_verified == Some(true))
 }
 
-fn enough(need: &Need, people: &[String], policy: &Policy) -> bool {
+fn enough(need: &Need, people: &[Approver<'_>], incident: &Incident) -> bool {
     let count = u32::try_from(people.len()).unwrap_or(u32::MAX);
     let roles: Vec<&str> = need.roles.iter().map(String::as_str).collect();
-    let people: Vec<&str> = people.iter().map(String::as_str).collect();
-    count >= need.people.max(1) && seated(&roles, &people, need.teams_apart, policy)
+    let names: Vec<&str> = people.iter().map(|p| p.human.as_str()).collect();
+    let holds = |who: &Approver<'_>, role: &str| incident.signs_as(who.signoff, role, &names);
+    let people: Vec<&Approver<'_>> = people.iter().collect();
+    let policy = &incident.opened.policy;
+    count >= need.people.max(1) && seated(&roles, &people, need.teams_apart, policy, &holds)
 }
 
 /// Whether each role finds a person of its own, and a team of its own where that is asked. Whoever has no
-/// team on record is of no other one.
-fn seated(roles: &[&str], free: &[&str], apart: bool, policy: &Policy) -> bool {
+/// team on record is of no other one; a lent role changes nobody's team.
+fn seated(
+    roles: &[&str],
+    free: &[&Approver<'_>],
+    apart: bool,
+    policy: &Policy,
+    holds: &dyn Fn(&Approver<'_>, &str) -> bool,
+) -> bool {
     let Some((role, rest)) = roles.split_first() else {
         return true;
     };
-    let team = |who: &str| policy.person(who).and_then(|p| p.team.as_deref());
+    let team = |who: &Approver<'_>| policy.person(&who.human).and_then(|p| p.team.as_deref());
     free.iter().any(|who| {
-        let holds = policy.person(who).is_some_and(|p| p.roles.contains(*role));
-        if !holds || (apart && team(who).is_none()) {
+        if !holds(who, role) || (apart && team(who).is_none()) {
             return false;
         }
-        let stays = |other: &&&str| *other != who && (!apart || team(other) != team(who));
-        let others: Vec<&str> = free.iter().filter(stays).copied().collect();
-        seated(rest, &others, apart, policy)
+        let stays = |other: &&&Approver<'_>| other.human != who.human && (!apart || team(other) != team(who));
+        let others: Vec<&Approver<'_>> = free.iter().filter(stays).copied().collect();
+        seated(rest, &others, apart, policy, holds)
     })
 }

@@ -9,7 +9,7 @@ use super::zone_tests::{act, policy};
 use crate::journal::Hash;
 use crate::model::act::Resolved;
 use crate::model::effect::Zone;
-use crate::model::event::{EscalationRequested, SignerKey, SignerRevoked, StatementIssued};
+use crate::model::event::{DelegationFiled, EscalationRequested, SignerKey, SignerRevoked, StatementIssued};
 use crate::model::incident::{Incident, Proven, ProvenBy, RequestState, SignoffState};
 use crate::model::runbook::{Need, Person, Touch};
 use crate::model::time::Moment;
@@ -70,6 +70,7 @@ impl Case {
             head_seq: 0,
             head_sha256: "h".into(),
             baseline: "none".into(),
+            lone: false,
         };
         let request = RequestState {
             asked,
@@ -342,5 +343,154 @@ fn what_a_stolen_key_asked_for_or_proved_takes_one_more() {
     ana.key = "SHA256:ana-2".into();
     assert_eq!(case.refused(), (2, vec![BEN.into()], None, vec![]));
     case.approve(KIM);
+    assert!(case.goes());
+}
+
+impl Case {
+    /// Ben's role, lent to somebody at `seq` until `until_ms`.
+    fn lends(&mut self, seq: u64, from: &str, to: &str, until_ms: i64) -> Result<(), String> {
+        let filed = DelegationFiled {
+            role: "dba".into(),
+            from: from.into(),
+            to: to.into(),
+            from_ms: 0,
+            until_ms,
+            nonce: format!("{seq} {from}"),
+            key: SignerKey {
+                fingerprint: format!("SHA256:{from}"),
+                algorithm: "x".into(),
+                user_presence: None,
+                user_verified: None,
+                counter: None,
+            },
+            file: "f".into(),
+            mono_us: 0,
+            utc_ms: 0,
+        };
+        let mut incident = Some(self.incident.clone());
+        Incident::apply(&mut incident, &at(seq, ANA, &"h"), filed.into()).map_err(|e| e.to_string())?;
+        self.incident = incident.unwrap();
+        Ok(())
+    }
+}
+
+const DAN: &str = "dan@example.com";
+
+/// A case that asks for a `dba`, which Ben is and Kim is not.
+fn for_a_dba() -> Case {
+    let mut case = Case::new(Need {
+        roles: roles(&["dba"]),
+        ..Need::of(1)
+    });
+    let dan = Person::default();
+    case.incident.opened.policy.people.insert(DAN.into(), dan);
+    case
+}
+
+#[test]
+fn a_lent_role_counts_for_what_is_signed_while_it_lasts() {
+    let mut case = for_a_dba();
+    case.approve(KIM);
+    assert!(!case.goes());
+    // Kim's approval is record 11. What is lent afterwards does not reach back.
+    case.lends(30, BEN, KIM, 9_000).unwrap();
+    assert!(!case.goes());
+    for (filed, until_ms, goes) in [(5, 9_000, true), (5, 1, true), (5, 0, false), (11, 9_000, false)] {
+        let mut case = for_a_dba();
+        case.lends(filed, BEN, KIM, until_ms).unwrap();
+        case.approve(KIM);
+        assert_eq!(case.goes(), goes, "{filed} {until_ms}");
+    }
+    // A clock set back makes nothing younger: what ran on since it was filed counts, too.
+    let mut case = for_a_dba();
+    case.lends(5, BEN, KIM, 9_000).unwrap();
+    case.approve(KIM);
+    let signoff = &mut case.incident.requests.get_mut(&10).unwrap().signoffs[0];
+    signoff.mono_us = 9_000_000;
+    assert!(!case.goes());
+    // Another role than the one that was lent is not held.
+    let mut case = for_a_dba();
+    case.incident.requests.get_mut(&10).unwrap().asked.need.roles = roles(&["owner"]);
+    case.lends(5, BEN, KIM, 9_000).unwrap();
+    case.approve(KIM);
+    assert!(!case.goes());
+}
+
+#[test]
+fn a_lent_role_is_not_lent_on_and_falls_with_its_giver() {
+    // Kim got it from Ben, and lends it on to Dan.
+    let mut case = for_a_dba();
+    case.lends(5, BEN, KIM, 9_000).unwrap();
+    case.lends(6, KIM, DAN, 9_000).unwrap();
+    case.approve(DAN);
+    assert!(!case.goes());
+    case.approve(KIM);
+    assert!(case.goes());
+    // Whom the runbook names as its giver need not hold it.
+    let mut case = for_a_dba();
+    case.people(KIM, |kim| kim.gives = roles(&["dba"]));
+    case.lends(6, KIM, DAN, 9_000).unwrap();
+    case.approve(DAN);
+    assert!(case.goes());
+    // The giver acts afterwards, or is taken out.
+    let lent = || {
+        let mut case = for_a_dba();
+        case.lends(5, BEN, KIM, 9_000).unwrap();
+        case.approve(KIM);
+        assert!(case.goes());
+        case
+    };
+    let mut case = lent();
+    case.incident.actors.insert("Ben@Example.com".into());
+    assert!(!case.goes());
+    let mut case = lent();
+    case.takes_out(BEN);
+    assert!(!case.goes());
+    let mut case = lent();
+    case.takes_out(KIM);
+    assert!(!case.goes());
+    // Nobody signs in the place of one who is there.
+    let mut case = for_a_dba();
+    case.people(BEN, |ben| ben.roles = roles(&["dba", "security"]));
+    case.people(KIM, |kim| kim.roles = roles(&[]));
+    case.incident.requests.get_mut(&10).unwrap().asked.need.roles = roles(&["dba", "security"]);
+    case.lends(5, BEN, KIM, 9_000).unwrap();
+    case.approve(BEN);
+    case.approve(KIM);
+    assert!(!case.goes());
+}
+
+#[test]
+fn a_lent_role_makes_nobody_count_who_does_not_and_changes_no_team() {
+    // Whoever acted stays out, whatever they were lent; the giver stays one person.
+    let mut case = for_a_dba();
+    case.lends(5, BEN, KIM, 9_000).unwrap();
+    case.incident.actors.insert(KIM.into());
+    case.approve(KIM);
+    assert!(!case.goes());
+    let mut case = for_a_dba();
+    assert!(case.lends(5, BEN, BEN, 9_000).is_err());
+    case.people(BEN, |ben| ben.also = roles(&["ben@vendor.example"]));
+    assert!(case.lends(5, BEN, "Ben@vendor.example", 9_000).is_err());
+    assert!(case.lends(5, ANA, KIM, 9_000).is_err(), "she acted");
+    case.lends(5, BEN, KIM, 9_000).unwrap();
+    assert!(case.lends(6, BEN, KIM, 9_000).is_ok());
+    assert!(case.lends(6, BEN, KIM, 9_000).is_err(), "filed before");
+    // Of Ben's team and Kim's: with his role lent to her, both seats are of one team.
+    let mut case = for_a_dba();
+    case.incident.requests.get_mut(&10).unwrap().asked.need = Need {
+        roles: roles(&["dba", "security"]),
+        teams_apart: true,
+        ..Need::of(2)
+    };
+    case.people(DAN, |dan| {
+        dan.team = Some("data".into());
+        dan.roles = roles(&["security"]);
+    });
+    case.lends(5, BEN, KIM, 9_000).unwrap();
+    case.approve(KIM);
+    case.approve(DAN);
+    assert!(!case.goes());
+    case.people(DAN, |dan| dan.team = Some("shop".into()));
     assert!(case.goes());
 }

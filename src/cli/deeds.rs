@@ -325,11 +325,23 @@ pub fn file_from(ui: &Ui, engine: &Engine<'_>, path: &Path) -> Result<(), CliErr
 
 /// Files what came back: a signature, with whatever words a chat put around it.
 pub fn file_answer(ui: &Ui, engine: &Engine<'_>, came: &[u8], text: Option<&[u8]>) -> Result<(), CliError> {
-    let found = crate::signoff::signature_in(came).map_err(|why| {
+    let damaged = |why: crate::signoff::BadPaste| {
         CliError::new(Exit::Usage, why.to_string())
             .stands("nothing was filed")
             .hint("Copy it again, from its BEGIN line to its END line")
-    })?;
+    };
+    if let Some((text, signature)) = crate::signoff::delegation_in(came).map_err(damaged)? {
+        let lent = engine.add_delegation(&text, &signature)?;
+        let until = crate::model::time::rfc3339(lent.until_ms);
+        let (to, role, from) = (escape(&lent.to), escape(&lent.role), escape(&lent.from));
+        ui.tone(
+            Tone::Good,
+            &format!("{to} may sign as {role} for {from} until {until}."),
+        );
+        ui.line("  What was signed before counts as it did; a lent role is not lent on, and falls where its giver acts.");
+        return Ok(());
+    }
+    let found = crate::signoff::signature_in(came).map_err(damaged)?;
     // Words without a signature are refused by the same gate, and stand in the record.
     let signature = found.map_or_else(|| came.to_vec(), String::into_bytes);
     let accepted = engine.add_signoff(text, &signature)?;

@@ -146,6 +146,9 @@ impl From<EngineError> for CliError {
             EngineError::Signoff(refusal) => {
                 CliError::new(Exit::Refused, message).hint(refusal.remedy().trim_end_matches('.'))
             }
+            EngineError::Delegation(_) => CliError::new(Exit::Refused, message)
+                .stands("who may sign is as it was, and the try is on record")
+                .hint("Whoever holds the role, and has no part in this response, lends it: incident delegate ROLE --to PERSON --until 4h"),
             EngineError::AgentSession(_) => CliError::new(Exit::Refused, message)
                 .stands("nothing was signed")
                 .hint("Sign in a terminal that no agent started, best on another machine"),

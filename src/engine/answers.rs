@@ -201,12 +201,15 @@ impl Engine<'_> {
     /// The record is a file on this machine, and its chain holds no secret: whoever can write it could add a
     /// line that says somebody signed. They cannot add the signature.
     pub(super) fn proved_signoffs(&self, verdict: &Verdict) -> Result<Vec<u64>, EngineError> {
-        let Judged::Go { consumes, .. } = &verdict.answer else {
+        let Judged::Go { consumes, alone } = &verdict.answer else {
             return Ok(Vec::new());
         };
         let incident = self.incident()?;
         for seq in consumes {
             self.prove_request(&incident, *seq)?;
+            if *alone {
+                self.prove_lone(&incident, *seq)?;
+            }
         }
         if !consumes.is_empty() {
             for name in &incident.acted_as {
@@ -223,6 +226,13 @@ impl Engine<'_> {
         let acts = self.acts_asked_for(state)?;
         let text = self.statement(incident, seq, state, &acts).render();
         let namespace = signoff::namespace(incident.opened.drill);
+        for lent in incident
+            .lent
+            .iter()
+            .filter(|_| !state.asked.need.roles.is_empty())
+        {
+            self.prove_lent(incident, lent)?;
+        }
         for signoff in incident.approvals_of(state) {
             let file = answer_file(seq, &signoff.key.fingerprint, true);
             let signature = self.signoff_bytes(&format!("{file}.sig"));
@@ -237,6 +247,51 @@ impl Engine<'_> {
                     signoff.seq, signoff.person
                 )));
             }
+        }
+        Ok(())
+    }
+
+    /// One person alone: their key signed that they would, and the delay has passed since that signed moment,
+    /// whatever the record says of when it began.
+    fn prove_lone(&self, incident: &Incident, seq: u64) -> Result<(), EngineError> {
+        let policy = &incident.opened.policy;
+        let state = incident.requests.get(&seq).ok_or(EngineError::NoIncident)?;
+        let acts = self.acts_asked_for(state)?;
+        let statement = self.statement(incident, seq, state, &acts);
+        let no = |why: String| {
+            Err(EngineError::NotSigned(format!(
+                "request {seq} does not run alone: {why}"
+            )))
+        };
+        let Some(after_s) = statement.alone_after_s else {
+            return no("it was not asked for like that, whatever the record says".into());
+        };
+        // With nobody on the roster there is no key that could prove it.
+        if !policy.people.is_empty() {
+            let requester = &state.asked.requester;
+            let signature = self.signoff_bytes(&requester_file(seq));
+            let text = statement.render();
+            let at_ms = statement.requested_ms;
+            let signed =
+                signature.and_then(|sig| self.signed_by(&sig, text.as_bytes(), REQUEST_NAMESPACE, at_ms));
+            match signed {
+                Ok((who, _)) if who == *requester => {}
+                Ok((who, _)) => return no(format!("{who} signed it, not {requester}")),
+                Err(e) => return no(e.to_string()),
+            }
+        }
+        let since = self
+            .world
+            .clock
+            .now()
+            .utc_ms
+            .saturating_sub(statement.requested_ms);
+        let since = u64::try_from(since).unwrap_or(0);
+        if since < after_s.saturating_mul(1000) {
+            let at = crate::model::time::rfc3339(statement.requested_ms);
+            return no(format!(
+                "it was asked for at {at}, and the delay since is not over"
+            ));
         }
         Ok(())
     }

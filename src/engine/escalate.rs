@@ -44,22 +44,33 @@ impl Engine<'_> {
         for id in steps {
             acts.push(self.resolve(id)?);
         }
-        self.escalate_acts(acts, key)
+        self.escalate_acts(acts, key, false)
+    }
+
+    /// Asks for a step that the requester will run alone, if nobody answers.
+    pub(super) fn escalate_lone(&self, step: &StepId, key: Option<&str>) -> Result<Issued, EngineError> {
+        let act = self.resolve(step)?;
+        self.escalate_acts(vec![act], key, true)
     }
 
     /// Asks for an act that no runbook foresaw.
     pub fn escalate_ad_hoc(&self, argv: &[String], key: Option<&str>) -> Result<Issued, EngineError> {
         let act = self.resolve_ad_hoc(argv)?;
-        self.escalate_acts(vec![act], key)
+        self.escalate_acts(vec![act], key, false)
     }
 
     /// Asks to take a step back.
     pub fn escalate_undo(&self, step: &StepId, key: Option<&str>) -> Result<Issued, EngineError> {
         let act = self.resolve_undo(step)?;
-        self.escalate_acts(vec![act], key)
+        self.escalate_acts(vec![act], key, false)
     }
 
-    fn escalate_acts(&self, mut acts: Vec<Resolved>, key: Option<&str>) -> Result<Issued, EngineError> {
+    fn escalate_acts(
+        &self,
+        mut acts: Vec<Resolved>,
+        key: Option<&str>,
+        lone: bool,
+    ) -> Result<Issued, EngineError> {
         self.catch_up()?;
         let incident = self.incident()?;
         let policy = &incident.opened.policy;
@@ -133,6 +144,7 @@ impl Engine<'_> {
                 .baseline
                 .as_ref()
                 .map_or_else(|| "none".into(), |(_, h)| h.clone()),
+            lone,
         })?;
         let issued = self.issue(request, &acts, key);
         if let Err(e) = &issued {

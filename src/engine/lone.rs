@@ -56,6 +56,7 @@ impl Engine<'_> {
             let open = incident.requests.iter().rev().find(|(_, r)| {
                 r.is_open()
                     && r.lone.is_some()
+                    && r.asked.lone
                     && r.next() == Some((step, digest.as_str()))
                     && !matches!(
                         boundary::alone(incident, 0, r, self.world.clock.now()),
@@ -67,7 +68,7 @@ impl Engine<'_> {
         let (request, issued) = match mine(&incident) {
             Some(seq) => (seq, None),
             None => {
-                let issued = self.escalate(std::slice::from_ref(step), key)?;
+                let issued = self.escalate_lone(step, key)?;
                 let now = self.world.clock.now();
                 self.record(LoneAsked {
                     request: issued.request,
@@ -107,13 +108,13 @@ impl Engine<'_> {
             name: "everybody".into(),
             who: Vec::new(),
             ways: vec![Way::Program(reach.notify.clone())],
-            sends: Sends::Brief,
+            sends: Sends::usual(),
             within_ms: 0,
         };
         let told = everybody
             .ways
             .iter()
-            .map(|way| self.tell(request, WIDE, &everybody, way));
+            .map(|way| self.tell(request, WIDE, &everybody, way, None));
         Ok(told
             .collect::<Result<Vec<_>, _>>()?
             .into_iter()

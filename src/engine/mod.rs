@@ -36,6 +36,7 @@ mod restore;
 mod scan;
 mod shared;
 mod sign;
+mod slice;
 mod stop;
 mod sweep;
 mod trust;
@@ -90,6 +91,7 @@ pub use recorder::{Listener, Recorder, Told, decode, fold_case};
 pub use remote::{Remote, RemoteStop};
 pub use scan::Left;
 pub use sign::{agent_session, sign_in_person, ssh_sign, usual_key, weakness};
+pub use slice::Slice;
 pub use stop::StopReport;
 pub use trust::{TrustFile, Trusting};
 pub use walk::Next;
@@ -192,6 +194,9 @@ pub enum EngineError {
     /// A signed answer does not count.
     #[error("this answer does not count: {0}")]
     Signoff(#[from] signoff::Refusal),
+    /// A lent role does not count.
+    #[error("this lends no role here: {0}")]
+    Delegation(#[from] signoff::NotDelegated),
     /// The record says that somebody signed, and no signature does.
     #[error("{0}")]
     NotSigned(String),

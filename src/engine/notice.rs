@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, Slice};
 use crate::model::event::{Event, NoticeBegun, NoticeEnded, Unreached};
 use crate::model::incident::{Incident, RequestState};
-use crate::model::runbook::{Rung, Sends, Way, Webhook, WebhookUrl};
+use crate::model::runbook::{Rung, Way, Webhook, WebhookUrl};
 use crate::model::secret::{Secret, SecretRef};
 use crate::model::time::Moment;
 use crate::world::NetError;
@@ -26,6 +26,8 @@ pub struct Told {
     pub sent: bool,
     /// In words.
     pub why: String,
+    /// What of the record went with it, or why nothing did, in words; empty where nothing was to.
+    pub with: String,
 }
 
 /// Where the ladder of one request stands.
@@ -88,8 +90,27 @@ impl Engine<'_> {
             let Some(rung) = ladder.get(rung.saturating_sub(1)) else {
                 continue;
             };
+            // A notice never waits for what goes with it.
+            let slice = self
+                .slice(*seq, number, rung)
+                .map_err(|e| self.scrubbed(&e.to_string()));
+            if let Err(why) = &slice {
+                self.note(&format!(
+                    "no part of the record goes to rung {number}, {}: {why}",
+                    rung.name
+                ))?;
+            }
+            let with = match &slice {
+                Ok(slice) => slice.as_ref().map(Slice::words).unwrap_or_default(),
+                Err(why) => format!("no part of the record: {why}"),
+            };
+            let slice = slice.ok().flatten();
             for way in &rung.ways {
-                told.extend(self.tell(*seq, number, rung, way)?);
+                let one = self.tell(*seq, number, rung, way, slice.as_ref())?;
+                told.extend(one.map(|told| Told {
+                    with: with.clone(),
+                    ..told
+                }));
             }
         }
         Ok(told)
@@ -102,6 +123,7 @@ impl Engine<'_> {
         number: u32,
         rung: &Rung,
         way: &Way,
+        slice: Option<&Slice>,
     ) -> Result<Option<Told>, EngineError> {
         let now = self.world.clock.now();
         let via = self.scrubbed(&way.name());
@@ -128,10 +150,10 @@ impl Engine<'_> {
         let Some(notice) = seqs.first().copied() else {
             return Ok(None);
         };
-        let (sent, why) = match self.words_for(request, rung) {
+        let (sent, why) = match self.words_for(request, rung, slice) {
             Ok(text) => match way {
-                Way::Program(argv) => self.tell_by_program(argv, text),
-                Way::Webhook(hook) => self.tell_by_webhook(hook, request, text),
+                Way::Program(argv) => self.tell_by_program(argv, text, slice),
+                Way::Webhook(hook) => self.tell_by_webhook(hook, request, text, slice),
             },
             Err(e) => (false, e.to_string()),
         };
@@ -147,11 +169,12 @@ impl Engine<'_> {
             via,
             sent,
             why,
+            with: String::new(),
         }))
     }
 
     /// What is sent: who asks for what and how to answer, and the text itself.
-    fn words_for(&self, seq: u64, rung: &Rung) -> Result<String, EngineError> {
+    fn words_for(&self, seq: u64, rung: &Rung, slice: Option<&Slice>) -> Result<String, EngineError> {
         let incident = self.incident()?;
         let request = incident.requests.get(&seq).ok_or(EngineError::NoIncident)?;
         let steps: Vec<&str> = request.asked.steps.iter().map(|s| s.as_str()).collect();
@@ -168,9 +191,16 @@ impl Engine<'_> {
                 asked.asked.why
             ));
         }
-        if rung.sends == Sends::Brief {
+        if rung.sends.brief {
             let lines = self.brief_lines(&incident);
             text.push_str(&format!("\n{lines}\n"));
+        }
+        if let Some(slice) = slice {
+            text.push_str(&format!(
+                "\nWith it goes {}. `incident verify FILE` shows that it is unchanged; {} tells you the hash.\n",
+                slice.words(),
+                request.asked.requester
+            ));
         }
         let command = crate::signoff::signing_command(incident.opened.drill, "request.txt");
         text.push_str(&format!(
@@ -184,7 +214,7 @@ impl Engine<'_> {
     }
 
     /// Where the incident stands, in a few lines that name no secret.
-    fn brief_lines(&self, incident: &Incident) -> String {
+    pub(super) fn brief_lines(&self, incident: &Incident) -> String {
         let Some((_, head)) = self.head() else {
             return String::new();
         };
@@ -195,7 +225,8 @@ impl Engine<'_> {
         crate::report::brief(incident, &head, &due, self.world.clock.now()).join("\n")
     }
 
-    fn tell_by_program(&self, argv: &[String], text: String) -> (bool, String) {
+    /// The program is given the text on standard input, and where the part of the record lies in its environment.
+    fn tell_by_program(&self, argv: &[String], text: String, slice: Option<&Slice>) -> (bool, String) {
         let cwd = self.base.display().to_string();
         let (Some(name), rest) = (argv.first(), argv.get(1..).unwrap_or_default()) else {
             return (false, "no program is named".into());
@@ -212,10 +243,16 @@ impl Engine<'_> {
                 format!("{path} is not the script that was trusted; it is not run"),
             );
         }
+        let mut env = self.plain_env();
+        if let Some(slice) = slice {
+            let path = slice.path.display().to_string();
+            env.push(("INCIDENT_SLICE".into(), Secret::new(path)));
+            env.push(("INCIDENT_SLICE_SHA256".into(), Secret::new(slice.sha256.clone())));
+        }
         let command = Command {
             argv: std::iter::once(program).chain(rest.iter().cloned()).collect(),
             cwd: Some(self.base.clone()),
-            env: self.plain_env(),
+            env,
             stdin: Some(Secret::new(text)),
             deadline: LIMIT,
             no_progress: None,
@@ -237,8 +274,14 @@ impl Engine<'_> {
         }
     }
 
-    fn tell_by_webhook(&self, hook: &Webhook, request: u64, text: String) -> (bool, String) {
-        match self.webhook_request(hook, request, text) {
+    fn tell_by_webhook(
+        &self,
+        hook: &Webhook,
+        request: u64,
+        text: String,
+        slice: Option<&Slice>,
+    ) -> (bool, String) {
+        match self.webhook_request(hook, request, text, slice) {
             Err(why) => (false, why),
             // A redirect is an answer, and not one that tells anybody anything.
             Ok(send) => match self.world.wait(self.world.http.send(send)) {
@@ -255,7 +298,15 @@ impl Engine<'_> {
         }
     }
 
-    fn webhook_request(&self, hook: &Webhook, request: u64, text: String) -> Result<HttpRequest, String> {
+    /// Of the part of the record a webhook is told the hash and where it lies: what holds evidence goes to nobody
+    /// who did not fetch it.
+    fn webhook_request(
+        &self,
+        hook: &Webhook,
+        request: u64,
+        text: String,
+        slice: Option<&Slice>,
+    ) -> Result<HttpRequest, String> {
         let commands = hook.secrets().filter_map(|s| match s {
             SecretRef::Command(argv) => self.strange(argv),
             _ => None,
@@ -292,7 +343,14 @@ impl Engine<'_> {
             ));
         }
         let incident = self.incident().map_err(|e| e.to_string())?;
-        let body = serde_json::json!({ "text": text, "incident": incident.id(), "request": request });
+        let mut body = serde_json::json!({ "text": text, "incident": incident.id(), "request": request });
+        if let Some(slice) = slice {
+            let host = self.world.host.identity().host;
+            body["slice"] = serde_json::json!({
+                "sha256": slice.sha256, "bytes": slice.bytes, "shown": slice.shown, "left": slice.left,
+                "where": format!("{host}:{}", slice.path.display()),
+            });
+        }
         Ok(HttpRequest {
             method: "POST".into(),
             url,

@@ -43,6 +43,20 @@ impl Engine<'_> {
             state.asked.zone.word(),
             signoff::wrap(&statement),
         );
+        let lent = incident.lent.iter().filter(|l| {
+            let mine = state.asked.need.roles.contains(&l.filed.role) && policy.human(&l.filed.to) == human;
+            mine && incident.lent_fell(l).is_none()
+        });
+        let lent: String = lent
+            .map(|l| {
+                let until = crate::model::time::rfc3339(l.filed.until_ms);
+                format!(
+                    "You sign as {}, lent by {} until {until}.\n",
+                    l.filed.role, l.filed.from
+                )
+            })
+            .collect();
+        let text = text + &lent;
         let notify = policy
             .person(person)
             .map(|p| p.notify.clone())

@@ -1,11 +1,13 @@
-//! Who stops counting while the incident runs.
+//! Who stops counting while the incident runs, and who signs in another's role.
 
 use std::collections::BTreeSet;
 
-use super::answers::answer_file;
+use super::answers::{answer_file, on_record};
 use super::{Engine, EngineError};
-use crate::model::event::SignerRevoked;
-use crate::model::incident::Incident;
+use crate::journal::Hash;
+use crate::model::event::{DelegationFiled, SignerRevoked, SignoffRejected};
+use crate::model::incident::{Incident, Lent};
+use crate::signoff::{Delegation, DelegationContext, accept_delegation, delegation_namespace};
 use crate::sshsig::{Signature, VerifiedKey};
 
 /// What became of taking a key or a person out.
@@ -58,6 +60,100 @@ impl Engine<'_> {
             doubtful: doubtful.map(|(act, s, _)| (act, s.person.clone())).collect(),
             left: self.could_sign(&now),
         })
+    }
+
+    /// Files a role that its holder lent. What does not count is recorded with its reason, and refused.
+    pub fn add_delegation(&self, text: &str, signature: &str) -> Result<Delegation, EngineError> {
+        self.catch_up()?;
+        let incident = self.incident()?;
+        let namespace = delegation_namespace(incident.opened.drill);
+        let now = self.world.clock.now();
+        let revoked = self.revocations()?;
+        let filed: BTreeSet<String> = incident.lent.iter().map(|l| l.filed.nonce.clone()).collect();
+        let accepted = accept_delegation(
+            text.as_bytes(),
+            signature.as_bytes(),
+            &DelegationContext {
+                incident: incident.id(),
+                roster: &self.roster(),
+                policy: &incident.opened.policy,
+                revoked: &|key| revoked.has_key(key) || self.is_out(&incident, key, namespace, now.utc_ms),
+                acted: &incident.actors,
+                filed: &filed,
+                now_ms: now.utc_ms,
+            },
+        );
+        let (lent, key) = match accepted {
+            Ok(accepted) => accepted,
+            Err(why) => {
+                self.record(SignoffRejected {
+                    request: None,
+                    reason: why.name().to_owned(),
+                    text: self.scrubbed(&why.to_string()),
+                })?;
+                return Err(why.into());
+            }
+        };
+        let (head_seq, _) = self.head().ok_or(EngineError::NoIncident)?;
+        let print = Hash::of(text.as_bytes()).to_string();
+        let file = format!("{head_seq:08}.{}.delegation", print.get(..8).unwrap_or_default());
+        self.keep_signed(&file, text.as_bytes(), signature.as_bytes())?;
+        self.record(DelegationFiled {
+            role: lent.role.clone(),
+            from: lent.from.clone(),
+            to: lent.to.clone(),
+            from_ms: lent.from_ms,
+            until_ms: lent.until_ms,
+            nonce: lent.nonce.clone(),
+            key: on_record(&key),
+            file,
+            mono_us: now.mono_us,
+            utc_ms: now.utc_ms,
+        })?;
+        Ok(lent)
+    }
+
+    /// Reads again, from its signature, that a role was lent. One that fell lends nothing and proves nothing.
+    pub(super) fn prove_lent(&self, incident: &Incident, lent: &Lent) -> Result<(), EngineError> {
+        if incident.lent_fell(lent).is_some() {
+            return Ok(());
+        }
+        let filed = &lent.filed;
+        let no = |why: String| {
+            Err(EngineError::NotSigned(format!(
+                "record {} says that {} lent the role {} to {}, and signoffs/{}.sig does not: {why}",
+                lent.seq, filed.from, filed.role, filed.to, filed.file
+            )))
+        };
+        let text = match self.signoff_bytes(&filed.file) {
+            Ok(text) => text,
+            Err(e) => return no(e.to_string()),
+        };
+        let said = Delegation::parse(&String::from_utf8_lossy(&text));
+        let drill = incident.opened.drill;
+        let same = said.is_some_and(|said| {
+            said.drill == drill
+                && said.incident.as_ref().is_none_or(|id| id == incident.id())
+                && (said.role.as_str(), said.from.as_str(), said.to.as_str())
+                    == (filed.role.as_str(), filed.from.as_str(), filed.to.as_str())
+                && (said.from_ms, said.until_ms, &said.nonce) == (filed.from_ms, filed.until_ms, &filed.nonce)
+        });
+        if !same {
+            return no("it says something else".into());
+        }
+        let signature = self.signoff_bytes(&format!("{}.sig", filed.file));
+        let namespace = delegation_namespace(drill);
+        let signed = signature.and_then(|sig| self.signed_by(&sig, &text, namespace, filed.utc_ms));
+        let policy = &incident.opened.policy;
+        match signed {
+            Ok((who, key))
+                if policy.human(&who) == policy.human(&filed.from) && on_record(&key) == filed.key =>
+            {
+                Ok(())
+            }
+            Ok((who, _)) => no(format!("it is {who}'s")),
+            Err(e) => no(e.to_string()),
+        }
     }
 
     /// The keys that this takes out, as far as they are known here: those of a person, a key itself, and what an

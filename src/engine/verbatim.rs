@@ -51,6 +51,11 @@ impl Engine<'_> {
             roles_needed: need.roles.into_iter().collect(),
             teams_apart: need.teams_apart,
             touch_needed: need.touch,
+            lent: incident.lent_before(seq, &state.asked.need.roles),
+            alone_after_s: match (&incident.opened.policy.lone, state.asked.lone) {
+                (Some(lone), true) => Some(lone.after_ms / 1000),
+                _ => None,
+            },
             decision: Decision::Approve,
             bound: self.bound(incident, acts),
         }

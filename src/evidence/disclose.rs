@@ -9,11 +9,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::manifest::Entry;
+use super::plan::Plan;
 use super::read::{self, Opened};
 use super::seal::seal_namespace;
 use super::verify::Fault;
 use super::write::{Tar, WriteError, place};
-use super::{escape, names};
+use super::{escape, names, ustar};
 use crate::model::ids::IncidentId;
 use crate::sshsig::{Roster, Signature};
 
@@ -50,6 +51,14 @@ pub enum DiscloseError {
         /// Exhibits and files that are there.
         there: String,
     },
+    /// Even what every part shows is longer than is to be sent.
+    #[error("it would have {needed} bytes, and {cap} are the most that is sent")]
+    TooLong {
+        /// Bytes.
+        needed: u64,
+        /// The limit.
+        cap: u64,
+    },
     /// It could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -63,7 +72,7 @@ pub fn disclose(bundle: &Path, only: &[String], out: &Path) -> Result<Disclosed,
     let (Some(incident), false) = (whole.top.clone(), whole.withheld.is_some()) else {
         return Err(DiscloseError::Part);
     };
-    let shown = chosen(&whole, only)?;
+    let shown = chosen(&whole.tags, &whole.payload, only)?;
     let text = ledger(
         &incident,
         whole.signature.is_some(),
@@ -96,9 +105,64 @@ pub fn disclose(bundle: &Path, only: &[String], out: &Path) -> Result<Disclosed,
     })
 }
 
+/// Writes the part of a bundle that was planned and never written whole: what it must hold, and of `wanted` what
+/// still fits into `cap` bytes. Names what did not.
+pub fn disclose_planned(
+    plan: &Plan,
+    must: &[String],
+    wanted: &[String],
+    cap: u64,
+    out: &Path,
+) -> Result<(Disclosed, Vec<String>), DiscloseError> {
+    let incident = &plan.seal.incident;
+    let tags: Vec<Entry> = plan.tags.iter().map(|tag| tag.entry.clone()).collect();
+    let text_of = |shown: &BTreeSet<&str>| ledger(incident, false, &tags, &plan.payload, shown);
+    let len_of = |shown: &BTreeSet<&str>| {
+        let listed = tags.iter().chain(&plan.payload);
+        let files = listed.filter(|e| shown.contains(&*e.name)).map(|e| e.len);
+        let front = [text_of(shown).len() as u64, plan.tagmanifest.len() as u64];
+        let members = files
+            .chain(front)
+            .map(|len| ustar::BLOCK + len + ustar::padding(len));
+        members.sum::<u64>() + 2 * ustar::BLOCK
+    };
+    let mut shown = chosen(&tags, &plan.payload, must)?;
+    let needed = len_of(&shown);
+    if needed > cap {
+        return Err(DiscloseError::TooLong { needed, cap });
+    }
+    let mut left = Vec::new();
+    for name in wanted {
+        let mut more = chosen(&tags, &plan.payload, std::slice::from_ref(name))?;
+        more.extend(&shown);
+        match len_of(&more) > cap {
+            true => left.push(name.clone()),
+            false => shown = more,
+        }
+    }
+    let text = text_of(&shown);
+    place(out, |file| {
+        let mut tar = Tar::new(file, incident);
+        tar.whole(names::DISCLOSURE, text.as_bytes())?;
+        tar.whole(names::TAGMANIFEST, &plan.tagmanifest)?;
+        tar.planned(plan, |name| shown.contains(name))
+    })?;
+    let disclosed = Disclosed {
+        incident: incident.clone(),
+        of: tags.len() + plan.payload.len(),
+        signed: false,
+        shown: shown.into_iter().map(str::to_owned).collect(),
+    };
+    Ok((disclosed, left))
+}
+
 /// The names that are asked for, by file or by exhibit.
-fn chosen<'a>(whole: &'a Opened, only: &[String]) -> Result<BTreeSet<&'a str>, DiscloseError> {
-    let all = || whole.tags.iter().chain(&whole.payload).map(|e| &*e.name);
+fn chosen<'a>(
+    tags: &'a [Entry],
+    payload: &'a [Entry],
+    only: &[String],
+) -> Result<BTreeSet<&'a str>, DiscloseError> {
+    let all = || tags.iter().chain(payload).map(|e| &*e.name);
     let mut shown = BTreeSet::from(ALWAYS);
     for asked in only {
         let name = asked.trim_end_matches('/');
@@ -107,8 +171,8 @@ fn chosen<'a>(whole: &'a Opened, only: &[String]) -> Result<BTreeSet<&'a str>, D
         let before = shown.len();
         shown.extend(all().filter(|file| *file == name || file.starts_with(&inside)));
         if shown.len() == before && !all().any(|file| file == name) {
-            let exhibits = whole.payload.iter().filter_map(|e| e.name.split('/').nth(1));
-            let tags = whole.tags.iter().map(|e| &*e.name);
+            let exhibits = payload.iter().filter_map(|e| e.name.split('/').nth(1));
+            let tags = tags.iter().map(|e| &*e.name);
             let there: BTreeSet<&str> = exhibits.chain(tags).collect();
             return Err(DiscloseError::NoSuch {
                 name: escape(asked),

@@ -43,7 +43,7 @@ mod ustar;
 mod verify;
 mod write;
 
-pub use disclose::{DiscloseError, Disclosed, disclose, signer_name, to_countersign};
+pub use disclose::{DiscloseError, Disclosed, disclose, disclose_planned, signer_name, to_countersign};
 pub use exhibit::{Hole, Ledger, LeftOut};
 pub use hashing::{At, Digested, Job, hash_many};
 pub use manifest::Entry;

@@ -57,26 +57,7 @@ pub fn write(plan: &Plan, signature: Option<&[u8]>, out: &mut impl Write) -> Res
         }
         tar.whole(names::SIGNATURE, signature)?;
     }
-    for tag in &plan.tags {
-        match &tag.body {
-            Body::Bytes(bytes) => tar.whole(&tag.entry.name, bytes)?,
-            Body::CaseFile => tar.file(&plan.case_dir, &tag.entry)?,
-            Body::Ledger => tar.ledger(plan, &tag.entry)?,
-            Body::Manifest => {
-                tar.header(&tag.entry.name, tag.entry.len)?;
-                plan.manifest_lines()
-                    .try_for_each(|line| tar.put(line.as_bytes()))?;
-                tar.pad(tag.entry.len)?;
-            }
-        }
-    }
-    for entry in &plan.payload {
-        match *entry.name == *names::NOTHING {
-            true => tar.whole(names::NOTHING, names::NOTHING_TEXT)?,
-            false => tar.file(&plan.case_dir, entry)?,
-        }
-    }
-    tar.end()
+    tar.planned(plan, |_| true)
 }
 
 /// Writes the bundle to `path`: temporary file beside it, sync, rename without replacing, sync of the folder.
@@ -120,6 +101,30 @@ impl<'a, W: Write> Tar<'a, W> {
             used: 0,
             top: top.as_str(),
         }
+    }
+
+    /// The planned members that `shown` names, in order, and the end of the archive.
+    pub fn planned(&mut self, plan: &Plan, shown: impl Fn(&str) -> bool) -> Result<(), WriteError> {
+        for tag in plan.tags.iter().filter(|tag| shown(&tag.entry.name)) {
+            match &tag.body {
+                Body::Bytes(bytes) => self.whole(&tag.entry.name, bytes)?,
+                Body::CaseFile => self.file(&plan.case_dir, &tag.entry)?,
+                Body::Ledger => self.ledger(plan, &tag.entry)?,
+                Body::Manifest => {
+                    self.header(&tag.entry.name, tag.entry.len)?;
+                    plan.manifest_lines()
+                        .try_for_each(|line| self.put(line.as_bytes()))?;
+                    self.pad(tag.entry.len)?;
+                }
+            }
+        }
+        for entry in plan.payload.iter().filter(|entry| shown(&entry.name)) {
+            match *entry.name == *names::NOTHING {
+                true => self.whole(names::NOTHING, names::NOTHING_TEXT)?,
+                false => self.file(&plan.case_dir, entry)?,
+            }
+        }
+        self.end()
     }
 
     /// Ends the archive.

@@ -363,6 +363,9 @@ events! {
         head_sha256: String,
         /// SHA-256 of the baseline record's line, or `none`.
         baseline: String,
+        /// True where the requester will run it alone, if nobody answers and nobody refuses.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lone: bool,
     }
     /// The statement to be signed was written.
     StatementIssued = "statement.issued" v 1 {
@@ -449,6 +452,27 @@ events! {
         /// In words.
         why: String,
     }
+    /// A part of the record was cut out, to be sent to a rung.
+    SliceCut = "slice.cut" v 1 {
+        /// The `escalation.requested`.
+        request: u64,
+        /// The rung of the ladder, from 1.
+        rung: u32,
+        /// Its name.
+        name: String,
+        /// People or roles it reaches, as written in advance.
+        who: Vec<String>,
+        /// What of the record it shows: files and exhibits.
+        shown: Vec<String>,
+        /// What the rung names and it does not hold, with the reason.
+        left: Vec<String>,
+        /// Its length in bytes.
+        bytes: u64,
+        /// SHA-256 of it.
+        sha256: String,
+        /// Where it lies, below the case folder. No bundle holds it: it is cut from one.
+        file: String,
+    }
     /// A person's word that nobody can be reached.
     Unreached = "escalation.unreached" v 1 {
         /// The `escalation.requested`.
@@ -475,6 +499,29 @@ events! {
         line: String,
         /// How whoever wrote it knows whose key it is.
         words: String,
+    }
+    /// A role was lent: its holder signed that another person may sign in it until then.
+    DelegationFiled = "delegation.filed" v 1 {
+        /// The role.
+        role: String,
+        /// Who gives it, as in the roster.
+        from: String,
+        /// Who may sign in it, as in the roster.
+        to: String,
+        /// From when, ms since the epoch.
+        from_ms: i64,
+        /// Until when, ms since the epoch.
+        until_ms: i64,
+        /// The giver's one-time number.
+        nonce: String,
+        /// The key of the giver.
+        key: SignerKey,
+        /// What they signed, below `signoffs/`; its signature lies beside it.
+        file: String,
+        /// Monotonic microseconds.
+        mono_us: u64,
+        /// Wall time, ms since the epoch.
+        utc_ms: i64,
     }
     /// A key or a person no longer counts in this incident. It only narrows, and nothing takes it back.
     SignerRevoked = "signer.revoked" v 1 {

@@ -109,6 +109,9 @@ pub struct Person {
     /// Other principals of the same human: they never count as a second person.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub also: BTreeSet<String>,
+    /// Roles they may lend without holding them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub gives: BTreeSet<String>,
     /// A program that brings them a request, given on its standard input.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<String>,
@@ -279,6 +282,7 @@ fn people(node: &Node, mistakes: &Mistakes) -> BTreeMap<String, Person> {
             team: fields.text("team"),
             hours: fields.take("hours").and_then(|n| rules::hours(n, mistakes)),
             also: fields.texts("also").into_iter().collect(),
+            gives: fields.texts("gives").into_iter().collect(),
             notify: fields.texts("notify"),
         };
         fields.finish();

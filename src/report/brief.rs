@@ -41,7 +41,11 @@ pub fn brief(incident: &Incident, head: &Hash, due: &Due, now: Moment) -> Vec<St
         .revocations
         .iter()
         .map(|r| format!("{} taken out (#{})", r.revoked.subject, r.seq));
-    let odd: Vec<String> = alone.chain(enrolled).chain(out).collect();
+    let lent = incident.lent.iter().map(|l| {
+        let (to, role, from) = (&l.filed.to, &l.filed.role, &l.filed.from);
+        format!("{to} signs as {role}, lent by {from}")
+    });
+    let odd: Vec<String> = alone.chain(enrolled).chain(out).chain(lent).collect();
     let waiting: Vec<String> = waiting.into_iter().chain(odd).collect();
     let or = |text: String, none: &str| if text.is_empty() { none.to_owned() } else { text };
     let lines = [

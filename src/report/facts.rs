@@ -240,11 +240,13 @@ impl Report {
                 matches!(
                     e,
                     Event::NoticeBegun(_)
+                        | Event::SliceCut(_)
                         | Event::NoticeEnded(_)
                         | Event::Unreached(_)
                         | Event::LoneAsked(_)
                         | Event::SignerEnrolled(_)
                         | Event::SignerRevoked(_)
+                        | Event::DelegationFiled(_)
                 )
             }),
             plan: plan(incident),

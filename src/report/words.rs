@@ -184,11 +184,27 @@ pub fn words_of(event: &Event) -> Option<String> {
             true => format!("notice #{} went out{}", e.notice, reason(&e.why)),
             false => format!("notice #{} did not go out{}", e.notice, reason(&e.why)),
         },
+        Event::SliceCut(e) => {
+            let left = match e.left.is_empty() {
+                true => String::new(),
+                false => format!("; not in it: {}", list(&e.left)),
+            };
+            let (name, shown, hash) = (&e.name, list(&e.shown), e.sha256.get(..16).unwrap_or(""));
+            format!("cut a part of the record for {name} ({hash}…): {shown}{left}")
+        }
         Event::Unreached(e) => format!("nobody can be reached for request #{}: {}", e.request, e.words),
         Event::LoneAsked(e) => format!("asked to run request #{} alone: {}", e.request, e.why),
         Event::SignerEnrolled(e) => format!(
             "wrote {} into the roster during the incident, to refuse and to countersign: {}",
             e.person, e.words
+        ),
+        Event::DelegationFiled(e) => format!(
+            "{} lent the role {} to {} until {}, signed with {}",
+            e.from,
+            e.role,
+            e.to,
+            rfc3339(e.until_ms),
+            e.key.fingerprint
         ),
         Event::SignerRevoked(e) => format!(
             "took {} out: no signature of theirs counts any more in this incident{}",

@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 
 const BEGIN: &str = "-----BEGIN INCIDENT REQUEST-----";
 const END: &str = "-----END INCIDENT REQUEST-----";
+const BEGIN_LENT: &str = "-----BEGIN INCIDENT DELEGATION-----";
+const END_LENT: &str = "-----END INCIDENT DELEGATION-----";
 const BEGIN_SIG: &str = "-----BEGIN SSH SIGNATURE-----";
 const END_SIG: &str = "-----END SSH SIGNATURE-----";
 
@@ -24,10 +26,31 @@ pub enum BadPaste {
 
 /// Folds a statement into letters that no chat changes.
 pub fn wrap(statement: &str) -> String {
-    let body = STANDARD.encode(statement);
+    folded(BEGIN, statement, END)
+}
+
+/// The same for a lent role, its signature behind it.
+pub fn wrap_delegation(text: &str, signature: &str) -> String {
+    folded(BEGIN_LENT, &format!("{text}{signature}"), END_LENT)
+}
+
+/// A lent role and its signature in what was pasted; `None` where there is none.
+pub fn delegation_in(pasted: &[u8]) -> Result<Option<(String, String)>, BadPaste> {
+    let Some(body) = between(&String::from_utf8_lossy(pasted), BEGIN_LENT, END_LENT)? else {
+        return Ok(None);
+    };
+    let both = STANDARD.decode(body).ok().and_then(|b| String::from_utf8(b).ok());
+    let both = both.ok_or(BadPaste::Damaged)?;
+    let at = both.find(BEGIN_SIG).ok_or(BadPaste::Damaged)?;
+    let (text, signature) = both.split_at(at);
+    Ok(Some((text.to_owned(), signature.to_owned())))
+}
+
+fn folded(begin: &str, text: &str, end: &str) -> String {
+    let body = STANDARD.encode(text);
     let lines = body.as_bytes().chunks(70).map(String::from_utf8_lossy);
     let lines: Vec<_> = lines.collect();
-    format!("{BEGIN}\n{}\n{END}\n", lines.join("\n"))
+    format!("{begin}\n{}\n{end}\n", lines.join("\n"))
 }
 
 /// The statement in what was pasted: from a block, with whatever a chat put around it, else the text as it is.
@@ -47,7 +70,7 @@ pub fn signature_in(pasted: &[u8]) -> Result<Option<String>, BadPaste> {
 
 /// True where this line ends a block that somebody is pasting.
 pub fn ends(line: &str) -> bool {
-    line.contains(END) || line.contains(END_SIG)
+    line.contains(END) || line.contains(END_SIG) || line.contains(END_LENT)
 }
 
 /// The letters between two lines, without what quotes them (`> `, `| `, code fences, line ends).
@@ -99,6 +122,15 @@ mod tests {
         assert_eq!(found, format!("{BEGIN_SIG}\nU1NIU0lHAAAA\n{END_SIG}\n"));
         assert_eq!(signature_in(b"ok from me"), Ok(None));
         assert_eq!(signature_in(BEGIN_SIG.as_bytes()), Err(BadPaste::Cut));
-        assert!(ends(&format!("> {END_SIG}")) && !ends(BEGIN_SIG));
+        let lent = wrap_delegation(TEXT, &armour);
+        let quoted = format!("> {}", lent.replace('\n', "\r\n> "));
+        let both = Ok(Some((TEXT.to_owned(), armour.clone())));
+        assert_eq!(delegation_in(quoted.as_bytes()), both);
+        assert_eq!(delegation_in(armour.as_bytes()), Ok(None));
+        assert_eq!(
+            delegation_in(&lent.as_bytes()[..lent.len() - 20]),
+            Err(BadPaste::Cut)
+        );
+        assert!(ends(END_LENT) && ends(&format!("> {END_SIG}")) && !ends(BEGIN_SIG));
     }
 }

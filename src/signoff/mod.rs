@@ -10,6 +10,7 @@
 mod accept;
 mod block;
 mod claim;
+mod delegation;
 mod hidden;
 mod read;
 mod refusal;
@@ -19,8 +20,9 @@ mod text;
 pub use accept::{
     AcceptContext, Accepted, Answer, REQUEST_NAMESPACE, Request, RequestState, accept, prove_requester,
 };
-pub use block::{BadPaste, ends, signature_in, statement_in, wrap};
+pub use block::{BadPaste, delegation_in, ends, signature_in, statement_in, wrap, wrap_delegation};
 pub use claim::Claim;
+pub use delegation::{Delegation, DelegationContext, NotDelegated, accept_delegation, delegation_namespace};
 pub use hidden::{Hidden, odd};
 pub use read::BadStatement;
 pub use refusal::{Change, Refusal};

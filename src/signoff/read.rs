@@ -112,6 +112,15 @@ impl Statement {
             let all = [Touch::None, Touch::Present, Touch::Verified];
             all.into_iter().find(|touch| touch.word() == v)
         })?;
+        let mut lent = Vec::new();
+        while let Some(v) = r.maybe("lent-role") {
+            let four = values(v, " ").and_then(|all| all.try_into().ok());
+            lent.push(four.ok_or_else(|| r.wrong("no role, giver, holder and time"))?);
+        }
+        let alone_after_s = match r.maybe("alone-after-s") {
+            Some(v) => Some(number(v).ok_or_else(|| r.wrong("no number"))?),
+            None => None,
+        };
         let decision = r.read("decision", |v| match v {
             "approve" => Some(Decision::Approve),
             "refuse" => Some(Decision::Refuse),
@@ -141,6 +150,8 @@ impl Statement {
             roles_needed,
             teams_apart,
             touch_needed,
+            lent,
+            alone_after_s,
             decision,
             bound: Bound {
                 act_sha256,
@@ -291,6 +302,8 @@ pub(super) mod tests {
             roles_needed: Vec::new(),
             teams_apart: false,
             touch_needed: Touch::None,
+            lent: Vec::new(),
+            alone_after_s: None,
             decision: Decision::Approve,
             bound: Bound {
                 act_sha256: hash('c'),
@@ -387,6 +400,16 @@ pub(super) mod tests {
             plan.roles_needed = vec!["on-call".into(), "data owner".into()];
             plan.unproven = vec!["root".into(), "a b".into()];
             (plan.teams_apart, plan.touch_needed) = (true, Touch::Verified);
+            plan.lent = vec![
+                [
+                    "data owner",
+                    "a b",
+                    "kim@vendor.example",
+                    "2026-11-22T03:14:07.120Z",
+                ]
+                .map(str::to_owned),
+            ];
+            plan.alone_after_s = Some(900);
             plan
         };
         assert_eq!(Statement::parse(&plan.render()), Ok(plan));
@@ -403,6 +426,8 @@ pub(super) mod tests {
             ("\\u202e", "\\u202E"),
             ("decision: approve\n", ""),
             ("decision: approve", "decision: Approve"),
+            ("decision: approve", "alone-after-s: 0900\ndecision: approve"),
+            ("decision: approve", "lent-role: dba\ndecision: approve"),
             ("decision: approve", "decision: approve\ndecision: refuse"),
             ("act: 1 of 1", "act: 1 of 2"),
             ("  env: PGHOST\n", "  env: PGHOST\n\n"),

@@ -137,6 +137,10 @@ pub struct Statement {
     pub teams_apart: bool,
     /// What their keys must show.
     pub touch_needed: Touch,
+    /// Who may sign in whose role, lent before this was asked: role, giver, holder, until when. One line each.
+    pub lent: Vec<[String; 4]>,
+    /// Seconds after which the requester may run it alone, where nobody answers and nobody refuses.
+    pub alone_after_s: Option<u64>,
     /// What the signer answers.
     pub decision: Decision,
     /// What it is tied to.
@@ -189,6 +193,13 @@ impl Statement {
         line("roles-needed", &list(&self.roles_needed));
         line("different-teams", yes_no(self.teams_apart));
         line("keys-needed", self.touch_needed.word());
+        for lent in &self.lent {
+            let words: Vec<String> = lent.iter().map(|part| word(part)).collect();
+            line("lent-role", &words.join(" "));
+        }
+        if let Some(after) = self.alone_after_s {
+            line("alone-after-s", &after.to_string());
+        }
         line("decision", self.decision.word());
         for (number, act) in (1..).zip(&self.bound.acts) {
             act.render(&mut out, number, self.bound.acts.len());

@@ -1,12 +1,13 @@
 //! The escalation ladder: the built program, a program that tells somebody, and a webhook on the loopback network.
 
+use incident::journal::Hash;
 use serde_json::Value;
 
 use crate::support::desk::Desk;
 use crate::support::stub::{Stub, say};
 
 /// What a team puts in its repository to tell somebody: it keeps what it was handed.
-const PAGE: &str = "#!/bin/sh\ncat >> \"paged-$1\"\necho \"paged $1\" >&2\nexit \"${2:-0}\"\n";
+const PAGE: &str = "#!/bin/sh\ncat >> \"paged-$1\"\n[ -z \"$INCIDENT_SLICE\" ] || cp \"$INCIDENT_SLICE\" \"slice-$1.tar\"\necho \"paged $1\" >&2\nexit \"${2:-0}\"\n";
 
 /// A desk in contain whose plan has a ladder of three rungs.
 fn with_a_ladder(stub: &Stub, first: &str) -> Option<Desk> {
@@ -34,13 +35,16 @@ fn with_a_ladder(stub: &Stub, first: &str) -> Option<Desk> {
   outside: {{people: 2}}
   valid: 30m
   ladder:
-    - {{name: colleague, who: [ben@example.com], notify: [sh, ./page, ben{first}], within: 2s}}
+    - name: colleague
+      who: [ben@example.com]
+      notify: [sh, ./page, ben{first}]
+      send: [statement, brief, timeline, log, heap, huge]
+      within: 2s
     - name: rescue
       who: [rescue]
       webhook: {{host: 127.0.0.1, url: {{file: {home}/hook.url}}, token: {{file: {home}/hook.token}}}}
-      send: brief
       within: 2s
-    - {{name: vendor, notify: [sh, ./page, vendor], within: 2s}}
+    - {{name: vendor, notify: [sh, ./page, vendor], within: 2s, send: request}}
 "
     );
     let runbook = crate::cli::RUNBOOK.replace(
@@ -52,7 +56,13 @@ fn with_a_ladder(stub: &Stub, first: &str) -> Option<Desk> {
         &ladder,
     );
     desk.file("incident/runbook.yaml", &runbook);
-    desk.file("shop.log", "DROP TABLE orders\n");
+    let runbook = runbook.replace(
+        "    - {id: damage,",
+        "    - {id: huge, capture: {file: huge.log}}\n    - {id: damage,",
+    );
+    desk.file("incident/runbook.yaml", &runbook);
+    desk.file("shop.log", "DROP TABLE orders\npassword=hunter2-and-more\n");
+    desk.file("huge.log", &"one more line of a long log\n".repeat(200_000));
     for args in [
         ["start", "--yes"].as_slice(),
         &[
@@ -90,6 +100,16 @@ fn notices(desk: &Desk) -> Vec<(u64, String, bool)> {
         .collect()
 }
 
+/// The fields of every record of a kind.
+fn records(desk: &Desk, kind: &str) -> Vec<Value> {
+    let journal = desk.journal();
+    let lines = journal.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+    lines
+        .filter(|l| l["type"] == kind)
+        .map(|l| l["what"].clone())
+        .collect()
+}
+
 fn rung(n: u64, name: &str, sent: bool) -> (u64, String, bool) {
     (n, name.to_owned(), sent)
 }
@@ -118,6 +138,37 @@ fn the_ladder_is_climbed_by_whichever_command_comes_next_and_carries_no_secret()
         paged.contains("decision: approve") && paged.contains("ssh-keygen -Y sign"),
         "{paged}"
     );
+    // With it went what the rung names of the record, which proves itself; what it does not hold is named.
+    let slices: Vec<Value> = records(&desk, "slice.cut");
+    let [cut] = slices.as_slice() else {
+        panic!("{slices:?}")
+    };
+    assert_eq!((&cut["rung"], &cut["name"]), (&1.into(), &"colleague".into()));
+    assert_eq!(
+        cut["left"],
+        serde_json::json!(["heap (never captured)", "huge (no room in 4 MiB)"])
+    );
+    assert!(said.contains("with it: a part of the record"), "{said}");
+    let slice = std::fs::read(desk.home().join("slice-ben.tar")).unwrap();
+    assert_eq!(slice.len() as u64, cut["bytes"].as_u64().unwrap());
+    assert_eq!(Hash::of(&slice).to_string(), cut["sha256"].as_str().unwrap());
+    let held = String::from_utf8_lossy(&slice);
+    assert!(held.contains("decision: approve") && held.contains("DROP TABLE orders"));
+    assert!(held.contains("timeline.txt") && held.contains("to sign for swap"));
+    for secret in [
+        "hunter2",
+        "ghp_0123",
+        "tok-5b1c0f9e77d24c1a",
+        "hidden-in-the-path",
+    ] {
+        assert!(!held.contains(secret), "{secret}");
+    }
+    let verified = desk.run(&["verify", "slice-ben.tar"]);
+    let told = desk.told(&verified);
+    assert_eq!(verified.status.code(), Some(11), "{told}");
+    let bent = String::from_utf8_lossy(&slice).replacen("DROP TABLE orders", "DROP TABLE others", 1);
+    desk.file("bent.tar", &bent);
+    assert_eq!(desk.run(&["verify", "bent.tar"]).status.code(), Some(10));
     // Nobody is told twice, and nobody else before the time is up.
     desk.run(&["note", "waiting"]);
     assert_eq!(notices(&desk).len(), 1);
@@ -142,6 +193,19 @@ fn the_ladder_is_climbed_by_whichever_command_comes_next_and_carries_no_secret()
         "{text}"
     );
     assert!(text.contains("swap") && !text.contains("ghp_0123"), "{text}");
+    // Who is from outside is sent what the rung names, and it names nothing: the request and the brief, no evidence.
+    let told = &body["slice"];
+    let shown = told["shown"].as_array().unwrap();
+    assert_eq!(shown.len(), 3, "{told}");
+    assert!(!told.to_string().contains("log"), "{told}");
+    let place = told["where"].as_str().unwrap();
+    let (_, path) = place.split_once(':').unwrap();
+    let slice = std::fs::read(path).unwrap();
+    assert_eq!(Hash::of(&slice).to_string(), told["sha256"].as_str().unwrap());
+    let held = String::from_utf8_lossy(&slice);
+    assert!(held.contains("record: #") && held.contains("decision: approve"));
+    assert!(!held.contains("DROP TABLE orders") && !held.contains("to sign for swap"));
+    assert!(!hook.body.contains("DISCLOSURE"));
     // What only the responder may know is nowhere in the record.
     let journal = desk.journal();
     for secret in ["tok-5b1c0f9e77d24c1a", "hidden-in-the-path", "ghp_0123"] {
@@ -152,6 +216,8 @@ fn the_ladder_is_climbed_by_whichever_command_comes_next_and_carries_no_secret()
     desk.run(&["watch", "--every", "1s", "--for", "1s"]);
     desk.run(&["note", "still waiting"]);
     assert_eq!(notices(&desk).last(), Some(&rung(3, "vendor", true)));
+    assert!(!desk.home().join("slice-vendor.tar").exists());
+    assert_eq!(records(&desk, "slice.cut").len(), 2);
     wait();
     let end = desk.incident(&["status"]);
     assert!(

@@ -9,6 +9,7 @@ mod capture;
 mod compare;
 mod countersign;
 mod cut;
+mod delegate;
 mod drill;
 mod escalate;
 mod evidence;
@@ -84,6 +85,8 @@ pub enum Command {
     Refuse(sign::SignArgs),
     /// Bring a request to a person: prints what they paste, and runs their notify command
     Page(escalate::PageArgs),
+    /// Lend a role of yours to another signer until a time, on your own machine; needs no incident
+    Delegate(delegate::DelegateArgs),
     /// Ask to act alone at the boundary, where the runbook allows it and nobody answers
     Lone(lone::LoneArgs),
     /// Write a signer into an empty roster, to refuse and to countersign
@@ -164,6 +167,7 @@ impl Command {
             Command::Sign(args) => sign::sign(app, &args),
             Command::Refuse(args) => sign::refuse(app, &args),
             Command::Page(args) => escalate::page(app, &args),
+            Command::Delegate(args) => delegate::run(app, &args),
             Command::Lone(args) => lone::run(app, &args),
             Command::Enrol(args) => lone::enrol(app, &args),
             Command::Signoff(args) => escalate::signoff(app, &args),

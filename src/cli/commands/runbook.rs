@@ -206,11 +206,12 @@ fn show(app: &App, written: &Written, raw: bool) -> Result<Exit, CliError> {
     for (n, rung) in engine.runbook().reach.ladder.iter().enumerate() {
         let ways: Vec<String> = rung.ways.iter().map(crate::model::runbook::Way::name).collect();
         let words = format!(
-            "rung {}: {}, by {}, {} to answer",
+            "rung {}: {}, by {}, {} to answer; is sent: {}",
             n + 1,
             escape(&rung.name),
             escape(&ways.join(", ")),
-            crate::model::time::span(rung.within_ms)
+            crate::model::time::span(rung.within_ms),
+            escape(&rung.sends.words())
         );
         app.ui.wrapped(2, &words);
     }

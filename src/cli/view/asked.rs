@@ -24,6 +24,9 @@ pub fn told(ui: &Ui, all: &[Notice]) {
             escape(&notice.why)
         );
         ui.hanging(tone, "", &text);
+        if !notice.with.is_empty() {
+            ui.hanging(Tone::Dim, "  ", &format!("with it: {}", escape(&notice.with)));
+        }
     }
 }
 

@@ -15,6 +15,9 @@ pub const ITEMS_LIST: &str = "items.json";
 /// Name of the file in an exhibit that says where a secret was taken out, and how long it was.
 pub const RECEIPTS_LIST: &str = "redactions.json";
 
+/// How the origin begins of what is filed in order to be sent to a rung of the ladder.
+pub const SENT: &str = "for rung ";
+
 /// Purpose of the look into an agent's processes that stop takes on its way.
 pub const FROZEN: &str = "frozen";
 
@@ -124,7 +127,11 @@ impl Incident {
             name: "attached".into(),
             spec: None,
             step: None,
-            purpose: "attached".into(),
+            purpose: match e.from.starts_with(SENT) {
+                true => "sent",
+                false => "attached",
+            }
+            .into(),
             ts: at.ts.to_owned(),
             who: at.who.to_owned(),
             exhibit: Some(e.exhibit),
@@ -141,8 +148,8 @@ impl Incident {
             .captures
             .iter()
             .filter_map(|seq| self.captures.get(seq))
-            // The agent's own processes say nothing of the damage.
-            .any(|c| c.exhibit.is_some() && c.has_something() && c.purpose != FROZEN);
+            // The agent's own processes say nothing of the damage, and neither do our own words about it.
+            .any(|c| c.exhibit.is_some() && c.has_something() && c.purpose != FROZEN && c.purpose != "sent");
         if !preserved {
             return Err("no capture holds anything: there is nothing to seal".into());
         }

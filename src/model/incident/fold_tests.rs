@@ -183,6 +183,7 @@ fn request(name: &str) -> Event {
         head_seq: 1,
         head_sha256: "h".into(),
         baseline: "none".into(),
+        lone: false,
     }
     .into()
 }
@@ -425,6 +426,37 @@ fn story() -> Vec<Event> {
                 parts: vec!["act".into()],
             }],
             fell: vec![],
+        }
+        .into(),
+        DelegationFiled {
+            role: "on-call".into(),
+            from: "kim@vendor.example".into(),
+            to: BEN.into(),
+            from_ms: -1,
+            until_ms: 9,
+            nonce: "0".into(),
+            key: SignerKey {
+                fingerprint: "SHA256:k".into(),
+                algorithm: "ssh-ed25519".into(),
+                user_presence: None,
+                user_verified: None,
+                counter: None,
+            },
+            file: "00000010.a.delegation".into(),
+            mono_us: 1,
+            utc_ms: -1,
+        }
+        .into(),
+        SliceCut {
+            request: 37,
+            rung: 1,
+            name: "colleague".into(),
+            who: vec![BEN.into()],
+            shown: vec!["signoffs/00000037.txt".into()],
+            left: vec!["host (never captured)".into()],
+            bytes: 1,
+            sha256: "0".into(),
+            file: "tmp/slice.tar".into(),
         }
         .into(),
         SignerRevoked {
@@ -912,7 +944,7 @@ fn what_cannot_follow_is_refused_and_says_why() {
             "after the last act",
         ),
         (
-            told(48),
+            told(50),
             started("late", Zone::Inside, vec![]),
             "the incident is closed",
         ),

@@ -25,9 +25,9 @@ use super::ids::{IncidentId, StepId, TargetId};
 pub use acts::{ActState, Stand, StepState};
 pub use custody::{Custody, Recorded};
 pub use escalation::{Proven, ProvenBy, RequestState, SignoffState};
-pub use evidence::{CaptureState, Change, FROZEN, Gap, ITEMS_LIST, ProbeState, RECEIPTS_LIST};
+pub use evidence::{CaptureState, Change, FROZEN, Gap, ITEMS_LIST, ProbeState, RECEIPTS_LIST, SENT};
 pub use lone::{AloneState, EnrolledState, LoneState, NoticeState};
-pub use people::Revocation;
+pub use people::{Lent, Revocation};
 pub use plan::{PlanFailure, PlanState};
 pub use stop::{StopState, TargetState};
 
@@ -121,6 +121,8 @@ pub struct Incident {
     pub alone: BTreeMap<u64, AloneState>,
     /// Signers written into an empty roster during the incident, by person.
     pub enrolled: BTreeMap<String, EnrolledState>,
+    /// Roles that were lent, in order.
+    pub lent: Vec<Lent>,
     /// Keys and people that no longer count, in order.
     pub revocations: Vec<Revocation>,
     /// Signed answers that did not count: record, reason, words.
@@ -172,6 +174,7 @@ impl Incident {
             notices: BTreeMap::new(),
             alone: BTreeMap::new(),
             enrolled: BTreeMap::new(),
+            lent: Vec::new(),
             revocations: Vec::new(),
             rejected: Vec::new(),
             probes: BTreeMap::new(),
@@ -270,6 +273,7 @@ impl Incident {
             Event::Unreached(e) => self.unreached(at, e)?,
             Event::LoneAsked(e) => self.lone_asked(at, e)?,
             Event::SignerEnrolled(e) => self.signer_enrolled(at, e)?,
+            Event::DelegationFiled(e) => self.delegation_filed(at, e)?,
             Event::SignerRevoked(e) => self.signer_revoked(at, e)?,
             Event::PlanFrozen(e) => self.plan_frozen(at, e)?,
             Event::PlanAmended(e) => self.plan_amended(at, e)?,
@@ -301,6 +305,9 @@ impl Incident {
                 Some(_) => self.mirror_ended = Some(e),
                 None => return Err("there is no mirror that could end".into()),
             },
+            Event::SliceCut(e) => {
+                self.request_mut(e.request)?;
+            }
             Event::BundleSealed(_)
             | Event::MirrorAcked(_)
             | Event::JournalRecovered(_)

@@ -71,13 +71,34 @@ pub enum WebhookUrl {
     From(SecretRef),
 }
 
-/// What a rung sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sends {
-    /// The text to sign, and how.
-    Request,
-    /// The same, and ten lines on where the incident stands.
-    Brief,
+/// What a rung sends, beside the text to sign and how, which every rung sends. What it does not name it does not send.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sends {
+    /// Ten lines on where the incident stands.
+    pub brief: bool,
+    /// The end of the timeline.
+    pub timeline: bool,
+    /// Exhibits, by the name of their capture or its step.
+    pub exhibits: Vec<String>,
+}
+
+impl Sends {
+    /// The request and the brief: what a rung sends that says nothing else.
+    pub fn usual() -> Sends {
+        Sends {
+            brief: true,
+            ..Sends::default()
+        }
+    }
+
+    /// In words, as written in a runbook.
+    pub fn words(&self) -> String {
+        let mut all = vec!["statement"];
+        all.extend(self.brief.then_some("brief"));
+        all.extend(self.timeline.then_some("timeline"));
+        all.extend(self.exhibits.iter().map(String::as_str));
+        all.join(", ")
+    }
 }
 
 impl Webhook {
@@ -169,20 +190,9 @@ fn rung(node: &Node, number: usize, people: &BTreeMap<String, Person>, mistakes:
         let remedy = Some("write `notify: [program, argument]` or `webhook: https://…`".to_owned());
         mistakes.add(node.place, "nobody is told by this rung", remedy);
     }
-    let sends_node = fields.take("send");
-    let sends = match sends_node
-        .and_then(|n| yaml::text(n, "send", mistakes))
-        .as_deref()
-    {
-        None | Some("request") => Sends::Request,
-        Some("brief") => Sends::Brief,
-        Some(other) => {
-            let place = sends_node.map_or(node.place, |n| n.place);
-            let remedy = Some("`send: request` or `send: brief`".to_owned());
-            mistakes.add(place, format!("`send: {other}` does not exist"), remedy);
-            Sends::Request
-        }
-    };
+    let sends = fields
+        .take("send")
+        .map_or_else(Sends::usual, |n| sends(n, mistakes));
     let within_ms = fields.span("within").unwrap_or(WITHIN_MS);
     fields.finish();
     Some(Rung {
@@ -192,6 +202,37 @@ fn rung(node: &Node, number: usize, people: &BTreeMap<String, Person>, mistakes:
         sends,
         within_ms,
     })
+}
+
+fn sends(node: &Node, mistakes: &Mistakes) -> Sends {
+    let mut sends = Sends::default();
+    let named = match &node.value {
+        Value::List(_) => yaml::texts(node, "send", mistakes),
+        _ => yaml::text(node, "send", mistakes).into_iter().collect(),
+    };
+    for one in named {
+        match one.as_str() {
+            "request" | "statement" => {}
+            "brief" => sends.brief = true,
+            "timeline" => sends.timeline = true,
+            name if name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) =>
+            {
+                sends.exhibits.push(name.to_owned());
+            }
+            other => {
+                let remedy =
+                    "write `send: [statement, brief, timeline, NAME]`, where NAME is a capture or its step";
+                mistakes.add(
+                    node.place,
+                    format!("`send: {other}` is no name of a capture"),
+                    Some(remedy.into()),
+                );
+            }
+        }
+    }
+    sends
 }
 
 fn webhook(node: &Node, mistakes: &Mistakes) -> Option<Webhook> {

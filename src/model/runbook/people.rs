@@ -53,6 +53,12 @@ impl Policy {
         first.map_or(principal, |(name, _)| name).to_ascii_lowercase()
     }
 
+    /// True where the runbook says that this person holds a role, or may lend it all the same.
+    pub fn gives(&self, principal: &str, role: &str) -> bool {
+        self.person(principal)
+            .is_some_and(|p| p.roles.contains(role) || p.gives.contains(role))
+    }
+
     /// What the runbook says of a principal, by whichever of their names.
     pub fn person(&self, principal: &str) -> Option<&Person> {
         let human = self.human(principal);

@@ -454,6 +454,7 @@ pub(super) fn request(book: &mut Book, at_ms: i64, act_sha256: &str) -> u64 {
         head_seq: 3,
         head_sha256: "0".repeat(64),
         baseline: "none".into(),
+        lone: false,
     };
     let request = book.write(at_ms, ANA, asked);
     let issued = StatementIssued {

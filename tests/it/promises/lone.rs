@@ -253,3 +253,53 @@ fn with_an_empty_roster_somebody_enrolled_on_the_day_countersigns_and_nothing_mo
         "{told}"
     );
 }
+
+#[test]
+fn a_delay_that_the_record_says_began_earlier_lets_nothing_run() {
+    let room = Room::new(97);
+    let engine = in_contain(&room, LONE, HEARD);
+    let before = engine.world().clock.now();
+    minutes(&room, 20);
+    // Asked for as usual and just now, proved by key. Whoever can write the record adds that it was to run alone,
+    // that this was asked for twenty minutes ago, and that nobody could be reached.
+    let asked = engine
+        .escalate(&[step("config")], Some(&room.drill.key_path()))
+        .unwrap();
+    let path = case_of(&engine).join("journal.jsonl");
+    let mut journal = fs::read(&path).unwrap();
+    let mut chain = incident::journal::Chain::default();
+    for line in journal.clone().split_inclusive(|b| *b == b'\n') {
+        chain.check(line).unwrap();
+    }
+    let ts = "2026-11-22T03:14:07.120Z";
+    let request = asked.request;
+    let lone = serde_json::json!({
+        "request": request, "why": "x", "mono_us": before.mono_us, "utc_ms": before.utc_ms,
+    });
+    let unreached = serde_json::json!({ "request": request, "words": "x" });
+    journal.extend(chain.write(ts, "lone.asked", 1, lone, ANA).unwrap());
+    journal.extend(
+        chain
+            .write(ts, "escalation.unreached", 1, unreached, ANA)
+            .unwrap(),
+    );
+    fs::write(&path, journal).unwrap();
+    let id = engine.incident().unwrap().id().clone();
+    drop(engine);
+    let engine = room.resume(ANA, &id);
+    assert!(
+        matches!(engine.alone(request).unwrap(), Alone::Ready { .. }),
+        "the record says so"
+    );
+    let refused = engine.run(&step("config"), None).unwrap_err();
+    assert!(
+        matches!(&refused, EngineError::NotSigned(why) if why.contains("was not asked for like that")),
+        "{refused}"
+    );
+    // Asked for alone and signed like that, the delay counts from what was signed, whatever stands beside it.
+    let asked = ask(&room, &engine);
+    let text = engine.statement_of(asked.request).unwrap();
+    assert!(text.contains("\nalone-after-s: 900\n"), "{text}");
+    minutes(&room, 16);
+    engine.run(&step("config"), None).unwrap();
+}

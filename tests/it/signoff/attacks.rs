@@ -36,6 +36,8 @@ pub fn statement() -> Statement {
         requester: "ana@example.com".into(),
         requester_proven: true,
         unproven: Vec::new(),
+        lent: Vec::new(),
+        alone_after_s: None,
         people_needed: 1,
         roles_needed: Vec::new(),
         teams_apart: false,

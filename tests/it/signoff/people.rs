@@ -1,8 +1,19 @@
-//! Who stops counting while the incident runs, by the built program.
+//! Who stops counting while the incident runs, and who signs in another's role.
 
-use incident::sshsig::fingerprint_of;
+use std::collections::BTreeSet;
 
-use super::alone::Team;
+use incident::journal::Chain;
+use incident::model::ids::IncidentId;
+use incident::model::runbook::Runbook;
+use incident::signoff::{
+    Delegation, DelegationContext, NotDelegated, accept_delegation, delegation_namespace,
+};
+use incident::sshsig::{Revoked, Roster, fingerprint_of};
+use serde_json::json;
+
+use super::alone::{Team, fed, machine_of};
+use super::keygen::Bench;
+use crate::cli::RUNBOOK;
 
 macro_rules! team {
     ($made:expr) => {
@@ -123,4 +134,247 @@ fn taking_somebody_out_opens_no_other_way() {
     assert_ne!(code, Some(0), "{told}");
     assert!(told.contains("there is a roster"), "{told}");
     assert_eq!(team.done().0, Some(3));
+}
+
+const NOON: i64 = 1_795_348_800_000;
+const HOUR: i64 = 3_600_000;
+
+/// What is held against a lent role, as it is where everything is well: Ben is `dba` and lends that to Kim.
+struct Loan {
+    bench: Bench,
+    said: Delegation,
+    signer: &'static str,
+    namespace: &'static str,
+    people: String,
+    acted: BTreeSet<String>,
+    filed: BTreeSet<String>,
+    revoked: Revoked,
+    bend: fn(&str) -> String,
+}
+
+impl Loan {
+    fn new() -> Loan {
+        let bench = Bench::new();
+        for name in ["ana", "ben", "kim", "eve"] {
+            bench.key(name, &["-t", "ed25519"]);
+        }
+        Loan {
+            bench,
+            said: Delegation {
+                incident: None,
+                drill: false,
+                role: "dba".into(),
+                from: "ben@example.com".into(),
+                to: "kim@example.com".into(),
+                from_ms: NOON - HOUR,
+                until_ms: NOON + HOUR,
+                nonce: "0123456789abcdef0123456789abcdef".into(),
+            },
+            signer: "ben",
+            namespace: delegation_namespace(false),
+            people:
+                "ana@example.com: {roles: [on-call]}, ben@example.com: {roles: [dba]}, kim@example.com: {}"
+                    .into(),
+            acted: ["ana@example.com".to_owned()].into(),
+            filed: BTreeSet::new(),
+            revoked: Revoked::default(),
+            bend: str::to_owned,
+        }
+    }
+
+    fn comes(&self) -> Result<Delegation, NotDelegated> {
+        let runbook = format!(
+            "version: 1\npeople: {{{}}}\nboundary: {{inside: [read], at: [deploy]}}\nstages: {{}}\n",
+            self.people
+        );
+        let policy = Runbook::parse("r.yaml", &runbook).unwrap().policy;
+        let mut roster = String::new();
+        for name in ["ana", "ben", "kim"] {
+            roster += &format!("{name}@example.com {}\n", self.bench.public(name));
+        }
+        let text = self.said.render();
+        let signature = self.bench.sign(self.signer, self.namespace, text.as_bytes());
+        let ctx = DelegationContext {
+            incident: &IncidentId::new("INC-20261122-0314-k7qf").unwrap(),
+            roster: &Roster::parse(roster.as_bytes()).unwrap(),
+            policy: &policy,
+            revoked: &|key| self.revoked.has_key(key),
+            acted: &self.acted,
+            filed: &self.filed,
+            now_ms: NOON,
+        };
+        accept_delegation((self.bend)(&text).as_bytes(), &signature, &ctx).map(|(lent, _)| lent)
+    }
+}
+
+#[test]
+fn every_abuse_of_a_lent_role_is_refused_for_its_own_reason() {
+    let good = Loan::new();
+    assert_eq!(good.comes(), Ok(good.said.clone()));
+    let mut given = Loan::new();
+    given.people = given.people.replace("{roles: [dba]}", "{gives: [dba]}");
+    assert!(given.comes().is_ok(), "named as its giver");
+    type Abuse = (&'static str, fn(&mut Loan));
+    let abuses: [Abuse; 18] = [
+        ("delegation-namespace", |l| l.namespace = "signoff@incident-v1"),
+        ("delegation-namespace", |l| {
+            l.namespace = delegation_namespace(true)
+        }),
+        ("delegation-bad-signature", |l| {
+            l.bend = |t| t.replace("kim@", "eve@")
+        }),
+        ("delegation-bad-signature", |l| {
+            l.bend = |t| t.replace("2026-", "2027-")
+        }),
+        ("not-a-delegation", |l| l.said.nonce = String::new()),
+        ("delegation-elsewhere", |l| {
+            l.said.incident = IncidentId::new("INC-20261101-0000-aaaa").ok()
+        }),
+        ("delegation-elsewhere", |l| l.said.drill = true),
+        ("delegation-revoked", |l| {
+            l.revoked = Revoked::parse(l.bench.public("ben").as_bytes()).unwrap();
+        }),
+        ("delegation-not-counted", |l| l.signer = "eve"),
+        ("delegation-another-signer", |l| l.signer = "kim"),
+        // What she was lent herself she does not hold.
+        ("delegation-not-theirs", |l| {
+            (l.signer, l.said.from, l.said.to) = ("kim", "kim@example.com".into(), "ben@example.com".into());
+        }),
+        ("delegation-not-theirs", |l| l.said.role = "security".into()),
+        ("delegation-to-oneself", |l| l.said.to = "Ben@Example.com".into()),
+        ("delegation-not-rostered", |l| {
+            l.said.to = "eve@example.com".into()
+        }),
+        ("delegation-acted", |l| {
+            l.acted = ["BEN@example.com".into()].into()
+        }),
+        ("delegation-filed-before", |l| {
+            l.filed = [l.said.nonce.clone()].into()
+        }),
+        ("delegation-time", |l| l.said.until_ms = NOON),
+        ("delegation-time", |l| l.said.from_ms = NOON + 1),
+    ];
+    for (reason, abuse) in abuses {
+        let mut loan = Loan::new();
+        abuse(&mut loan);
+        let refused = loan.comes().unwrap_err();
+        assert_eq!(refused.name(), reason, "{refused}");
+    }
+    let mut long = Loan::new();
+    long.said.until_ms = NOON + 31 * 24 * HOUR;
+    assert_eq!(long.comes().unwrap_err().name(), "delegation-time");
+}
+
+/// A team whose rule asks for a `dba`, which Ben is and Kim is not.
+fn asks_for_a_dba() -> Option<Team> {
+    let runbook = RUNBOOK
+        .replace(
+            "ben@example.com: {roles: [on-call]}",
+            "ben@example.com: {roles: [dba]}\n  kim@example.com: {}",
+        )
+        .replace("at: {people: 1}", "at: {people: 1, roles: [dba]}");
+    Team::with(&runbook, "")
+}
+
+fn lends(team: &Team, name: &str, args: &[&str]) -> Option<String> {
+    let who = format!("{name}@example.com");
+    let desk = machine_of(&team.bench, name)?;
+    let args = [args, &["--as", &who, "--yes"]].concat();
+    let out = desk.run(&args);
+    assert_eq!(out.status.code(), Some(0), "{}", desk.told(&out));
+    Some(String::from_utf8(out.stdout).unwrap())
+}
+
+const LEND: [&str; 6] = ["delegate", "dba", "--to", "kim@example.com", "--until", "4h"];
+
+#[test]
+fn a_role_is_lent_from_another_machine_and_shown_wherever_people_look() {
+    let team = team!(asks_for_a_dba());
+    let Some(block) = lends(&team, "ben", &LEND) else {
+        return;
+    };
+    assert!(
+        block.starts_with("-----BEGIN INCIDENT DELEGATION-----\n"),
+        "{block}"
+    );
+    let filed = team.files(&block);
+    let told = team.ana.told(&filed);
+    assert_eq!(filed.status.code(), Some(0), "{told}");
+    assert!(
+        told.contains("kim@example.com may sign as dba for ben@example.com"),
+        "{told}"
+    );
+    let again = team.files(&block);
+    assert_eq!(again.status.code(), Some(5), "{}", team.ana.told(&again));
+    let pasted = team.asked();
+    let shown = fed(&machine_of(&team.bench, "kim").unwrap(), &["sign"], &pasted);
+    let shown = String::from_utf8_lossy(&shown.stderr).into_owned();
+    assert!(
+        shown.contains("lent-role: dba ben@example.com kim@example.com 20"),
+        "{shown}"
+    );
+    let brief = team.ana.incident(&["brief"]);
+    assert!(brief.contains("signs as dba, lent by"), "{brief}");
+    let kim = team.answer("kim", "sign", &pasted).unwrap();
+    assert_eq!(team.files(&kim).status.code(), Some(0));
+    assert_eq!(team.done().0, Some(0));
+    let report = team.ana.incident(&["report", "--format", "md"]);
+    assert!(report.contains("lent the role dba to"), "{report}");
+}
+
+#[test]
+fn a_line_that_says_a_role_was_lent_is_not_a_signature() {
+    let team = team!(asks_for_a_dba());
+    let (code, told) = team.says(&[
+        "delegate",
+        "dba",
+        "--to",
+        "kim@example.com",
+        "--until",
+        "yesterday",
+    ]);
+    assert_eq!(code, Some(2), "{told}");
+    // Whoever acts lends nothing, not even a role they held.
+    let ours = lends(
+        &team,
+        "ana",
+        &["delegate", "on-call", "--to", "kim@example.com", "--until", "4h"],
+    );
+    let Some(ours) = ours else { return };
+    let refused = team.files(&ours);
+    let told = team.ana.told(&refused);
+    assert_eq!(refused.status.code(), Some(5), "{told}");
+    assert!(told.contains("has acted in this incident"), "{told}");
+    // Without the role Kim's approval is one person, and no dba.
+    let path = team
+        .ana
+        .home()
+        .join(".local/share/incident")
+        .join(team.ana.id())
+        .join("journal.jsonl");
+    let mut chain = Chain::default();
+    let mut journal = std::fs::read(&path).unwrap();
+    for line in journal.clone().split_inclusive(|b| *b == b'\n') {
+        chain.check(line).unwrap();
+    }
+    let forged = json!({
+        "role": "dba", "from": "ben@example.com", "to": "kim@example.com", "from_ms": 0, "until_ms": 4_000_000_000_000_i64,
+        "nonce": "x", "file": "00000009.x.delegation", "mono_us": 1, "utc_ms": NOON,
+        "key": {"fingerprint": team.print("ben"), "algorithm": "ssh-ed25519", "user_presence": null, "user_verified": null, "counter": null},
+    });
+    journal.extend(
+        chain
+            .write("2026-11-22T03:14:07.120Z", "delegation.filed", 1, forged, "filer")
+            .unwrap(),
+    );
+    std::fs::write(&path, journal).unwrap();
+    let pasted = team.asked();
+    let kim = team.answer("kim", "sign", &pasted).unwrap();
+    assert_eq!(team.files(&kim).status.code(), Some(0));
+    let (code, told) = team.done();
+    assert_eq!(code, Some(10), "{told}");
+    assert!(
+        told.contains("says that ben@example.com lent the role dba"),
+        "{told}"
+    );
 }
