@@ -418,6 +418,13 @@ pub fn trust(ui: &Ui, trust: Option<&Trust>) {
     }
 }
 
+/// Says it where the program that runs is not the one that was trusted in peacetime.
+pub fn strange(ui: &Ui, words: Option<String>) {
+    if let Some(words) = words {
+        ui.hanging_aside(Tone::Bad, "  program  ", &escape(&words));
+    }
+}
+
 /// Opens an incident, and says where its record is.
 pub fn opened(ui: &Ui, engine: &Engine<'_>) -> Result<(), EngineError> {
     let incident = engine.incident()?;

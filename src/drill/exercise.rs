@@ -11,9 +11,9 @@ use super::executor::SimExecutor;
 use super::player::pace;
 use super::ports::{NoInterrupt, Port, SimSecrets};
 use super::scenario::{Inject, Scenario, ScenarioError};
-use super::sim::{KEY, Shared, Sim, Truth};
+use super::sim::{KEY, Shared, Sim, Truth, What};
 use crate::engine::{Next, Written};
-use crate::world::{World, WorldKind};
+use crate::world::{Clock, World, WorldKind};
 
 /// A drill at the moment the pager goes off.
 pub struct Exercise {
@@ -115,24 +115,40 @@ impl Exercise {
         home.join(KEY).display().to_string()
     }
 
-    /// What everybody but the responder sends back when asked to sign this, the quickest first.
+    /// What everybody but the responder sends back who heard of this and was asked to sign it, the quickest first.
     pub fn answers(&self, statement: &str) -> Result<Vec<Reply>, CannotSign> {
-        let mut others: Vec<&Colleague> = self.people.iter().skip(1).collect();
-        others.sort_by_key(|person| person.answers_after);
-        let mut before = Duration::ZERO;
+        let now = Duration::from_micros(self.clock.now().mono_us);
+        let due = |person: &Colleague| Some(self.heard(person)? + person.answers_after);
+        let others = self.people.iter().skip(1);
+        let mut others: Vec<(Duration, &Colleague)> = others.filter_map(|p| Some((due(p)?, p))).collect();
+        others.sort_by_key(|(due, _)| *due);
+        let mut before = now;
         let mut replies = Vec::new();
-        for person in others {
+        for (due, person) in others {
             if let Some(answer) = person.answer(statement)? {
                 replies.push(Reply {
                     who: person.name.clone(),
-                    after: person.answers_after.saturating_sub(before),
+                    after: due.saturating_sub(before),
                     statement: answer.statement,
                     signature: answer.signature,
                 });
-                before = person.answers_after;
+                before = before.max(due);
             }
         }
         Ok(replies)
+    }
+
+    /// When somebody heard that they are asked, on the monotonic clock; `None` = not yet.
+    fn heard(&self, person: &Colleague) -> Option<Duration> {
+        if !self.scenario.by_pager {
+            return Some(Duration::from_micros(self.clock.now().mono_us));
+        }
+        let paged = |sim: &mut Sim| {
+            let mut log = sim.log.iter();
+            log.find(|h| h.what == What::Paged(person.name.clone()))
+                .map(|h| h.at_us)
+        };
+        self.sim(paged).map(Duration::from_micros)
     }
 
     /// Lets the time pass that a person needs at this point of the walk, and gives the news of it.

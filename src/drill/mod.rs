@@ -19,6 +19,7 @@ pub mod host;
 pub mod player;
 pub mod ports;
 pub mod programs;
+pub mod round;
 pub mod run;
 pub mod scenario;
 pub mod score;

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::exercise::Exercise;
+use super::round::Turn;
 use super::run::DrillError;
 use super::scenario::Claim;
 use crate::boundary::{Answer as Judged, Refusal, Verdict};
@@ -190,14 +191,14 @@ impl Seat<'_, '_> {
     fn asks_for(&self, step: &StepId) -> Result<bool, DrillError> {
         let key = self.drill.key_path();
         let issued = self.engine.escalate(std::slice::from_ref(step), Some(&key))?;
-        for answer in self.drill.answers(&issued.approve)? {
-            self.drill.clock.advance(answer.after);
-            let text = answer.statement.as_bytes();
-            match self.engine.add_signoff(Some(text), answer.signature.as_bytes()) {
-                Ok(_) | Err(EngineError::Signoff(_)) => {}
-                Err(e) => return Err(e.into()),
-            }
-        }
+        self.drill
+            .waits(self.engine, issued.request, &mut |turn| match turn {
+                Turn::Answered(_, filed) => match *filed {
+                    Err(e) if !matches!(e, EngineError::Signoff(_)) => Err(e.into()),
+                    _ => Ok(()),
+                },
+                _ => Ok(()),
+            })?;
         let open = self
             .engine
             .pending()?

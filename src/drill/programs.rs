@@ -39,6 +39,7 @@ pub const PROGRAMS: &[Program] = &[
     ("curl", |call| Box::pin(curl(call))),
     ("docker", |call| Box::pin(async move { docker(call) })),
     ("harborctl", |call| Box::pin(harborctl(call))),
+    ("pager", |call| Box::pin(async move { pager(call) })),
     ("psql", |call| Box::pin(psql(call))),
     ("ssh-keygen", |call| Box::pin(async move { ssh_keygen(call) })),
     ("systemctl", |_| {
@@ -118,6 +119,23 @@ fn ssh_keygen(call: Call<'_>) -> Output {
         },
         ok,
     )
+}
+
+/// `pager PERSON…`, the words on standard input.
+fn pager(call: Call<'_>) -> Output {
+    if call.stdin.unwrap_or_default().trim().is_empty() {
+        return fail(1, "pager: nothing to say on standard input");
+    }
+    call.port.with(|sim| {
+        let stranger = |name: &&String| !sim.people.iter().any(|person| person.name == **name);
+        if let Some(name) = call.args.iter().find(stranger) {
+            return fail(1, format!("pager: nobody is called {name}"));
+        }
+        for name in call.args {
+            sim.note(What::Paged(name.clone()));
+        }
+        ok("")
+    })
 }
 
 /// `docker ps`, `docker pause NAME`, `docker unpause NAME`.

@@ -64,6 +64,9 @@ pub struct Scenario {
     pub agent: AgentPlan,
     /// Those who can be asked to sign, the first to be asked first.
     pub colleagues: Vec<ColleaguePlan>,
+    /// True where only those hear of a request who were paged; else everybody is rung up.
+    #[serde(default)]
+    pub by_pager: bool,
     /// What reaches the person while the drill runs.
     pub injects: Vec<Inject>,
     /// What the agent says, and whether it is so.
@@ -237,6 +240,9 @@ pub struct Goal {
     pub stop_none: Offset,
     /// Services of the platform and containers of the host that work at the end.
     pub healthy: Vec<String>,
+    /// Somebody was asked within this time of the page, where that is scored.
+    #[serde(default)]
+    pub asked_by: Option<Offset>,
     /// Captures by name that must exist before the first change to the platform outside stop.
     pub captures: Vec<String>,
 }
@@ -255,16 +261,41 @@ pub struct Debrief {
 struct Shipped {
     id: &'static str,
     scenario: &'static str,
+    /// What differs from that scenario.
+    changes: Option<&'static str>,
     runbook: &'static str,
     access: &'static str,
 }
 
-const SHIPPED: &[Shipped] = &[Shipped {
-    id: "nine-seconds",
-    scenario: include_str!("scenarios/nine-seconds.yaml"),
-    runbook: include_str!("scenarios/nine-seconds/runbook.yaml"),
-    access: include_str!("scenarios/nine-seconds/access.yaml"),
-}];
+/// What one scenario has otherwise than another: the same night, other people.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Changes {
+    id: String,
+    title: String,
+    briefing: String,
+    colleagues: Vec<ColleaguePlan>,
+    by_pager: bool,
+    asked_by: Offset,
+    prepare: String,
+}
+
+const SHIPPED: &[Shipped] = &[
+    Shipped {
+        id: "nine-seconds",
+        scenario: include_str!("scenarios/nine-seconds.yaml"),
+        changes: None,
+        runbook: include_str!("scenarios/nine-seconds/runbook.yaml"),
+        access: include_str!("scenarios/nine-seconds/access.yaml"),
+    },
+    Shipped {
+        id: "nobody-answers",
+        scenario: include_str!("scenarios/nine-seconds.yaml"),
+        changes: Some(include_str!("scenarios/nobody-answers.yaml")),
+        runbook: include_str!("scenarios/nobody-answers/runbook.yaml"),
+        access: include_str!("scenarios/nine-seconds/access.yaml"),
+    },
+];
 
 /// A drill that cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -296,10 +327,39 @@ impl Scenario {
     /// A drill that ships.
     pub fn shipped(id: &str) -> Result<Self, ScenarioError> {
         let found = find(id)?;
-        serde_yaml::from_str(found.scenario).map_err(|e| ScenarioError::Broken {
+        let broken = |e: &dyn std::fmt::Display| ScenarioError::Broken {
             id: id.to_owned(),
             why: e.to_string(),
-        })
+        };
+        let whole: Self = serde_yaml::from_str(found.scenario).map_err(|e| broken(&e))?;
+        let Some(changes) = found.changes else {
+            return Ok(whole);
+        };
+        let changes: Changes = serde_yaml::from_str(changes).map_err(|e| broken(&e))?;
+        Ok(whole.with(changes))
+    }
+
+    fn with(self, changes: Changes) -> Self {
+        let Changes {
+            id,
+            title,
+            briefing,
+            colleagues,
+            by_pager,
+            asked_by,
+            prepare,
+        } = changes;
+        let mut scenario = Scenario {
+            id,
+            title,
+            briefing,
+            colleagues,
+            by_pager,
+            ..self
+        };
+        scenario.goal.asked_by = Some(asked_by);
+        scenario.debrief.prepare = prepare;
+        scenario
     }
 
     /// The drill's runbook.
@@ -398,6 +458,9 @@ mod tests {
     #[test]
     fn an_unknown_drill_is_answered_with_the_list() {
         let error = Scenario::shipped("ten-seconds").unwrap_err().to_string();
-        assert_eq!(error, "there is no drill `ten-seconds`; there are: nine-seconds");
+        assert_eq!(
+            error,
+            "there is no drill `ten-seconds`; there are: nine-seconds, nobody-answers"
+        );
     }
 }

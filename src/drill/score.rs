@@ -109,6 +109,27 @@ impl Book {
         })
     }
 
+    /// When somebody was first told of a request by a notice that went out, in monotonic microseconds; who.
+    fn asked(&self) -> Vec<(u64, &str)> {
+        let went_out = |seq: u64| {
+            let mut ends = self.events.iter();
+            ends.any(|(_, e)| matches!(e, Event::NoticeEnded(e) if e.notice == seq && e.sent))
+        };
+        let begun = self.events.iter().filter_map(|(seq, e)| match e {
+            Event::NoticeBegun(e) if went_out(*seq) => Some((e.mono_us, e.name.as_str())),
+            _ => None,
+        });
+        begun.collect()
+    }
+
+    /// When signed approvals came, and whose.
+    fn approved(&self) -> impl Iterator<Item = (u64, &str)> {
+        self.events.iter().filter_map(|(_, e)| match e {
+            Event::SignoffFiled(e) if e.approves => Some((e.mono_us, e.person.as_str())),
+            _ => None,
+        })
+    }
+
     /// The last answer to the question of this name.
     fn answer(&self, step: &str) -> Option<&str> {
         self.events.iter().rev().find_map(|(_, e)| match e {
@@ -130,6 +151,7 @@ pub fn score(records: &[Record], truth: &Truth, scenario: &Scenario) -> Sheet {
     ];
     let mut deductions = traps(&book, truth, scenario);
     deductions.extend(over_reactions(truth));
+    deductions.extend(asked_late(&book, truth, scenario));
     let earned: u32 = parts.iter().map(|p| p.points).sum();
     let lost: u32 = deductions.iter().map(|d| d.points).sum();
     Sheet {
@@ -137,7 +159,7 @@ pub fn score(records: &[Record], truth: &Truth, scenario: &Scenario) -> Sheet {
         parts,
         failed: failures(&book, truth),
         deductions,
-        debrief: debrief(truth, scenario),
+        debrief: debrief(&book, truth, scenario),
     }
 }
 
@@ -349,6 +371,25 @@ fn over_reactions(truth: &Truth) -> Vec<Deduction> {
         .collect()
 }
 
+/// Points for each minute, begun, in which nobody had been asked though somebody should have been; at most ten.
+fn asked_late(book: &Book, truth: &Truth, scenario: &Scenario) -> Option<Deduction> {
+    const MOST: u64 = 10;
+    let limit = scenario.goal.asked_by?.us();
+    let Some((first, _)) = book.asked().first().copied() else {
+        let why = "nobody was ever asked to sign".to_owned();
+        let points = u32::try_from(MOST).unwrap_or(0);
+        return Some(Deduction { points, why });
+    };
+    let late = first.saturating_sub(truth.page_us).saturating_sub(limit);
+    let points = u32::try_from(late.div_ceil(60_000_000).min(MOST)).unwrap_or(0);
+    let asked = after(truth, first);
+    let limit = span(limit / 1_000);
+    (points > 0).then(|| Deduction {
+        points,
+        why: format!("the first person was asked {asked} after the page, {limit} is what it should take"),
+    })
+}
+
 /// Production is not changed while it is being assessed.
 fn failures(book: &Book, truth: &Truth) -> Vec<String> {
     let Some(from) = book.entered(Stage::Assess) else {
@@ -361,7 +402,7 @@ fn failures(book: &Book, truth: &Truth) -> Vec<String> {
         .collect()
 }
 
-fn debrief(truth: &Truth, scenario: &Scenario) -> Vec<String> {
+fn debrief(book: &Book, truth: &Truth, scenario: &Scenario) -> Vec<String> {
     let mut lines: Vec<String> = truth
         .audit
         .iter()
@@ -385,6 +426,12 @@ fn debrief(truth: &Truth, scenario: &Scenario) -> Vec<String> {
     }
     for service in &truth.unhealthy {
         lines.push(format!("{service} does not work"));
+    }
+    if scenario.by_pager {
+        let told = book.asked().into_iter();
+        lines.extend(told.map(|(at, who)| format!("{}: {who} was asked", after(truth, at))));
+        let came = book.approved();
+        lines.extend(came.map(|(at, who)| format!("{}: {who} signed", after(truth, at))));
     }
     lines.push(format!("Knowable: {}", scenario.debrief.knowable));
     lines.push(format!("Prepare: {}", scenario.debrief.prepare));

@@ -89,6 +89,8 @@ pub enum What {
         /// True = paused.
         paused: bool,
     },
+    /// Somebody's pager went off.
+    Paged(String),
     /// News reached the person.
     Told(Inject),
 }

@@ -28,6 +28,7 @@ mod page;
 mod people;
 mod plan;
 mod preview;
+mod program;
 mod recorder;
 mod remote;
 mod renew;

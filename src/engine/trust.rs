@@ -55,6 +55,9 @@ struct Statement {
     files: BTreeMap<String, String>,
     /// SHA-256 of scripts, by path.
     scripts: BTreeMap<String, String>,
+    /// SHA-256 of the program that wrote this, empty where it could not be read.
+    #[serde(default)]
+    program: String,
 }
 
 /// What `runbook trust` made.
@@ -159,6 +162,7 @@ pub(super) fn in_force<'a>(world: &World, written: &'a Written, base: &Path) -> 
         unused: None,
         differs,
         scripts: said.scripts,
+        program: Some(said.program).filter(|p| !p.is_empty()),
     });
     force
 }
@@ -263,6 +267,7 @@ impl Desk<'_> {
             made: now.rfc3339(),
             files: texts,
             scripts,
+            program: engine.own_hash().unwrap_or_default(),
         };
         let mut bytes = serde_json::to_vec_pretty(&statement).map_err(|e| no(e.to_string()))?;
         bytes.push(b'\n');

@@ -23,6 +23,9 @@ pub struct Trust {
     /// SHA-256 of the scripts that were trusted, by their path from the folder that holds the runbook's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scripts: BTreeMap<String, String>,
+    /// SHA-256 of the program that was trusted with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
 }
 
 impl Trust {
@@ -30,6 +33,24 @@ impl Trust {
     pub fn day(&self) -> &str {
         let made = self.made.as_deref().unwrap_or("");
         made.split('T').next().unwrap_or(made)
+    }
+
+    /// What is to be said where the program that runs, with this SHA-256, is not the one that was trusted.
+    pub fn strange(&self, running: Option<&str>) -> Option<String> {
+        let trusted = self.program.as_deref()?;
+        let by = self.by.as_deref().unwrap_or("nobody");
+        let short = |hash: &str| hash.chars().take(16).collect::<String>();
+        let now = match running {
+            Some(running) if running == trusted => return None,
+            Some(running) => format!("is {}…", short(running)),
+            None => "cannot be read".to_owned(),
+        };
+        Some(format!(
+            "This program is not the one that {by} trusted on {}: that was {}…, this {now}. It goes on; a newer version \
+             is trusted anew, and anything else is somebody's doing: sign nothing with it.",
+            self.day(),
+            short(trusted)
+        ))
     }
 
     /// One sentence for people, and whether all is well.

@@ -437,8 +437,15 @@ fn rows(entries: &[Entry], wanted: impl Fn(&Event) -> bool) -> Vec<Row> {
 
 /// Who held the record, by which clock, and where its heads are held, a row each.
 fn custody(entries: &[Entry]) -> Vec<Row> {
+    let trusted = entries.iter().find_map(|entry| match &entry.event {
+        Event::Opened(e) => e.trust.as_ref()?.program.as_deref(),
+        _ => None,
+    });
     let row = |entry: &Entry| {
         let words = match &entry.event {
+            Event::CustodyBegan(e) if trusted.is_some_and(|t| t != e.program_sha256) => {
+                format!("{}, which is not the program that was trusted", words::began(e))
+            }
             Event::CustodyBegan(e) => words::began(e),
             Event::ClockOffset(_) | Event::CustodyHanded(_) | Event::AnchorFiled(_) => {
                 words::words_of(&entry.event)?

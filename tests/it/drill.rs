@@ -588,3 +588,46 @@ fn the_careful_way_works_whatever_the_seed() {
         assert_eq!(outcome.sheet.total, 100, "seed {seed}: {:#?}", outcome.sheet);
     }
 }
+
+#[test]
+fn where_the_first_rung_sleeps_the_ladder_is_climbed_and_scored() {
+    let played = |player: Player| {
+        let store = tempfile::tempdir().unwrap();
+        let outcome =
+            incident::drill::run("nobody-answers", player, 6, &Store::open(store.path().into())).unwrap();
+        let case = outcome.case.unwrap();
+        let journal = std::fs::read_to_string(case.join("journal.jsonl")).unwrap();
+        (outcome.sheet, journal, store)
+    };
+    let (sheet, journal, _store) = played(Player::Careful);
+    assert!(sheet.total >= 90, "{sheet:?}");
+    let said = sheet.debrief.join("\n");
+    let at = |words: &str| said.find(words).unwrap_or_else(|| panic!("{words}: {said}"));
+    // Nobody at the first rung: the next one is asked five minutes later, and two of it sign.
+    assert!(at("colleague was asked") < at("rescue was asked"));
+    assert!(at("rescue was asked") < at("dan@example.com signed"));
+    assert!(at("dan@example.com signed") < at("kim@vendor.example signed"));
+    assert!(!said.contains("ben@example.com signed"), "{said}");
+    let kinds: Vec<serde_json::Value> = journal
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let moment = |name: &str| {
+        let mut begun = kinds.iter().filter(|l| l["type"] == "notice.begun");
+        let begun = begun.find(|l| l["what"]["name"] == name).unwrap();
+        begun["what"]["mono_us"].as_u64().unwrap() / 1_000_000
+    };
+    let waited = moment("rescue") - moment("colleague");
+    assert!((300..310).contains(&waited), "{waited} s");
+    let sent: Vec<_> = kinds.iter().filter(|l| l["type"] == "slice.cut").collect();
+    assert_eq!(sent.len(), 2, "each rung is sent what it names");
+    // The same seed is the same record, byte for byte, parts of it that were sent included.
+    assert_eq!(played(Player::Careful).1, journal);
+    // Who asks nobody loses points for that, too.
+    let (sheet, _, _store) = played(Player::Hasty);
+    let lost = sheet
+        .deductions
+        .iter()
+        .any(|d| d.why.contains("nobody was ever asked") && d.points == 10);
+    assert!(lost, "{sheet:?}");
+}

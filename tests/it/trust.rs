@@ -305,3 +305,60 @@ fn the_shipped_examples_land_where_they_must_and_one_that_does_not_ends_1() {
     assert_eq!(told["wrong"], 0);
     assert!(told["examples"].as_array().unwrap().len() >= 30);
 }
+
+#[test]
+fn another_program_than_the_trusted_one_is_said_and_stops_all_the_same() {
+    let desk = trusted!();
+    let (told, what) = opened(&desk);
+    assert!(!told.contains("not the one that"), "{told}");
+    assert_eq!(what["trust"]["program"].as_str().unwrap().len(), 64);
+    assert!(
+        !desk
+            .incident(&["report", "--format", "md"])
+            .contains("which is not the program")
+    );
+    // The same program, with something behind it.
+    let other = desk.home().join("other");
+    let mut bytes = fs::read(crate::support::desk::PROGRAM).unwrap();
+    bytes.extend(b"and more");
+    fs::write(&other, bytes).unwrap();
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o755)).unwrap();
+    let runs = |args: &[&str]| {
+        let mut command = desk.jailed(other.to_str().unwrap());
+        let out = command
+            .args(args)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
+        (
+            out.status.code(),
+            told.split_whitespace().collect::<Vec<_>>().join(" "),
+        )
+    };
+    let strange = "This program is not the one that ana@example.com trusted on";
+    let usual = desk.run(&["stop"]).status.code();
+    let (code, told) = runs(&["stop"]);
+    assert_eq!(code, usual, "{told}");
+    assert!(told.contains(strange), "{told}");
+    let (_, told) = runs(&["signoff", "list"]);
+    assert!(told.contains(strange), "{told}");
+    runs(&["attach", "incident/access.yaml"]);
+    let report = desk.incident(&["report", "--format", "md"]);
+    assert!(
+        report.contains("which is not the program that was trusted"),
+        "{report}"
+    );
+    // On a signer's own machine it is said before they are asked.
+    desk.run(&["escalate", "swap"]);
+    let waiting = desk.run(&["page", "ben@example.com"]).stdout;
+    desk.file("request.txt", &String::from_utf8(waiting).unwrap());
+    let (code, told) = runs(&["sign", "request.txt", "--key", "ben"]);
+    assert_ne!(code, Some(0), "nobody confirmed it");
+    assert!(told.contains(strange), "{told}");
+    assert!(
+        !desk
+            .incident(&["sign", "request.txt", "--key", "ben"])
+            .contains("not the one that")
+    );
+}

@@ -68,6 +68,8 @@ pub fn run(app: &App, args: &DelegateArgs) -> Result<Exit, CliError> {
     for line in text.lines() {
         app.ui.aside(line);
     }
+    let written = crate::cli::wire::written(&app.world, app.config.as_deref()).unwrap_or_default();
+    crate::cli::deeds::strange(&app.ui, app.desk().strange_program(&written));
     if !args.yes && !confirm_at_terminal("Lend exactly this?", "--yes")? {
         app.ui.aside("Nothing was signed.");
         return Ok(Exit::Waiting);

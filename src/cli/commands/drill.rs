@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::cli::ui::{Tone, Ui};
-use crate::cli::view::{drill as view, found, proofs, truth};
+use crate::cli::view::{asked, drill as view, found, proofs, truth};
 use crate::cli::{App, CliError, Exit, deeds, walk};
+use crate::drill::round::Turn;
 use crate::drill::scenario::ScenarioError;
 use crate::drill::{DrillError, Exercise, Player, Sheet, open, sheet, watched};
 use crate::engine::{Engine, EngineError, Next};
 use crate::model::act::Stage;
 use crate::model::ids::IncidentId;
+use crate::model::time::span;
 use crate::world::Clock;
 
 /// Arguments of `drill`.
@@ -190,15 +192,25 @@ impl Table<'_> {
     /// Those who were asked read, and sign or refuse, each in their own time.
     fn answered(&self, engine: &Engine<'_>, request: u64) -> Result<(), CliError> {
         let (ui, drill, after) = (&self.app.ui, self.drill, self.since_page());
-        let statement = engine.statement_of(request)?;
-        let replies = drill.answers(&statement).map_err(DrillError::from)?;
-        if replies.is_empty() {
-            ui.tone(Tone::Warn, "Nobody answers.");
-        }
-        for reply in replies {
-            drill.clock.advance(reply.after);
+        let mut anybody = false;
+        drill.waits(engine, request, &mut |turn| {
             view::news(ui, after(), &drill.news());
-            let filed = engine.add_signoff(Some(reply.statement.as_bytes()), reply.signature.as_bytes());
+            let (reply, filed) = match turn {
+                Turn::Told(notice) => {
+                    asked::told(ui, &[notice]);
+                    return Ok(());
+                }
+                Turn::Silence(how_long) => {
+                    let words = format!(
+                        "nobody answers for {}",
+                        span(u64::try_from(how_long.as_millis()).unwrap_or(u64::MAX))
+                    );
+                    view::row(ui, Tone::Warn, after(), "sign-off", &words);
+                    return Ok(());
+                }
+                Turn::Answered(reply, filed) => (reply, *filed),
+            };
+            anybody = true;
             let (tone, words) = match filed {
                 Ok(accepted) if accepted.decision == crate::signoff::Decision::Approve => (
                     Tone::Good,
@@ -214,6 +226,10 @@ impl Table<'_> {
                 Err(e) => return Err(e.into()),
             };
             view::row(ui, tone, after(), "sign-off", &words);
+            Ok(())
+        })?;
+        if !anybody {
+            ui.tone(Tone::Warn, "Nobody answers.");
         }
         Ok(())
     }

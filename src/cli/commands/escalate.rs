@@ -114,6 +114,7 @@ pub fn run(app: &App, args: &EscalateArgs) -> Result<Exit, CliError> {
 /// Files, lists or withdraws.
 pub fn signoff(app: &App, args: &SignoffArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
+    deeds::strange(&app.ui, engine.strange_program());
     match &args.command {
         SignoffCommand::Add { file } => match file.as_deref().filter(|file| file.as_os_str() != "-") {
             Some(file) => deeds::file_from(&app.ui, &engine, file)?,

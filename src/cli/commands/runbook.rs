@@ -271,6 +271,8 @@ fn trust(app: &App, key: &str) -> Result<Exit, CliError> {
         Tone::Good,
         &format!("trusted  {words}, by {}", escape(&trusting.by)),
     );
+    app.ui
+        .line("  trusted  this very program, by its SHA-256; a newer version is trusted anew");
     for script in &trusting.scripts {
         app.ui.line(&format!("         {}", escape(script)));
     }

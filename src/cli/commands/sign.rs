@@ -66,6 +66,8 @@ fn answer(app: &App, args: &SignArgs, decision: Decision) -> Result<Exit, CliErr
         .hint("Ask what it is for; whoever asks must write it in letters that can be told apart"));
     }
     show(app, &statement, &text);
+    let written = crate::cli::wire::written(&app.world, app.config.as_deref()).unwrap_or_default();
+    crate::cli::deeds::strange(&app.ui, app.desk().strange_program(&written));
     if let Some(why) = agent_session(&app.world) {
         return Err(crate::engine::EngineError::AgentSession(why).into());
     }

@@ -61,6 +61,7 @@ pub fn start(app: &App, args: &StartArgs) -> Result<Exit, CliError> {
     app.tell(&engine);
     super::mirror::begin(app, &engine, args.mirror.as_ref());
     deeds::opened(&app.ui, &engine)?;
+    deeds::strange(&app.ui, engine.strange_program());
     let found = engine.discover()?;
     found::show(&app.ui, &found);
     if !args.yes {
@@ -93,6 +94,8 @@ pub fn stop(app: &App, args: &StopArgs) -> Result<Exit, CliError> {
     if exit != Exit::Interrupted && deeds::wait_out(&app.ui, &engine, &engine.held_targets()?)? {
         exit = deeds::standing(&engine)?;
     }
+    // Said last: nothing about the program holds a stop up.
+    deeds::strange(&app.ui, engine.strange_program());
     if engine.case_path().is_some() {
         app.ui.line("  next: incident resume");
     }

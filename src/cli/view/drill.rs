@@ -85,6 +85,8 @@ pub fn told(event: &Event) -> Option<(Tone, &'static str, String)> {
             );
             Some((Tone::Warn, "blocked", words))
         }
+        Event::NoticeBegun(e) => plain("asks", format!("{} by {} (request {})", e.name, e.via, e.request)),
+        Event::NoticeEnded(e) if !e.sent => Some((Tone::Bad, "", format!("not told: {}", e.why))),
         Event::SignoffFiled(e) => {
             let (tone, word) = if e.approves {
                 (Tone::Good, "signs")

@@ -241,7 +241,7 @@ fn what_cannot_be_played_is_said_with_its_exit_code() {
         (
             ["drill", "ten-seconds"].as_slice(),
             2,
-            "there is no drill `ten-seconds`; there are: nine-seconds",
+            "there is no drill `ten-seconds`; there are: nine-seconds, nobody-answers",
         ),
         (
             &["drill", "--auto", "asleep"],
