@@ -115,6 +115,7 @@ pub(super) fn kubectl(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         &["--dry-run=client", "--dry-run=server"],
         "-A --all --force --now --wait --ignore-not-found -R",
     );
+    connection(eye, cmd, own, &line);
     let verb = words.first().copied().unwrap_or_default();
     if dry
         && known
@@ -138,7 +139,6 @@ pub(super) fn kubectl(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
         return eye.see(Read, &line, "kubectl.dry-run");
     }
     let Some(row) = KUBECTL.look(eye, cmd) else { return };
-    connection(eye, own, &line);
     let kind = |wanted: &[&str]| {
         words.iter().skip(1).take(2).any(|word| {
             wanted.contains(
@@ -346,7 +346,7 @@ fn placed(eye: &mut Eye<'_>, manifest: &Manifest) {
 
 /// Another configuration may run programs (its `exec` plugins) and may hand what it holds to anybody; another server
 /// gets what authenticates. The usual places are as good as no option at all.
-pub(super) fn connection(eye: &mut Eye<'_>, own: &[Word], line: &str) {
+pub(super) fn connection(eye: &mut Eye<'_>, cmd: &Cmd<'_>, own: &[Word], line: &str) {
     let mut args = own.iter().peekable();
     while let Some(arg) = args.next() {
         let (name, value) = match arg.text.split_once('=') {
@@ -358,10 +358,19 @@ pub(super) fn connection(eye: &mut Eye<'_>, own: &[Word], line: &str) {
         };
         match name {
             "--kubeconfig" => config_file(eye, &value, line),
-            "--server" | "-s" | "--kube-apiserver" if !http::is_loopback(&value) => {
+            "--server" | "--kube-apiserver" if !http::is_loopback(&value) => {
                 eye.unknown(line, "kubectl.other-server");
             }
-            _ if name.starts_with("-shttp") => eye.unknown(line, "kubectl.other-server"),
+            // For `helm` it is the template to show.
+            "-s" if cmd.name != "helm" && !http::is_loopback(&value) => {
+                eye.unknown(line, "kubectl.other-server");
+            }
+            glued if cmd.name != "helm" && glued.len() > 2 && glued.starts_with("-s") => {
+                let server = arg.text.trim_start_matches("-s").trim_start_matches('=');
+                if !http::is_loopback(server) {
+                    eye.unknown(line, "kubectl.other-server");
+                }
+            }
             _ => {}
         }
     }
@@ -383,12 +392,13 @@ pub(in crate::effects) fn config_file(eye: &mut Eye<'_>, paths: &str, line: &str
         }
         let text = eye.script(path).and_then(|bytes| std::str::from_utf8(bytes).ok());
         let plain = text.is_some_and(|text| {
-            // An escape could spell any word.
+            // An escape could spell any word, and some readers take a name in any case.
+            let text = text.to_ascii_lowercase();
             ![
                 "exec",
                 "auth-provider",
                 "cmd-path",
-                "tokenFile",
+                "tokenfile",
                 "\\",
                 "&",
                 "*",
@@ -438,6 +448,7 @@ const HELM: Verbs = Verbs {
 pub(super) fn helm(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     let line = cmd.text();
     let (words, known) = HELM.words(cmd.args);
+    connection(eye, cmd, cmd.args, &line);
     let dry = promises(
         cmd.args,
         &["--dry-run", "--dry-run=client", "--dry-run=server"],
@@ -452,7 +463,6 @@ pub(super) fn helm(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
     {
         return eye.see(Read, &line, "helm.dry-run");
     }
-    connection(eye, cmd.args, &line);
     if HELM.look(eye, cmd).is_some()
         && cmd
             .args
@@ -547,6 +557,6 @@ const VELERO: Verbs = Verbs {
 
 /// `velero`.
 pub(super) fn velero(eye: &mut Eye<'_>, cmd: &Cmd<'_>) {
-    connection(eye, cmd.args, &cmd.text());
+    connection(eye, cmd, cmd.args, &cmd.text());
     VELERO.look(eye, cmd);
 }
