@@ -300,7 +300,11 @@ pub fn issued(ui: &Ui, issued: &crate::engine::Issued) {
     ui.line(&format!("  refuse   {}", issued.refuse_path));
     ui.line("Send them either file: they read and sign it with `incident sign FILE`, or with");
     ui.line(&format!("  {}", issued.command));
-    ui.line("For a chat: incident page PERSON. What comes back is filed with: incident signoff add");
+    ui.hanging(
+        Tone::Plain,
+        "",
+        "For a chat: `incident page PERSON`. What comes back is filed with `incident signoff add`.",
+    );
 }
 
 /// Files what a file holds: `FILE.sig` with its text beside it, the text itself with its `.sig`, or a saved message.

@@ -2,7 +2,7 @@
 
 use super::exit::Exit;
 use crate::boundary::Refusal;
-use crate::engine::EngineError;
+use crate::engine::{CloseBlock, EngineError};
 use crate::model::diagnostic::Diagnostic;
 use crate::store::StoreError;
 
@@ -159,11 +159,35 @@ impl From<EngineError> for CliError {
             EngineError::CannotClose(blocks) => {
                 let mut error = CliError::new(Exit::Unproved, message);
                 error.causes.extend(blocks.iter().map(ToString::to_string));
-                error.hint("A named person answers for a target with `incident answer TARGET \"WORDS\"`")
+                match blocks.first() {
+                    Some(first) => error.hint(way_on(first)),
+                    None => error,
+                }
             }
             EngineError::NotRecovered(_) => CliError::new(Exit::Unproved, message)
                 .hint("`incident prove` asks every probe and captures the after-state"),
             _ => CliError::new(Exit::Failed, message),
+        }
+    }
+}
+
+/// What takes away the first of what keeps an incident open.
+fn way_on(block: &CloseBlock) -> String {
+    match block {
+        CloseBlock::Sweep => "`incident stop`".to_owned(),
+        CloseBlock::Target(target, _) => {
+            format!("A named person answers for it: `incident answer {target} \"WORDS\"`")
+        }
+        CloseBlock::Doubt(act, _) => {
+            format!("Look, then `incident settle {act} --happened \"WORDS\"`, or `--did-not`")
+        }
+        CloseBlock::Alone(_, _, request) => {
+            format!("Somebody who did not act signs request {request}: `incident signoff add FILE` files it")
+        }
+        CloseBlock::Request(request) => {
+            format!(
+                "`incident signoff add FILE` files an answer; `incident signoff withdraw {request} \"WHY\"` takes the question back"
+            )
         }
     }
 }
@@ -247,4 +271,31 @@ fn blocked(step: &str, undoes: bool, verdict: &crate::boundary::Verdict) -> CliE
         }
     };
     error.hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fact::Proof;
+    use crate::model::ids::TargetId;
+
+    #[test]
+    fn the_next_command_is_for_the_first_of_what_keeps_an_incident_open() {
+        let target = CloseBlock::Target(TargetId::new("agent-token").unwrap(), Proof::Accepted);
+        let alone = CloseBlock::Alone(34, "swap".into(), 21);
+        for (first, command) in [
+            (CloseBlock::Sweep, "incident stop"),
+            (target.clone(), "incident answer agent-token"),
+            (
+                CloseBlock::Doubt(34, "swap".into()),
+                "incident settle 34 --happened",
+            ),
+            (alone, "incident signoff add FILE"),
+            (CloseBlock::Request(17), "incident signoff withdraw 17"),
+        ] {
+            let error = CliError::from(EngineError::CannotClose(vec![first, target.clone()]));
+            assert_eq!((error.causes.len(), error.exit), (2, Exit::Unproved));
+            assert!(error.hints[0].contains(command), "{:?}", error.hints);
+        }
+    }
 }

@@ -49,8 +49,10 @@ struct Terminal;
 struct Nobody;
 
 fn interrupted(e: dialoguer::Error) -> CliError {
-    // Ctrl-C reaches us as an error because a handler is installed; the cursor must not stay hidden.
-    let _ = console::Term::stderr().show_cursor();
+    // Ctrl-C reaches us as an error because a handler is installed; the cursor must not stay hidden, nor
+    // what follows stand behind the question.
+    let term = console::Term::stderr();
+    let _ = term.show_cursor().and_then(|()| term.write_line(""));
     let dialoguer::Error::IO(e) = e;
     match e.kind() {
         std::io::ErrorKind::Interrupted => CliError::new(Exit::Interrupted, "interrupted at a question")

@@ -267,7 +267,7 @@ fn run(
     by_hand: bool,
 ) -> Result<Option<Exit>, CliError> {
     let written = engine.step(step)?;
-    ui.tone(Tone::Head, &format!("{step}: {}", escape(&written.title)));
+    ui.hanging(Tone::Head, &format!("{step}: "), &escape(&written.title));
     if let Some(why) = &written.why {
         ui.wrapped(2, &format!("why: {}", escape(why)));
     }

@@ -142,8 +142,8 @@ fn on_day_0_start_proves_nothing_and_says_so() {
       record   /home/ana/shift/.local/share/incident/INC-20261122-0314-k7qf
       plan     the runbook that ships with incident
     Nothing is listed and nothing was found here. That proves nothing:
-      an agent elsewhere, or one nobody listed, is not seen from this host. Name what it holds in
-      access.yaml (`incident init`).
+      an agent elsewhere, or one nobody listed, is not seen from this host. A token you can paste is cut
+      by `incident cut`; what it holds is named in access.yaml (`incident init`).
 
     INC-…-k7qf · stop · 0 s · nothing stopped yet · next: incident stop
     Stop took 0 s; there was nothing to cut.
@@ -193,8 +193,8 @@ fn single_commands_walk_as_far_as_the_walk_does() {
                last.
                in peacetime: incident runbook trust --key FILE
     Nothing is listed and nothing was found here. That proves nothing:
-      an agent elsewhere, or one nobody listed, is not seen from this host. Name what it holds in
-      access.yaml (`incident init`).
+      an agent elsewhere, or one nobody listed, is not seen from this host. A token you can paste is cut
+      by `incident cut`; what it holds is named in access.yaml (`incident init`).
 
     INC-…-k7qf · stop · 0 s · nothing stopped yet · next: incident stop
     Stop took 0 s; there was nothing to cut.

@@ -81,7 +81,7 @@ fn a_person_walks_from_enter_to_contain() {
     let mut p = desk.terminal("start");
     p.exp_string("Nothing is listed and nothing was found here")
         .unwrap();
-    say(&mut p, "Enter cuts it now; Ctrl-C leaves", "");
+    say(&mut p, "Enter goes on; Ctrl-C leaves", "");
     p.exp_string("Stop took").unwrap();
     p.exp_string("look, change nothing").unwrap();
     p.exp_string("captured 0005-log").unwrap();
@@ -108,7 +108,7 @@ fn a_person_walks_from_enter_to_contain() {
 fn ctrl_c_at_a_question_ends_130_and_resume_asks_it_again() {
     let Some(desk) = prepared() else { return };
     let mut p = desk.terminal("start");
-    say(&mut p, "Enter cuts it now", "");
+    say(&mut p, "Enter goes on", "");
     p.exp_string("Answer (empty").unwrap();
     p.send_control('c').unwrap();
     let said = ended(&mut p, 130);

@@ -267,10 +267,8 @@ fn trust(app: &App, key: &str) -> Result<Exit, CliError> {
         listed(&trusting.files),
         count(trusting.scripts.len(), "script")
     );
-    app.ui.tone(
-        Tone::Good,
-        &format!("trusted  {words}, by {}", escape(&trusting.by)),
-    );
+    let words = format!("{words}, by {}", escape(&trusting.by));
+    app.ui.hanging(Tone::Good, "trusted  ", &words);
     app.ui
         .line("  trusted  this very program, by its SHA-256; a newer version is trusted anew");
     for script in &trusting.scripts {

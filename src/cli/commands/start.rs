@@ -65,9 +65,11 @@ pub fn start(app: &App, args: &StartArgs) -> Result<Exit, CliError> {
     let found = engine.discover()?;
     found::show(&app.ui, &found);
     if !args.yes {
-        app.prompt
-            .borrow_mut()
-            .enter("Enter cuts it now; Ctrl-C leaves", "--yes")?;
+        let invitation = match found.aims.is_empty() {
+            true => "Enter goes on; Ctrl-C leaves",
+            false => "Enter cuts it now; Ctrl-C leaves",
+        };
+        app.prompt.borrow_mut().enter(invitation, "--yes")?;
     }
     if !app.ui.json {
         deeds::show_live(&engine);

@@ -43,11 +43,11 @@ pub fn stands(ui: &Ui, engine: &Engine<'_>, request: u64) -> Result<(), CliError
         Ladder::Due { rung } => ui.line(&format!(
             "  rung {rung} of the ladder is due; the next command climbs it"
         )),
-        Ladder::Waits { rung, name, until_ms } => ui.line(&format!(
-            "  rung {rung}, {}, was told and has until {}; then the next one is",
-            escape(&name),
-            minute(until_ms)
-        )),
+        Ladder::Waits { rung, name, until_ms } => {
+            let (name, until) = (escape(&name), minute(until_ms));
+            let text = format!("rung {rung}, {name}, was told and has until {until}; then the next one is");
+            ui.hanging(Tone::Plain, "  ", &text);
+        }
         Ladder::NobodyAnswered => {
             ui.tone(Tone::Warn, "  every rung was told, and nobody answered in time");
             ui.line(&format!(

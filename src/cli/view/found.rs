@@ -13,7 +13,7 @@ pub fn show(ui: &Ui, found: &Found) {
             Tone::Warn,
             "Nothing is listed and nothing was found here. That proves nothing:",
         );
-        ui.wrapped(2, "an agent elsewhere, or one nobody listed, is not seen from this host. Name what it holds in access.yaml (`incident init`).");
+        ui.wrapped(2, "an agent elsewhere, or one nobody listed, is not seen from this host. A token you can paste is cut by `incident cut`; what it holds is named in access.yaml (`incident init`).");
     } else {
         ui.tone(Tone::Head, "Stop will cut:");
     }

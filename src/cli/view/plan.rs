@@ -31,11 +31,8 @@ pub fn show(ui: &Ui, rows: &[PlanRow<'_>], long: bool) {
         } else {
             format!(" [{}]", row.state)
         };
-        ui.line(&format!(
-            "  {zone} {:<18} {}{state}",
-            row.step.id.as_str(),
-            escape(&row.step.title)
-        ));
+        let head = format!("  {zone} {:<18} ", row.step.id.as_str());
+        ui.hanging(Tone::Plain, &head, &format!("{}{state}", escape(&row.step.title)));
         match &row.resolved {
             Err(e) => ui.line(&format!(
                 "          {}",
