@@ -111,6 +111,10 @@ async fn server(
         .fetch(ctx)
         .await
         .map_err(|e| (ItemStatus::Failed, e.to_string()))?;
+    // Half a list would make everything look looked at.
+    if let Some(why) = answered.cut {
+        return Err((ItemStatus::Failed, why.to_string()));
+    }
     let mut rows = Vec::new();
     for part in &answered.parts {
         match part.status {

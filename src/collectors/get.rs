@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::Ctx;
 use super::source::{self, Item, Taken};
+use super::{Ctx, Interrupted};
 use crate::model::event::ItemStatus;
 use crate::model::secret::{Secret, SecretRef};
 use crate::world::NetError;
@@ -55,10 +55,30 @@ pub(super) struct Get {
     pub head: bool,
 }
 
-/// One answer, all of its parts.
+/// One answer, its parts in order.
 pub(super) struct Answered {
     pub parts: Vec<HttpResponse>,
     pub ms: u64,
+    /// Why there are no more of them, where there are.
+    pub cut: Option<NotFetched>,
+}
+
+/// Why a part did not come.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotFetched {
+    #[error(transparent)]
+    Net(#[from] NetError),
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+impl NotFetched {
+    fn status(&self) -> ItemStatus {
+        match self {
+            NotFetched::Net(NetError::Silent(_)) => ItemStatus::TimedOut,
+            _ => ItemStatus::Failed,
+        }
+    }
 }
 
 impl Get {
@@ -69,8 +89,8 @@ impl Get {
         }
     }
 
-    /// Fetches it; the parts before a failure are lost with it, so that no half list looks whole.
-    pub(super) async fn fetch(&self, ctx: Ctx<'_>) -> Result<Answered, NetError> {
+    /// Fetches it. An error where not even the first part came.
+    pub(super) async fn fetch(&self, ctx: Ctx<'_>) -> Result<Answered, NotFetched> {
         let began = ctx.world.clock.now().mono_us;
         let token = match &self.door.bearer {
             Some(from) => {
@@ -81,7 +101,7 @@ impl Get {
         };
         let mut parts: Vec<HttpResponse> = Vec::new();
         let mut url = format!("{}{}", self.door.base, self.path);
-        loop {
+        let cut = loop {
             let headers = token.iter().map(|token| {
                 (
                     "authorization".to_owned(),
@@ -99,16 +119,22 @@ impl Get {
                     identity: None,
                 },
             });
-            let answer = answer.await?;
+            let answer = match ctx.answer(answer).await.map_err(NotFetched::from) {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(e)) if parts.is_empty() => return Err(e.into()),
+                Err(e) if parts.is_empty() => return Err(e),
+                Ok(Err(e)) => break Some(e.into()),
+                Err(e) => break Some(e),
+            };
             let next = self.next(&answer);
             parts.push(answer);
             match next {
                 Some(more) if parts.len() < PARTS => url = more,
-                _ => break,
+                _ => break None,
             }
-        }
+        };
         let ms = (ctx.world.clock.now().mono_us - began) / 1_000;
-        Ok(Answered { parts, ms })
+        Ok(Answered { parts, ms, cut })
     }
 
     fn next(&self, answer: &HttpResponse) -> Option<String> {
@@ -127,11 +153,7 @@ impl Get {
         let item = self.item();
         let answered = match self.fetch(ctx).await {
             Ok(answered) => answered,
-            Err(NetError::Silent(after)) => {
-                let why = format!("no answer within {} ms", after.as_millis());
-                return vec![Taken::hole(item, ItemStatus::TimedOut, &why)];
-            }
-            Err(e) => return vec![Taken::hole(item, ItemStatus::Failed, &e.to_string())],
+            Err(e) => return vec![Taken::hole(item, e.status(), &e.to_string())],
         };
         let mut taken = Vec::new();
         if self.head {
@@ -165,6 +187,13 @@ impl Get {
 fn word(answered: &Answered, in_parts: bool, any_status: bool) -> (ItemStatus, Option<String>) {
     let last = answered.parts.last().map_or(0, |a| a.status);
     let cut = answered.parts.iter().any(|a| a.body.len() >= BODY_CAP);
+    if let Some(why) = &answered.cut {
+        let parts = answered.parts.len();
+        return (
+            ItemStatus::Truncated,
+            Some(format!("{why}; the parts before are kept: {parts}")),
+        );
+    }
     match last {
         // A probe asks for the status: every one is an answer.
         _ if any_status && !cut => (ItemStatus::Collected, None),

@@ -24,8 +24,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
 
 use futures_util::StreamExt;
+use futures_util::future::{Either, select};
 use futures_util::stream;
 
 pub use source::{Item, Taken};
@@ -39,6 +42,9 @@ use source::Source;
 
 /// How many items are looked at together: a hung one must not hold up the rest.
 const TOGETHER: usize = 4;
+
+/// How often it is looked whether somebody pressed Ctrl-C.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// Where the bytes of an item go.
 pub trait Sink {
@@ -98,7 +104,26 @@ impl Ctx<'_> {
         }
         (spent >= self.limits.total).then_some("the time for this capture had run out")
     }
+
+    /// Waits for a server, and no longer once somebody presses Ctrl-C: nobody sits out its deadline then.
+    ///
+    /// An `answer` that is not awaited any more is dropped, and its connection with it.
+    async fn answer<T>(&self, answer: impl Future<Output = T>) -> Result<T, Interrupted> {
+        let mut answer = pin!(answer);
+        while self.world.interrupt.count() <= self.presses {
+            let pause = self.world.clock.sleep(GLANCE);
+            if let Either::Left((value, _)) = select(answer.as_mut(), pause).await {
+                return Ok(value);
+            }
+        }
+        Err(Interrupted)
+    }
 }
+
+/// Somebody pressed Ctrl-C while a server was waited for.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("interrupted")]
+struct Interrupted;
 
 /// What a specification is read against.
 #[derive(Debug, Clone, Default)]

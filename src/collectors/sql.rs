@@ -55,9 +55,13 @@ impl Sql {
                 continue;
             }
             if session.is_none() {
-                session = match self.open(ctx).await {
-                    Ok(open) => Some(open),
+                session = match ctx.answer(self.open(ctx)).await {
+                    Ok(Ok(open)) => Some(open),
                     Err(e) => {
+                        taken.push(Taken::hole(item, ItemStatus::Failed, &e.to_string()));
+                        continue;
+                    }
+                    Ok(Err(e)) => {
                         taken.push(Taken::hole(item, status(&e), &format!("no session: {e}")));
                         // It would be the same for every other question, each after its own wait.
                         let rest = self.items().into_iter().skip(taken.len());
@@ -72,14 +76,14 @@ impl Sql {
             }
             let Some(open) = &session else { break };
             let at = ctx.world.clock.now().mono_us;
-            let asked = ctx
+            let query = ctx
                 .world
-                .timeout(ctx.limits.deadline, open.query(&statement.text))
-                .await;
+                .timeout(ctx.limits.deadline, open.query(&statement.text));
+            let asked = ctx.answer(query).await;
             let ms = (ctx.world.clock.now().mono_us - at) / 1_000;
             match asked {
-                Some(Ok(rows)) => taken.push(answer(ctx, item, &rows, &statement.columns, ms)),
-                Some(Err(e)) => {
+                Ok(Some(Ok(rows))) => taken.push(answer(ctx, item, &rows, &statement.columns, ms)),
+                Ok(Some(Err(e))) => {
                     taken.push(Taken {
                         ms,
                         ..Taken::hole(item, status(&e), &e.to_string())
@@ -88,7 +92,14 @@ impl Sql {
                         session = None;
                     }
                 }
-                None => {
+                Err(e) => {
+                    taken.push(Taken {
+                        ms,
+                        ..Taken::hole(item, ItemStatus::Failed, &e.to_string())
+                    });
+                    session = None;
+                }
+                Ok(None) => {
                     let why = format!("no answer within {ms} ms");
                     taken.push(Taken {
                         ms,

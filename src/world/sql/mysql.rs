@@ -1,6 +1,9 @@
 //! MySQL and MariaDB sessions.
 
 use std::cell::RefCell;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, Error, OptsBuilder, SslOpts, Value};
@@ -46,6 +49,16 @@ pub(super) async fn connect(address: &Address) -> Result<Box<dyn SqlSession>, Ne
 }
 
 struct Session(RefCell<Line<Conn>>);
+
+impl Drop for Session {
+    /// Says goodbye, where the socket takes it at once: the server would count the client as aborted.
+    fn drop(&mut self) {
+        if let Line::Open(client) = self.0.replace(Line::Over) {
+            let bye = pin!(client.disconnect());
+            let _ = bye.poll(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+}
 
 impl SqlSession for Session {
     fn query<'a>(&'a self, sql: &'a str) -> Later<'a, Result<Rows, NetError>> {

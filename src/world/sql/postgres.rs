@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use futures_util::TryStreamExt;
 use tokio_postgres::config::{Host, SslMode};
@@ -37,7 +37,10 @@ pub(super) async fn connect(url: &str) -> Result<Box<dyn SqlSession>, NetError> 
         (client, Box::pin(connection))
     };
     let line = RefCell::new(Some(line));
-    Ok(Box::new(RealSession { client, line }))
+    Ok(Box::new(RealSession {
+        client: Some(client),
+        line,
+    }))
 }
 
 /// Reads the address. The parameters only libpq knows are taken out first, since the parser refuses them.
@@ -79,8 +82,17 @@ type Line = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>>>>;
 /// One session. The connection is polled together with the statement, so that no task outlives the
 /// session and dropping it closes the socket. One statement at a time.
 struct RealSession {
-    client: Client,
+    /// There until it is dropped.
+    client: Option<Client>,
     line: RefCell<Option<Line>>,
+}
+
+impl Drop for RealSession {
+    /// Says goodbye, where the socket takes it at once: the server would count the session as abandoned.
+    fn drop(&mut self) {
+        drop(self.client.take());
+        let _ = self.move_line(&mut Context::from_waker(Waker::noop()));
+    }
 }
 
 impl RealSession {
@@ -101,10 +113,10 @@ impl RealSession {
 impl SqlSession for RealSession {
     fn query<'a>(&'a self, sql: &'a str) -> Later<'a, Result<Rows, NetError>> {
         Box::pin(async move {
-            if self.client.is_closed() {
+            let Some(client) = self.client.as_ref().filter(|client| !client.is_closed()) else {
                 return Err(NetError::Lost("the session is closed".to_owned()));
-            }
-            let mut statement = pin!(rows_of(&self.client, sql));
+            };
+            let mut statement = pin!(rows_of(client, sql));
             poll_fn(|cx| {
                 let ended = self.move_line(cx);
                 match (statement.as_mut().poll(cx), ended) {

@@ -1,10 +1,21 @@
 //! Looks that are cut short, things that change while they are looked at, and what dies with an agent.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use incident::model::event::ItemStatus;
+use incident::world::Interrupt;
 use serde_json::Value;
 
+use super::shelf::{LIMITS, of, status, take, with_secret};
 use crate::support::desk::{Desk, PROGRAM};
+use crate::support::network_world;
+use crate::support::stub::{Reply, Stub, say};
 
 fn whats(desk: &Desk, kind: &str) -> Vec<Value> {
     let journal = desk.journal();
@@ -187,4 +198,132 @@ fn what_a_frozen_agent_held_is_an_exhibit_and_no_value_of_its_variables() {
     // It says nothing of the damage: nobody can call it the baseline.
     assert!(!desk.kinds().contains(&"baseline.sealed".to_owned()), "{text}");
     assert!(text.contains("claude-code.txt"), "{text}");
+}
+
+/// Somebody presses Ctrl-C once this is so.
+struct Press<F>(F, Rc<Cell<Option<Instant>>>);
+
+impl<F: Fn() -> bool> Interrupt for Press<F> {
+    fn count(&self) -> u32 {
+        if self.1.get().is_none() && (self.0)() {
+            self.1.set(Some(Instant::now()));
+        }
+        u32::from(self.1.get().is_some())
+    }
+}
+
+/// Looks, and presses once a server was asked what it does not answer; nobody sits out the ten seconds after it.
+fn pressed(
+    of_it: impl FnOnce(&incident::world::World) -> incident::model::act::CaptureSpec,
+    once: impl Fn() -> bool + 'static,
+) -> (Vec<incident::collectors::Taken>, super::shelf::Shelf) {
+    let mut world = network_world();
+    let spec = of_it(&world);
+    let pressed = Rc::new(Cell::new(None::<Instant>));
+    world.interrupt = Box::new(Press(once, Rc::clone(&pressed)));
+    let seen = take(&world, &spec, LIMITS);
+    let waited = pressed.get().unwrap().elapsed();
+    assert!(waited < Duration::from_secs(5), "{waited:?}");
+    seen
+}
+
+#[test]
+fn ctrl_c_ends_the_wait_for_an_http_server_and_keeps_the_parts_before() {
+    const FIRST: &str =
+        r#"{"metadata":{"continue":"m2"},"items":[{"metadata":{"namespace":"shop","name":"web"}}]}"#;
+    let stub = Rc::new(Stub::start(|_, seen| match seen.path.as_str() {
+        "/api/v1/pods?limit=500" => say(200, FIRST),
+        "/version" => say(200, "{}"),
+        // Everything else, the second part too, says nothing for ten seconds.
+        _ => Reply::Hang(Duration::from_secs(10)),
+    }));
+    let asked = Rc::clone(&stub);
+    let (taken, shelf) = pressed(
+        |world| {
+            let spec = of("kubernetes", &[("api", stub.address().trim_end_matches('/'))]);
+            with_secret(world, spec, "token", "made-up")
+        },
+        move || asked.lines().iter().any(|line| line.contains("continue=m2")),
+    );
+    let pods = taken.iter().find(|t| t.name == "pods.json").unwrap();
+    assert_eq!(pods.status, ItemStatus::Truncated, "{taken:#?}");
+    assert_eq!(
+        pods.why.as_deref(),
+        Some("interrupted; the parts before are kept: 1")
+    );
+    assert_eq!(shelf.text("pods.json"), format!("{FIRST}\n"));
+    // What was waited for at that moment, and what had not begun.
+    let said = |status, why: &str| {
+        let of = |t: &&incident::collectors::Taken| t.status == status && t.why.as_deref() == Some(why);
+        taken.iter().filter(of).count()
+    };
+    assert!(said(ItemStatus::Failed, "interrupted") > 0, "{taken:#?}");
+    assert!(said(ItemStatus::Skipped, "interrupted") > 0, "{taken:#?}");
+    // A list of which only half came lists nothing.
+    assert!(
+        taken.iter().all(|t| !t.name.starts_with("log-shop")),
+        "{taken:#?}"
+    );
+}
+
+#[test]
+fn a_server_that_falls_silent_half_way_leaves_what_it_said() {
+    const FIRST: &str = r#"{"metadata":{"continue":"m2"},"items":[]}"#;
+    let stub = Stub::start(|_, seen| match seen.path.as_str() {
+        "/api/v1/pods?limit=500" => say(200, FIRST),
+        path if path.contains("continue=m2") => Reply::Reset,
+        _ => say(404, "{}"),
+    });
+    let world = network_world();
+    let spec = of("kubernetes", &[("api", stub.address().trim_end_matches('/'))]);
+    let (taken, shelf) = take(&world, &with_secret(&world, spec, "token", "made-up"), LIMITS);
+    let pods = taken.iter().find(|t| t.name == "pods.json").unwrap();
+    let why = pods.why.as_deref().unwrap();
+    assert!(
+        pods.status == ItemStatus::Truncated && why.ends_with("; the parts before are kept: 1"),
+        "{pods:?}"
+    );
+    assert_eq!(shelf.text("pods.json"), format!("{FIRST}\n"));
+}
+
+/// A Redis that answers so many commands, then none; and whether it was asked one more.
+fn tired(answers: usize) -> (String, impl Fn() -> bool + 'static) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://a:b@{}", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicBool::new(false));
+    let tell = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut buffer = [0; 4096];
+        for n in 0.. {
+            match stream.read(&mut buffer) {
+                Ok(1..) if n < answers => stream.write_all(b"+OK\r\n").unwrap(),
+                Ok(1..) => tell.store(true, Ordering::SeqCst),
+                _ => break,
+            }
+        }
+    });
+    (url, move || asked.load(Ordering::SeqCst))
+}
+
+#[test]
+fn ctrl_c_ends_the_wait_for_a_database_and_keeps_the_answers_before() {
+    // Before there is a session.
+    let (url, asked) = tired(0);
+    let (taken, _) = pressed(|world| with_secret(world, of("redis", &[]), "url", &url), asked);
+    assert_eq!(status(&taken, "clients.txt"), ItemStatus::Failed, "{taken:#?}");
+    assert!(
+        taken.iter().all(|t| t.why.as_deref() == Some("interrupted")),
+        "{taken:#?}"
+    );
+    assert_eq!(status(&taken, "acl-log.txt"), ItemStatus::Skipped);
+    // In the middle of its answers.
+    let (url, asked) = tired(4);
+    let (taken, shelf) = pressed(|world| with_secret(world, of("redis", &[]), "url", &url), asked);
+    assert_eq!(status(&taken, "clients.txt"), ItemStatus::Collected, "{taken:#?}");
+    assert_eq!(shelf.text("clients.txt"), "OK\n");
+    let waited: Vec<_> = taken.iter().filter(|t| t.status == ItemStatus::Failed).collect();
+    assert_eq!(waited.len(), 1, "{taken:#?}");
+    assert_eq!(waited[0].why.as_deref(), Some("interrupted"));
+    assert_eq!(status(&taken, "settings.txt"), ItemStatus::Skipped);
 }
