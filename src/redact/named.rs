@@ -45,14 +45,32 @@ pub fn secret(text: &[u8], hit: Range<usize>) -> Option<Range<usize>> {
     counts.then_some(value)
 }
 
-/// False where [`PATTERN`] cannot fit a word of it that ends at `at`: a quick look before the close one.
-pub fn may_follow(text: &[u8], at: usize) -> bool {
-    let mut rest = text.get(at..).unwrap_or_default().iter();
+/// False where no value of ours stands behind this word of [`PATTERN`]: a quick look before the close one.
+///
+/// The word must end one of the words of its name (`inputTokens` ends none), and a separator must follow the name.
+pub fn may_follow(text: &[u8], word: Range<usize>) -> bool {
+    let rest = text.get(word.end..).unwrap_or_default();
+    let begun = text.get(word).unwrap_or_default();
+    // What the words that are searched for may go on with, to become those that tell.
+    let endings: &[&[u8]] = match (begun.len(), begun.first().map(u8::to_ascii_lowercase)) {
+        (4, Some(b'p')) => &[b"", b"word", b"wd", b"phrase", b"code"],
+        (4, Some(b'c')) => &[b"", b"s", b"ential", b"entials"],
+        _ => &[b""],
+    };
+    let ends_a_word = endings.iter().any(|ending| {
+        let (Some(there), Some(next)) = (rest.get(..ending.len()), rest.get(ending.len())) else {
+            return false;
+        };
+        let last = there.last().or(begun.last());
+        let new_word = next.is_ascii_uppercase() && !last.is_some_and(u8::is_ascii_uppercase);
+        there.eq_ignore_ascii_case(ending) && (!next.is_ascii_alphanumeric() || new_word)
+    });
     // The longest ending of a word, and what may follow it.
-    rest.by_ref()
-        .take(42)
-        .find(|b| !is_name(**b))
-        .is_some_and(|b| b"\\\"'] \t:=\x1b".contains(b))
+    let mut behind = rest.iter().take(42);
+    ends_a_word
+        && behind
+            .find(|b| !is_name(**b))
+            .is_some_and(|b| b"\\\"'] \t:=\x1b".contains(b))
 }
 
 /// The word of 32 to 128 signs behind a `:` or `=` that stands at `mark`.
@@ -460,4 +478,60 @@ fn bits_per_byte(bytes: &[u8]) -> f64 {
         .map(|&n| f64::from(n) / total)
         .map(|p| -p * p.log2())
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quick_look_lets_every_name_through_that_the_close_one_takes() {
+        let pattern = regex::bytes::Regex::new(PATTERN).unwrap();
+        let word = regex::bytes::Regex::new("(?i:pass|pwd|secret|token|key|cred|auth)").unwrap();
+        let tellings = [
+            "pass",
+            "password",
+            "passwd",
+            "passphrase",
+            "passcode",
+            "pwd",
+            "secret",
+            "token",
+            "apikey",
+            "api_key",
+            "creds",
+            "cred",
+            "credential",
+            "credentials",
+            "auth",
+            "key",
+        ];
+        let first = |text: &str| text[..1].to_uppercase() + &text[1..];
+        let (mut taken, mut spared) = (0, 0);
+        for telling in tellings {
+            for name in [telling.to_owned(), telling.to_uppercase(), first(telling)] {
+                for before in ["", "db", "DB_", "my-", "x.", "old"] {
+                    for behind in [
+                        "", "_value", "Value", "VALUE", "_2", "2", "s", "ed", "-prod", "Old", "_token",
+                        "sSecret",
+                    ] {
+                        for (sign, end) in [("=", "\n"), (": \"", "\","), ("\" : \"", "\"")] {
+                            let text = format!("{before}{name}{behind}{sign}q7Rk20xYzT4{end}");
+                            let text = text.as_bytes();
+                            let words: Vec<_> = word.find_iter(text).map(|m| m.range()).collect();
+                            let close = words.iter().any(|w| {
+                                let m = pattern.find_at(text, w.start).filter(|m| m.start() == w.start);
+                                m.is_some_and(|m| secret(text, m.range()).is_some())
+                            });
+                            let quick = words.iter().any(|w| may_follow(text, w.clone()));
+                            assert!(quick || !close, "{}", String::from_utf8_lossy(text));
+                            taken += u32::from(close);
+                            spared += u32::from(!quick);
+                        }
+                    }
+                }
+            }
+        }
+        assert!(taken > 1_000 && spared > 1_000, "{taken} {spared}");
+    }
 }

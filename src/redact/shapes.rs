@@ -172,7 +172,7 @@ impl Shapes {
                 else {
                     continue;
                 };
-                if ready.shape.check == Check::Named && !named::may_follow(text, word.end()) {
+                if ready.shape.check == Check::Named && !named::may_follow(text, word.range()) {
                     continue;
                 }
                 match self.look(ready, text, start, &mut decoded_to) {
@@ -276,21 +276,29 @@ impl Shapes {
         if hit.start < *decoded_to {
             return None;
         }
-        let is_base64 = |b: &&u8| b.is_ascii_alphanumeric() || b"+/-_".contains(b);
-        let before = text.get(*decoded_to..hit.start)?.iter().rev().take(DECODED);
-        let after = text.get(hit.end..)?.iter().take(DECODED);
-        let start = hit.start - before.take_while(is_base64).count();
-        let end = hit.end + after.take_while(is_base64).count();
+        let start = base64_begins(
+            text,
+            hit.start,
+            (*decoded_to).max(hit.start.saturating_sub(DECODED)),
+        );
+        let end = base64_ends(text, hit.end, text.len().min(hit.end + DECODED));
         let body = text.get(start..end)?;
         *decoded_to = end;
-        let standard: Vec<u8> = body
-            .iter()
-            .map(|b| match b {
-                b'-' => b'+',
-                b'_' => b'/',
-                other => *other,
-            })
-            .collect();
+        let mut standard: Vec<u8> = Vec::with_capacity(body.len());
+        let mut rest = body;
+        while let Some(sign) = rest.first() {
+            match line_end(rest) {
+                0 => {
+                    standard.push(match sign {
+                        b'-' => b'+',
+                        b'_' => b'/',
+                        other => *other,
+                    });
+                    rest = rest.get(1..)?;
+                }
+                n => rest = rest.get(n..)?,
+            }
+        }
         // Where the text began earlier than we look back, one of four beginnings is the right one.
         (0..4).find_map(|skip| {
             let part = standard.get(skip..)?;
@@ -299,6 +307,63 @@ impl Shapes {
             let secret = !self.find(&inner, 0).is_empty();
             secret.then_some(start..end)
         })
+    }
+}
+
+fn is_base64(b: &u8) -> bool {
+    b.is_ascii_alphanumeric() || b"+/-_".contains(b)
+}
+
+/// Signs on a line of base64 that goes on on the next one: shorter lines are none of a longer text.
+const FULL: usize = 60;
+
+/// How many bytes of a line end stand here, as it is or as JSON writes it; 0 where none does.
+fn line_end(text: &[u8]) -> usize {
+    const ENDS: [&[u8]; 4] = [b"\r\n", b"\n", br"\r\n", br"\n"];
+    let end = ENDS.iter().find(|end| text.starts_with(end));
+    end.map_or(0, |end| end.len())
+}
+
+/// Where the base64 text begins that goes on at `at`, not before `least`: over the ends of full lines.
+fn base64_begins(text: &[u8], mut at: usize, least: usize) -> usize {
+    let signs = |end: usize| {
+        let before = text.get(least..end).unwrap_or_default();
+        before.iter().rev().take_while(|b| is_base64(b)).count()
+    };
+    loop {
+        at -= signs(at);
+        let before = text.get(..at).unwrap_or_default();
+        let escaped = before.ends_with(br"\") && text.get(at) == Some(&b'n');
+        // The line end and, where it is written `\n`, the letter that was taken for a sign.
+        let (end, from) = match escaped {
+            true if before.ends_with(br"\r\") => (at - 3, at + 1),
+            true => (at - 1, at + 1),
+            false if before.ends_with(b"\r\n") => (at - 2, at),
+            false if before.ends_with(b"\n") => (at - 1, at),
+            false => return at,
+        };
+        if end <= least || signs(end) < FULL {
+            return from;
+        }
+        at = end;
+    }
+}
+
+/// Where the base64 text ends that has come to `at`, not after `most`: over the ends of full lines.
+fn base64_ends(text: &[u8], mut at: usize, most: usize) -> usize {
+    let signs = |from: usize| {
+        let after = text.get(from..most).unwrap_or_default();
+        after.iter().take_while(|b| is_base64(b)).count()
+    };
+    loop {
+        at += signs(at);
+        let line = text.get(..at).unwrap_or_default();
+        let full = line.iter().rev().take(FULL).take_while(|b| is_base64(b)).count() >= FULL;
+        let end = line_end(text.get(at..most).unwrap_or_default());
+        if !full || end == 0 || signs(at + end) == 0 {
+            return at;
+        }
+        at += end;
     }
 }
 

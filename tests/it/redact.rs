@@ -308,40 +308,89 @@ fn the_cut_between_chunks_hides_nothing() {
     }
 }
 
+/// Tokens that begin with what is also looked for inside base64.
+fn told_in_base64() -> Vec<String> {
+    const PREFIXES: [&str; 15] = [
+        "ghp_",
+        "gho_",
+        "ghs_",
+        "github_pat",
+        "glpat",
+        "AKIA",
+        "sk-ant",
+        "sk-proj",
+        "sk_live",
+        "xox",
+        "hvs.",
+        "npm_",
+        "pypi",
+        "dckr",
+        "-----BEGIN",
+    ];
+    let mut tokens = tokens();
+    tokens.retain(|t| PREFIXES.iter().any(|p| t.starts_with(p)));
+    assert!(tokens.len() >= 15);
+    tokens
+}
+
+/// A line of base64 with a secret in it, at each of the places a byte can begin, and the spelling of it.
+pub fn in_base64() -> Vec<(String, String)> {
+    let spelt = |token: &String| {
+        ["", " ", "a:", "user:"].map(|lead| {
+            let spelling = STANDARD.encode(format!("{lead}{token}\n"));
+            (format!("data: {spelling} end"), spelling)
+        })
+    };
+    told_in_base64().iter().flat_map(spelt).collect()
+}
+
 #[test]
 fn secrets_inside_base64_are_found() {
     let r = redactor(&[]);
-    let tokens: Vec<String> = tokens()
-        .into_iter()
-        .filter(|t| {
-            [
-                "ghp_",
-                "gho_",
-                "ghs_",
-                "github_pat",
-                "glpat",
-                "AKIA",
-                "sk-ant",
-                "sk-proj",
-                "sk_live",
-                "xox",
-                "hvs.",
-                "npm_",
-                "pypi",
-                "dckr",
-                "-----BEGIN",
-            ]
-            .iter()
-            .any(|p| t.starts_with(p))
-        })
-        .collect();
-    assert!(tokens.len() >= 15);
-    for token in tokens {
-        for lead in ["", " ", "a:", "user:"] {
-            let text = format!("data: {} end", STANDARD.encode(format!("{lead}{token}\n")));
-            let (clean, receipts) = r.redact(text.as_bytes());
-            assert_eq!(receipts.len(), 1, "{lead}{token}");
-            assert!(clean.len() < 80, "{lead}{token}");
+    for (text, _) in in_base64() {
+        let (clean, receipts) = r.redact(text.as_bytes());
+        assert_eq!(receipts.len(), 1, "{text}");
+        assert!(clean.len() < 80, "{text}");
+    }
+}
+
+/// As the program `base64` and mail break it: a secret is on two lines, or its line among others.
+#[test]
+fn secrets_inside_base64_on_several_lines_are_found() {
+    let r = redactor(&[]);
+    let prose = "Nothing to be seen in this line, nor in the next one; only words of no weight. ".repeat(3);
+    for token in told_in_base64() {
+        for (width, end) in [(76, "\n"), (64, "\r\n"), (76, "\\n")] {
+            for lead in 0..8 {
+                let text = format!("{} {token} {prose}", &prose[..149 + lead * 7]);
+                let whole = STANDARD.encode(text);
+                let lines: Vec<&str> = whole
+                    .as_bytes()
+                    .chunks(width)
+                    .map(|l| std::str::from_utf8(l).unwrap())
+                    .collect();
+                let from = 4 * (150 + lead * 7) / 3;
+                // The beginning of the token, by which it is found, is itself cut by the end of a line.
+                if from % width > width - 22 {
+                    continue;
+                }
+                let text = format!("first\n{}{end}#last", lines.join(end));
+                let (clean, receipts) = r.redact(text.as_bytes());
+                let clean = String::from_utf8(clean).unwrap();
+                assert_eq!(receipts.len(), 1, "{width} {lead} {token}: {clean}");
+                // All of it is gone: every line but those that are too far from it.
+                let at = from / width;
+                for line in &lines[at..(at + 2 + token.len() * 4 / 3 / width).min(lines.len())] {
+                    assert!(
+                        !clean.contains(&line[..line.len().min(24)]),
+                        "{width} {lead} {token}: {clean}"
+                    );
+                }
+                assert!(
+                    clean.starts_with("first\n") && clean.ends_with("#last"),
+                    "{clean}"
+                );
+            }
         }
     }
 }
