@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 
 use super::manifest::Entry;
@@ -84,13 +86,44 @@ impl io::Write for Hashing {
 
 /// Opens a file for reading; a symbolic link is an error, and so is what is not a regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
     let file = File::options().read(true).custom_flags(flags).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     Ok(file)
+}
+
+/// Opens the files of a folder for whoever compares what they hold: neighbours without walking the whole way again.
+pub(super) struct Neighbours<'a> {
+    root: &'a Path,
+    folder: Option<(Box<str>, OwnedFd)>,
+}
+
+impl<'a> Neighbours<'a> {
+    pub fn below(root: &'a Path) -> Self {
+        Neighbours { root, folder: None }
+    }
+
+    /// Opens `name` below the folder. A symbolic link is an error; what kind of file it is is not asked.
+    pub fn open(&mut self, name: &str) -> io::Result<File> {
+        const READ: OFlags = OFlags::RDONLY
+            .union(OFlags::NOFOLLOW)
+            .union(OFlags::NONBLOCK)
+            .union(OFlags::CLOEXEC);
+        let (folder, file) = name.rsplit_once('/').unwrap_or((".", name));
+        let near = match self.folder.take() {
+            Some(near) if *near.0 == *folder => near,
+            _ => {
+                let path = self.root.join(folder);
+                let open = rustix::fs::open(path, READ | OFlags::DIRECTORY, Mode::empty())?;
+                (folder.into(), open)
+            }
+        };
+        let (_, at) = self.folder.insert(near);
+        Ok(rustix::fs::openat(at, file, READ, Mode::empty())?.into())
+    }
 }
 
 /// Hashes all jobs, big ones first, on `threads` threads. Results stand in the order of the jobs.
@@ -208,6 +241,30 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn neighbours_are_found_in_their_own_folders_and_no_link_is_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["a", "b/c"] {
+            std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        for name in ["x", "a/x", "a/y", "b/c/x"] {
+            std::fs::write(dir.path().join(name), name).unwrap();
+        }
+        std::os::unix::fs::symlink("x", dir.path().join("a/link")).unwrap();
+        std::os::unix::fs::symlink("a", dir.path().join("d")).unwrap();
+        let mut files = Neighbours::below(dir.path());
+        for name in ["a/x", "a/y", "x", "b/c/x", "a/x"] {
+            let mut text = String::new();
+            io::Read::read_to_string(&mut files.open(name).unwrap(), &mut text).unwrap();
+            assert_eq!(text, name);
+        }
+        for name in ["a/link", "d/x", "a/z", "e/x"] {
+            assert!(files.open(name).is_err(), "{name}");
+        }
+        // After what is not there, too.
+        assert!(files.open("b/c/x").is_ok());
     }
 
     #[test]

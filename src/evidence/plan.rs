@@ -462,11 +462,11 @@ struct Found {
     len: u64,
 }
 
-/// What is in a folder; links are not followed. A name that is not UTF-8 is shown with replacement
+/// What is in a folder, by name; links are not followed. A name that is not UTF-8 is shown with replacement
 /// characters, which no name of ours has.
 fn folder(path: &Path) -> Result<Vec<(String, Found)>, PlanError> {
     let read = || {
-        fs::read_dir(path)?
+        let mut all = fs::read_dir(path)?
             .map(|item| {
                 let item = item?;
                 let meta = item.metadata()?;
@@ -477,7 +477,10 @@ fn folder(path: &Path) -> Result<Vec<(String, Found)>, PlanError> {
                 };
                 Ok((item.file_name().to_string_lossy().into_owned(), found))
             })
-            .collect::<io::Result<Vec<_>>>()
+            .collect::<io::Result<Vec<_>>>()?;
+        // Short names here are sorted sooner than long paths later.
+        all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(all)
     };
     read().map_err(|why| PlanError::Read {
         path: path.to_owned(),

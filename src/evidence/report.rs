@@ -3,8 +3,8 @@
 
 use serde::Serialize;
 
-use super::escape;
 use super::exhibit::{Hole, Ledger};
+use super::{escape, names};
 use crate::journal::Hash;
 use crate::model::event::AnchorKind;
 
@@ -138,14 +138,25 @@ impl Receipt {
     pub fn words(&self) -> String {
         let (seq, code, file) = (self.seq, &self.code, &self.file);
         let time = self.time.as_deref().unwrap_or("an unknown time");
+        // Neither here nor by a certificate handed in is it known who stands above the authority.
+        let beside = if self.about == names::TAGMANIFEST {
+            "../"
+        } else {
+            ""
+        };
+        let elsewhere = format!(
+            "in the folder: openssl ts -verify -data {} -in {beside}{file} -CAfile CA.pem",
+            self.about
+        );
         match (self.anchor, &self.unproved) {
-            (AnchorKind::TimeStamp, None) => {
-                format!("record {seq} ({code}) is time-stamped: {time}, by {file}")
-            }
+            (AnchorKind::TimeStamp, None) => format!(
+                "record {seq} ({code}) is time-stamped: {time}, by {file}; checked: it is of this head, and signed by \
+                 the key of a certificate handed in that was valid then; not checked: who vouches for that \
+                 certificate, and whether it was revoked; {elsewhere}"
+            ),
             (AnchorKind::TimeStamp, Some(why)) => format!(
-                "record {seq} ({code}) has a time stamp that says {time} and is not proved: {why}; in the folder: \
-                 openssl ts -verify -data {} -in {file} -CAfile CA.pem",
-                self.about
+                "record {seq} ({code}) has a time stamp that says {time} and is not proved: {why}; checked: it is of \
+                 this head; not checked: that an authority signed it; {elsewhere}"
             ),
             (AnchorKind::Witness, _) => {
                 format!("record {seq} was shown to others, ask for {code}: {}", self.words)

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::hashing::{CHUNK, Hashing, open_regular};
+use super::hashing::{CHUNK, Hashing, Neighbours};
 use super::manifest::Entry;
 use super::plan::{Body, Plan};
 use super::{names, ustar};
@@ -105,10 +105,11 @@ impl<'a, W: Write> Tar<'a, W> {
 
     /// The planned members that `shown` names, in order, and the end of the archive.
     pub fn planned(&mut self, plan: &Plan, shown: impl Fn(&str) -> bool) -> Result<(), WriteError> {
+        let mut files = Neighbours::below(&plan.case_dir);
         for tag in plan.tags.iter().filter(|tag| shown(&tag.entry.name)) {
             match &tag.body {
                 Body::Bytes(bytes) => self.whole(&tag.entry.name, bytes)?,
-                Body::CaseFile => self.file(&plan.case_dir, &tag.entry)?,
+                Body::CaseFile => self.file(&mut files, &tag.entry)?,
                 Body::Ledger => self.ledger(plan, &tag.entry)?,
                 Body::Manifest => {
                     self.header(&tag.entry.name, tag.entry.len)?;
@@ -121,7 +122,7 @@ impl<'a, W: Write> Tar<'a, W> {
         for entry in plan.payload.iter().filter(|entry| shown(&entry.name)) {
             match *entry.name == *names::NOTHING {
                 true => self.whole(names::NOTHING, names::NOTHING_TEXT)?,
-                false => self.file(&plan.case_dir, entry)?,
+                false => self.file(&mut files, entry)?,
             }
         }
         self.end()
@@ -189,9 +190,10 @@ impl<'a, W: Write> Tar<'a, W> {
         Ok(self.pad(entry.len)?)
     }
 
-    fn file(&mut self, case_dir: &Path, entry: &Entry) -> Result<(), WriteError> {
+    fn file(&mut self, files: &mut Neighbours<'_>, entry: &Entry) -> Result<(), WriteError> {
         let path = || entry.name.to_string();
-        let file = open_regular(&case_dir.join(&*entry.name))
+        let file = files
+            .open(&entry.name)
             .map_err(|why| WriteError::Read { path: path(), why })?;
         self.copy(entry, file)
     }

@@ -21,6 +21,8 @@ use incident::model::ids::IncidentId;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::not_tested;
+
 mod attacks;
 pub mod damage;
 #[path = "evidence/hands.rs"]
@@ -512,7 +514,7 @@ fn plain_tools_agree(top: &Path) {
     let bagit = std::env::var_os("INCIDENT_BAGIT").unwrap_or_else(|| "bagit.py".into());
     match Command::new(&bagit).arg("--validate").arg(top).output() {
         Ok(output) => assert!(output.status.success(), "{}", said(&output)),
-        Err(why) => eprintln!("NOT TESTED: bagit ({}: {why})", Path::new(&bagit).display()),
+        Err(why) => not_tested(&format!("bagit ({}: {why})", Path::new(&bagit).display())),
     }
 }
 
@@ -537,6 +539,31 @@ fn tools_we_did_not_write_agree() {
         (Kind::UnpackedBundle, 0),
         "{report:?}"
     );
+}
+
+#[test]
+fn every_tar_unpacks_the_same() {
+    let bundle = Case::new(ID).bundle();
+    let (_gnu, top) = unpacked(&bundle);
+    let packed = on_disk(&bundle);
+    let names = |program: &str| {
+        let listed = run(Command::new(program).arg("tf").arg(packed.path()));
+        String::from_utf8(listed.stdout).unwrap()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let mut unpack = Command::new("bsdtar");
+    unpack.arg("xf").arg(packed.path()).arg("-C").arg(dir.path());
+    let Ok(done) = unpack.output() else {
+        not_tested("BSD tar (`bsdtar`, Debian libarchive-tools)");
+        return;
+    };
+    assert!(done.status.success() && said(&done).is_empty(), "{}", said(&done));
+    assert_eq!(names("tar"), names("bsdtar"));
+    run(Command::new("diff")
+        .arg("-r")
+        .arg(&top)
+        .arg(dir.path().join(top.file_name().unwrap())));
+    plain_tools_agree(&dir.path().join(top.file_name().unwrap()));
 }
 
 #[test]
