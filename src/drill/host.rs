@@ -218,6 +218,13 @@ impl Machine {
         }
     }
 
+    /// Files a process has mapped into its memory: what it runs, and the libraries of that.
+    pub fn mapped_files(&self, pid: Pid) -> Vec<String> {
+        let exe = self.running(pid).and_then(|p| p.seen.exe.as_ref());
+        let libc = "/usr/lib/x86_64-linux-gnu/libc.so.6".to_owned();
+        exe.map_or_else(Vec::new, |exe| vec![exe.display().to_string(), libc])
+    }
+
     /// Sends a signal. The responder is not root, yet may signal everybody: the drill is about judgement.
     pub fn signal(&mut self, pid: Pid, signal: Signal) -> Signalled {
         if pid.pid == 1 {

@@ -113,6 +113,10 @@ impl Host for Port {
         self.with(|sim| sim.machine.open_files(pid))
     }
 
+    fn mapped_files(&self, pid: Pid) -> Vec<String> {
+        self.with(|sim| sim.machine.mapped_files(pid))
+    }
+
     fn signal(&self, pid: Pid, signal: Signal) -> Signalled {
         self.with(|sim| sim.signal(pid, signal))
     }

@@ -10,7 +10,6 @@ use crate::collectors::{Sink, Taken};
 use crate::model::act::CaptureSpec;
 use crate::model::event::{ItemStatus, NoteAdded};
 use crate::model::incident::FROZEN;
-use crate::world::WorldKind;
 
 /// What the processes of one agent held.
 #[derive(Default)]
@@ -29,10 +28,10 @@ impl Engine<'_> {
         held.left_out += left_out;
     }
 
-    /// Files it, one text an agent. A drill has no processes to look into.
+    /// Files it, one text an agent.
     pub(super) fn file_held(&self) -> Result<(), EngineError> {
         let held = std::mem::take(&mut *self.held.borrow_mut());
-        if held.is_empty() || self.world.kind == WorldKind::Drill {
+        if held.is_empty() {
             return Ok(());
         }
         let spec = CaptureSpec::Collector {
