@@ -11,6 +11,7 @@ mod answers;
 mod bundles;
 mod mutant;
 mod records;
+mod stores;
 mod texts;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,8 +34,9 @@ macro_rules! readers {
 }
 
 readers!(
-    records: journal_lines, journal_events, signatures, rosters, statements;
+    records: journal_lines, journal_events, signatures, rosters, revocations, statements, pastes;
     bundles: bundles_as_bytes, bundles_made_true_again, disclosed_parts, cases;
+    stores: credential_stores;
     answers: time_stamps, provider_answers, collected_answers;
     texts: runbooks, inventories, provider_tables, redacted_streams, shown_and_searched_bytes, shell_lines, sql, http_requests, files_beside_acts;
 );

@@ -1,11 +1,12 @@
 //! Readers of records and signatures.
 
 use incident::drill::{self, Player};
-use incident::journal::{Ahead, Chain, Hash, Record, kind_of, lines};
+use incident::journal::{Ahead, Chain, Hash, Head, Record, kind_of, lines};
 use incident::model::event::Event;
 use incident::model::incident::{At, Incident};
-use incident::signoff::Statement;
-use incident::sshsig::{Roster, Signature, verify};
+use incident::model::recipient::SealKey;
+use incident::signoff::{Statement, signature_in, statement_in, wrap};
+use incident::sshsig::{Revoked, Roster, Signature, verify};
 use incident::store::Store;
 use serde_json::Value;
 
@@ -211,6 +212,111 @@ fn rosters() {
                     }
                 }
             }
+        }
+    });
+}
+
+/// A list of keys, and a KRL by key, by number, by range and by bits, as `ssh-keygen -k` writes them.
+#[test]
+#[ignore = "runs in a process of its own"]
+fn revocations() {
+    let keys: String = String::from_utf8(crate::evidence::roster())
+        .unwrap()
+        .lines()
+        .filter_map(|line| Some(format!("{}\n", line.get(line.find("ssh-")?..)?)))
+        .collect();
+    let text = |bytes: &[u8]| [&(bytes.len() as u32).to_be_bytes()[..], bytes].concat();
+    let section = |kind: u8, body: &[u8]| [&[kind][..], &text(body)].concat();
+    let number = |n: u64| n.to_be_bytes();
+    let head = [
+        &b"SSHKRL\n\0"[..],
+        &1u32.to_be_bytes(),
+        &number(1),
+        &number(2),
+        &number(0),
+        &text(b""),
+        &text(b"x"),
+    ]
+    .concat();
+    let serials = [
+        text(b""),
+        text(b""),
+        section(0x20, &[number(7), number(9)].concat()),
+        section(0x21, &[number(20), number(30)].concat()),
+        section(0x22, &[&number(40)[..], &text(&[0x05])].concat()),
+        section(0x23, &text(b"ana")),
+    ];
+    let krl = [
+        head.clone(),
+        section(1, &serials.concat()),
+        section(5, &text(&[7; 32])),
+        section(2, &text(b"key")),
+    ]
+    .concat();
+    assert!(Revoked::parse(&krl).is_ok() && Revoked::parse(keys.as_bytes()).is_ok());
+    let mutant = Mutant::new(
+        [krl, head, keys.into_bytes()],
+        &["SSHKRL\n\0", "ssh-ed25519 AAAA", "#"],
+    );
+    feed("revocations", &mutant, as_is, |input| {
+        // Nobody whom no list names is revoked by one.
+        if let Ok(revoked) = Revoked::parse(input) {
+            assert!(!revoked.has("SHA256:nobody"));
+        }
+    });
+}
+
+/// What comes back out of a chat: statements and signatures between other words; heads, and keys of readers.
+#[test]
+#[ignore = "runs in a process of its own"]
+fn pastes() {
+    let statement = "incident: INC-20261122-0314-k7qf\nstep: restore\ndecision: approve\n".repeat(5);
+    let signature = String::from_utf8(crate::evidence::signatures(b"x").remove(0)).unwrap();
+    let quoted: String = wrap(&statement)
+        .lines()
+        .map(|line| format!("> {line}\r\n"))
+        .collect();
+    let head = format!("incident-head v1 INC-20261122-0314-k7qf 42 {}\n", Hash::of(b"x"));
+    let reader = "age16wyr9w4wccswf8fckhn2npt084w8wpz5ad6syqydprxm5aafcyqsr2dtvv".to_owned();
+    let seeds = [
+        wrap(&statement),
+        format!("ben wrote:\n```\n{quoted}```\nok?"),
+        signature,
+        head,
+        reader,
+    ];
+    let words = [
+        "-----BEGIN",
+        "-----END",
+        "> ",
+        "| ",
+        "```",
+        "\r\n",
+        "age1",
+        "ssh-ed25519 ",
+    ];
+    let mutant = Mutant::new(seeds, &words);
+    let whole = wrap(&statement);
+    feed("pastes", &mutant, as_is, |input| {
+        if let Ok(found) = statement_in(input) {
+            // What is read out of a block is what a block of it would hold.
+            if let Ok(text) = std::str::from_utf8(&found) {
+                assert_eq!(statement_in(wrap(text).as_bytes()).unwrap(), found);
+            }
+            if input == whole.as_bytes() {
+                assert_eq!(found, statement.as_bytes());
+            }
+        }
+        if let Ok(Some(found)) = signature_in(input) {
+            let _ = Signature::parse(found.as_bytes());
+        }
+        if let Some(head) = Head::parse(input) {
+            assert_eq!(head.line().as_bytes(), input);
+        }
+        if let Ok(text) = std::str::from_utf8(input)
+            && let Ok(key) = SealKey::parse(text)
+        {
+            assert_eq!(SealKey::parse(key.as_str()).unwrap(), key);
         }
     });
 }
