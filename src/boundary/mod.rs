@@ -10,11 +10,13 @@ mod quorum;
 mod rules;
 mod standing;
 mod stricter;
+mod table;
 mod zone;
 
 pub use alone::{Alone, alone};
 pub use judge::{Answer, Asked, Refusal, Verdict, judge};
 pub use stricter::stricter;
+pub use table::{Row, RuleRow, Stretch, idle, matrix, unlisted, unmet};
 pub use zone::{Because, zone_of};
 
 #[cfg(test)]
@@ -27,5 +29,7 @@ mod matrix_tests;
 mod policy_tests;
 #[cfg(test)]
 mod quorum_tests;
+#[cfg(test)]
+mod table_tests;
 #[cfg(test)]
 mod zone_tests;

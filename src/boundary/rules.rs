@@ -6,6 +6,7 @@
 use super::standing::Standing;
 use crate::model::act::Resolved;
 use crate::model::effect::{Effect, Zone};
+use crate::model::hours::WEEK;
 use crate::model::reach::{Names, Reach, fits, names};
 use crate::model::runbook::Rule;
 
@@ -103,18 +104,7 @@ pub(super) fn narrower(rule: &Rule, wider: &Rule) -> bool {
     let effects = wider.effects.is_empty() || rule.effects.is_subset(&wider.effects);
     let environments = wider.environments.is_empty()
         || !rule.environments.is_empty() && rule.environments.is_subset(&wider.environments);
-    let targets = wider.targets.is_empty()
-        || !rule.targets.is_empty()
-            && rule.targets.iter().all(|(kind, names)| {
-                let outer = wider.targets.get(kind);
-                let covered = |name: &String| {
-                    outer.is_some_and(|all| {
-                        all.iter()
-                            .any(|o| o == name || !name.contains('*') && fits(o, name))
-                    })
-                };
-                names.iter().all(covered)
-            });
+    let targets = names_covered(rule, wider);
     let hours = wider.hours.is_none() || wider.hours == rule.hours;
     let says_more = (
         &rule.effects,
@@ -137,4 +127,47 @@ pub(super) fn narrower(rule: &Rule, wider: &Rule) -> bool {
         && targets
         && hours
         && says_more
+}
+
+/// True where every name that `rule` is about is one that `wider` is about.
+fn names_covered(rule: &Rule, wider: &Rule) -> bool {
+    wider.targets.is_empty()
+        || !rule.targets.is_empty()
+            && rule.targets.iter().all(|(kind, names)| {
+                let outer = wider.targets.get(kind);
+                let covered = |name: &String| {
+                    outer.is_some_and(|all| {
+                        all.iter()
+                            .any(|o| o == name || !name.contains('*') && fits(o, name))
+                    })
+                };
+                names.iter().all(covered)
+            })
+}
+
+/// True where `wider`, which raises, holds wherever `rule` does.
+pub(super) fn covers(wider: &Rule, rule: &Rule) -> bool {
+    let free = [Effect::Read, Effect::Protect];
+    let effects = match wider.effects.is_empty() {
+        true => free.iter().all(|effect| !rule.effects.contains(effect)),
+        false => !rule.effects.is_empty() && rule.effects.is_subset(&wider.effects),
+    };
+    let environments = wider.environments.is_empty()
+        || !rule.environments.is_empty() && rule.environments.is_subset(&wider.environments);
+    // More than three is more than two; at most three may be none.
+    let amount = wider.amount.is_none_or(|least| {
+        let within =
+            |mine: Option<u64>, least: Option<u64>| mine.is_none_or(|n| least.is_some_and(|l| l <= n));
+        let amount = rule.amount.filter(|_| rule.zone != Zone::Inside);
+        amount.is_some_and(|a| within(a.rows, least.rows) && within(a.objects, least.objects))
+    });
+    let hours = wider.hours.as_ref().is_none_or(|wide| {
+        let own = rule.hours.as_ref();
+        own.is_some_and(|own| (0..WEEK).all(|m| !own.contain_minute(m) || wide.contain_minute(m)))
+    });
+    let freeze = wider.freeze.is_none_or(|wide| {
+        let own = rule.freeze;
+        own.is_some_and(|own| wide.from_ms <= own.from_ms && own.until_ms <= wide.until_ms)
+    });
+    effects && environments && names_covered(rule, wider) && amount && hours && freeze
 }

@@ -107,8 +107,13 @@ pub fn written(world: &World, given: Option<&Path>) -> Result<Written, CliError>
         Some((path.display().to_string(), bytes))
     };
     let trust = trust_path(world, &folder).and_then(|path| trusted(world, &folder, path));
+    let trusted_before = match trust {
+        Some(_) => None,
+        None => trust_note(world, &folder).and_then(|path| noted(world, &path)),
+    };
     Ok(Written {
         trust,
+        trusted_before,
         runbook: read("runbook.yaml"),
         access: read("access.yaml"),
         signers: read("allowed_signers"),
@@ -132,6 +137,21 @@ pub fn trust_path(world: &World, folder: &Path) -> Option<PathBuf> {
         .take(16)
         .collect();
     Some(state.join("incident/trust").join(format!("{name}.json")))
+}
+
+/// Where it is noted that these files were trusted here: in another place than the record, so that a record that is
+/// gone is missed.
+pub fn trust_note(world: &World, folder: &Path) -> Option<PathBuf> {
+    let name = trust_path(world, folder)?.file_stem()?.to_owned();
+    let data = store_root(world, None);
+    Some(data.parent()?.join("incident-trusted").join(name))
+}
+
+/// The first line of a note, as far as anybody would read it.
+fn noted(world: &World, path: &Path) -> Option<String> {
+    const CAP: u64 = 4 << 10;
+    let text = String::from_utf8(world.files.read(path, CAP).ok()?).ok()?;
+    Some(text.lines().next()?.chars().take(120).collect())
 }
 
 /// Where approvals of acts lie, beside the runbook.

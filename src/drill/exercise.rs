@@ -101,6 +101,7 @@ impl Exercise {
             trust: None,
             revoked: None,
             approvals: Vec::new(),
+            trusted_before: None,
         }
     }
 

@@ -11,6 +11,7 @@
 //! Adding a program is one line in a table under `tools`, or one file there and one line in
 //! `tools::TOOLS`.
 
+mod amount;
 mod eye;
 mod options;
 mod paths;
@@ -33,6 +34,7 @@ use eye::{Eye, Stdin};
 use places::Places;
 use words::Word;
 
+pub use amount::{Amounts, amounts};
 pub use places::{Place, Sight, Source};
 pub use reach::{Around, Asked};
 pub use sql::Dialect;

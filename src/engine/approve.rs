@@ -19,7 +19,7 @@ use crate::model::runbook::Runbook;
 use crate::model::time::{parse_rfc3339, rfc3339};
 use crate::model::trust::Trust;
 use crate::signoff::odd;
-use crate::sshsig::{Revoked, Roster, Signature, verify};
+use crate::sshsig::{Revoked, Roster, Signature, VerifiedKey, verify};
 
 /// What a signature on an approval is made for.
 pub const APPROVED_NAMESPACE: &str = "approved-act@incident-v1";
@@ -71,6 +71,7 @@ pub struct ApprovalDraft {
 pub(super) struct Counted {
     said: Approval,
     by: String,
+    key: VerifiedKey,
     sha256: String,
     file: ApprovalFile,
 }
@@ -111,6 +112,7 @@ impl Counted {
         Ok(Counted {
             said,
             by,
+            key,
             sha256: Hash::of(file.statement.as_bytes()).to_string(),
             file: file.clone(),
         })
@@ -215,6 +217,14 @@ impl Engine<'_> {
         let with: Vec<PathBuf> = with.filter(|p| self.world.files.stat(p).is_ok()).collect();
         if let Some(fault) = counted.said.fault(now_ms) {
             return Err(fault);
+        }
+        let incident = self.incident().map_err(|e| e.to_string())?;
+        let out = incident
+            .taken_out(&counted.by, &counted.key.fingerprint)
+            .is_some()
+            || self.is_out(&incident, &counted.key, APPROVED_NAMESPACE, now_ms);
+        if out {
+            return Err("whoever signed it was taken out in this incident".into());
         }
         let Act::Run(argv) = &act.act else {
             return Err("it is for a program".into());

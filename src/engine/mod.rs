@@ -115,6 +115,8 @@ pub struct Written {
     pub signers: Option<(String, Vec<u8>)>,
     /// What somebody trusted in peacetime, from outside the folder.
     pub trust: Option<TrustFile>,
+    /// Who trusted these files on this machine and when, where the record of it is gone.
+    pub trusted_before: Option<String>,
     /// `revoked_keys`: a KRL, or a public key a line.
     pub revoked: Option<(String, Vec<u8>)>,
     /// Approvals of acts, from the folder `approved`.
@@ -556,6 +558,7 @@ pub fn shipped_runbook() -> Runbook {
         Runbook {
             name: "none".into(),
             policy,
+            outside: Effects::new(),
             backups: BTreeMap::new(),
             steps: Vec::new(),
             probes: Vec::new(),

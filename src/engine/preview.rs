@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::recorder::Recorder;
 use super::resolve::ad_hoc;
 use super::{Desk, Engine, EngineError, Found, Parsed, Written};
-use crate::effects::{ActText, detect};
+use crate::effects::{ActText, amounts, detect};
 use crate::model::act::{Act, BackupFound, Resolved, ResolvedUndo};
 use crate::model::event::Opened;
 use crate::model::examples::{Example, With};
@@ -103,6 +103,7 @@ impl Engine<'_> {
             scripts: &[],
             stdin: None,
         };
+        let amounts = amounts(argv);
         Ok(Resolved {
             step: step.id,
             stage: step.stage,
@@ -116,7 +117,9 @@ impl Engine<'_> {
             targets: BTreeMap::from([("host".to_owned(), self.world.host.identity().host)]),
             scope: Scope {
                 reaches: self.reaches(&text, &self.world.host.cwd().display().to_string(), &step.env),
-                ..Scope::default()
+                rows: amounts.rows,
+                objects: amounts.objects,
+                environment: None,
             },
             approved: None,
             declared: None,

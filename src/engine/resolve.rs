@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::{Engine, EngineError};
-use crate::effects::{self, ActText, ScriptText};
+use crate::effects::{self, ActText, Amounts, ScriptText};
 use crate::journal::Hash;
 use crate::model::act::{
     Act, BackupFound, CaptureSpec, Check, EnvValue, Lane, Manual, Pinned, Resolved, ResolvedUndo, Stage,
@@ -63,12 +63,12 @@ impl Engine<'_> {
                 });
             }
         };
-        let mut reaches = BTreeSet::new();
+        let (mut reaches, mut amounts) = (BTreeSet::new(), Amounts::default());
         let (files, seen) = if argv.is_empty() {
             (Vec::new(), Vec::new())
         } else {
             let read = self.read_act(id, &argv, &forward.cwd, &forward.env)?;
-            reaches = read.reaches;
+            (reaches, amounts) = (read.reaches, read.amounts);
             (read.files, read.seen)
         };
         let undo = Resolved {
@@ -83,7 +83,8 @@ impl Engine<'_> {
             scope: Scope {
                 reaches,
                 environment: forward.scope.environment,
-                ..Scope::default()
+                rows: amounts.rows,
+                objects: amounts.objects,
             },
             ..forward
         };
@@ -156,12 +157,12 @@ impl Engine<'_> {
             }
             Ok(out)
         };
-        let mut reaches = BTreeSet::new();
+        let (mut reaches, mut amounts) = (BTreeSet::new(), Amounts::default());
         let (act, mut files, mut seen) = match &step.act {
             Act::Run(argv) => {
                 let argv = filled(argv)?;
                 let read = self.read_act(&step.id, &argv, &cwd, &step.env)?;
-                reaches = read.reaches;
+                (reaches, amounts) = (read.reaches, read.amounts);
                 (Act::Run(argv), read.files, read.seen)
             }
             Act::Capture(CaptureSpec::Command { argv, cwd: own }) => {
@@ -194,6 +195,7 @@ impl Engine<'_> {
                 seen.extend(read.seen.into_iter().filter(|s| s.effect != Effect::Read));
                 if seen.len() > before {
                     reaches.extend(read.reaches);
+                    amounts = Amounts::default();
                 }
                 Some(Check { run, ..check.clone() })
             }
@@ -243,7 +245,8 @@ impl Engine<'_> {
             scope: Scope {
                 reaches,
                 environment: step.environment,
-                ..Scope::default()
+                rows: amounts.rows,
+                objects: amounts.objects,
             },
             approved: None,
             verify,
@@ -305,6 +308,7 @@ impl Engine<'_> {
         Ok(ReadAct {
             seen: effects::detect(&text),
             reaches: self.reaches(&text, cwd, env),
+            amounts: effects::amounts(argv),
             files,
         })
     }
@@ -427,6 +431,7 @@ struct ReadAct {
     files: Vec<Pinned>,
     seen: Vec<Seen>,
     reaches: BTreeSet<Reach>,
+    amounts: Amounts,
 }
 
 /// An act nobody foresaw, as a step.

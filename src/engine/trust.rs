@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::{Desk, Engine, EngineError, Parsed, Written, sign_in_person};
@@ -58,6 +60,9 @@ struct Statement {
     /// SHA-256 of the program that wrote this, empty where it could not be read.
     #[serde(default)]
     program: String,
+    /// `revoked_keys` in base64: a list of OpenSSH's is no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revoked: Option<String>,
 }
 
 /// What `runbook trust` made.
@@ -107,7 +112,11 @@ pub(super) fn in_force<'a>(world: &World, written: &'a Written, base: &Path) -> 
         return force;
     };
     let Some(file) = &written.trust else {
-        force.trust = Some(Trust::default());
+        let gone = |who: &String| format!("{who} made one, and it is gone from where it was kept");
+        force.trust = Some(Trust {
+            unused: written.trusted_before.as_ref().map(gone),
+            ..Trust::default()
+        });
         return force;
     };
     let (by, said) = match known(file, folder, world.clock.now().utc_ms) {
@@ -150,6 +159,10 @@ pub(super) fn in_force<'a>(world: &World, written: &'a Written, base: &Path) -> 
         force.policy = both.filter(|policy| !super::lines::too_long(policy));
         force.problems = untrusted(written, &trusted);
         force.written = Cow::Owned(trusted);
+    }
+    if let Some(list) = still_revoked(&said, &by, written.revoked.as_ref()) {
+        differs.push("revoked_keys".into());
+        force.written.to_mut().revoked = Some(list);
     }
     for (path, sha256) in &said.scripts {
         if digest(world, &base.join(path)).as_ref() != Some(sha256) {
@@ -194,6 +207,33 @@ fn known(file: &TrustFile, folder: &Path, now_ms: i64) -> Result<(String, Statem
         .who(&key.fingerprint, TRUST_NAMESPACE, now_ms)
         .map_err(|e| format!("its signature does not count: {e}"))?;
     Ok((by.to_owned(), said.clone()))
+}
+
+/// The list of revoked keys where the one that was found no longer takes back what was trusted as taken back: both
+/// together. A revocation is only ever added to.
+fn still_revoked(said: &Statement, by: &str, found: Option<&(String, Vec<u8>)>) -> Option<(String, Vec<u8>)> {
+    let trusted = STANDARD.decode(said.revoked.as_ref()?).ok()?;
+    let list = Revoked::parse(&trusted).ok()?;
+    let name = format!("revoked_keys with what {by} trusted");
+    let Some((_, found)) = found else {
+        return Some((name, trusted));
+    };
+    match Revoked::parse(found) {
+        Ok(now) if now.holds_all(&list) => None,
+        // It cannot be read, and then no signature counts.
+        Err(_) => None,
+        Ok(_) => {
+            let (one, other) = (std::str::from_utf8(&trusted), std::str::from_utf8(found));
+            let both = match (one, other) {
+                (Ok(one), Ok(other)) => format!("{one}\n{other}\n"),
+                // Nothing joins two of OpenSSH's lists; with either alone a revoked key would count.
+                _ => "# The list that was found lacks what was trusted as revoked. Make one of both: ssh-keygen -k -u\n\
+                      no signature counts until then\n"
+                    .to_owned(),
+            };
+            Some((name, both.into_bytes()))
+        }
+    }
 }
 
 /// What stands in the access file that was found and in no trusted one: a stop leaves it alone, and says so.
@@ -268,6 +308,7 @@ impl Desk<'_> {
             files: texts,
             scripts,
             program: engine.own_hash().unwrap_or_default(),
+            revoked: bytes(&written.revoked).map(|list| STANDARD.encode(list)),
         };
         let mut bytes = serde_json::to_vec_pretty(&statement).map_err(|e| no(e.to_string()))?;
         bytes.push(b'\n');
@@ -283,7 +324,11 @@ impl Desk<'_> {
         let (by, _) = known(&file, folder, now.utc_ms).map_err(no)?;
         let trusting = Trusting {
             by,
-            files: statement.files.into_keys().collect(),
+            files: statement
+                .files
+                .into_keys()
+                .chain(statement.revoked.map(|_| "revoked_keys".to_owned()))
+                .collect(),
             scripts: statement.scripts.into_keys().collect(),
             left,
         };

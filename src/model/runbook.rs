@@ -33,6 +33,8 @@ pub struct Runbook {
     pub name: String,
     /// Who, on which side, with whom.
     pub policy: Policy,
+    /// Effects that somebody wrote down as outside; so is all that stands in no list.
+    pub outside: Effects,
     /// Backups known beforehand, by name.
     pub backups: BTreeMap<String, Backup>,
     /// Every step, in order, stop first.
@@ -200,10 +202,10 @@ fn whole(node: &Node, mistakes: &Mistakes) -> Option<Runbook> {
         .take("people")
         .map(|n| people(n, mistakes))
         .unwrap_or_default();
-    let (inside, at) = match fields.need("boundary", "write `boundary:` with `inside:` and `at:`") {
-        Some(node) => boundary(node, mistakes),
-        None => (Effects::new(), Effects::new()),
-    };
+    let (inside, at, outside) = fields
+        .need("boundary", "write `boundary:` with `inside:` and `at:`")
+        .map(|node| boundary(node, mistakes))
+        .unwrap_or_default();
     let environments = rules::map(fields.take("environments"), mistakes);
     let rules = rules::rules(fields.take("rules"), &people, mistakes);
     let (need_at, need_outside, valid_ms, (lone, reach)) =
@@ -241,6 +243,7 @@ fn whole(node: &Node, mistakes: &Mistakes) -> Option<Runbook> {
             rules,
             also: None,
         },
+        outside,
         backups,
         steps: steps.into_iter().map(|(_, s)| s).collect(),
         probes,
@@ -315,9 +318,9 @@ pub(super) fn effects(node: &Node, key: &str, mistakes: &Mistakes) -> Effects {
     all
 }
 
-fn boundary(node: &Node, mistakes: &Mistakes) -> (Effects, Effects) {
+fn boundary(node: &Node, mistakes: &Mistakes) -> (Effects, Effects, Effects) {
     let Some(mut fields) = Fields::of(node, "`boundary`", mistakes) else {
-        return (Effects::new(), Effects::new());
+        return Default::default();
     };
     let inside_node = fields.take("inside");
     let inside = inside_node
@@ -327,14 +330,25 @@ fn boundary(node: &Node, mistakes: &Mistakes) -> (Effects, Effects) {
         .take("at")
         .map(|n| effects(n, "at", mistakes))
         .unwrap_or_default();
+    let outside = fields
+        .take("outside")
+        .map(|n| effects(n, "outside", mistakes))
+        .unwrap_or_default();
     fields.finish();
-    for effect in inside.intersection(&at) {
-        let remedy = Some("keep it in one of the two lists".to_owned());
-        mistakes.add(
-            node.place,
-            format!("`{effect}` is both inside and at the boundary"),
-            remedy,
-        );
+    let twice = [
+        (&inside, &at, "inside and at"),
+        (&inside, &outside, "inside and outside"),
+        (&at, &outside, "at and outside"),
+    ];
+    for (one, other, words) in twice {
+        for effect in one.intersection(other) {
+            let remedy = Some("keep it in one of the two lists".to_owned());
+            mistakes.add(
+                node.place,
+                format!("`{effect}` is both {words} the boundary"),
+                remedy,
+            );
+        }
     }
     for never in [Effect::Unknown, Effect::OneWay, Effect::BulkData] {
         if inside.contains(&never) {
@@ -351,7 +365,7 @@ fn boundary(node: &Node, mistakes: &Mistakes) -> (Effects, Effects) {
         let remedy = Some("take `unknown` out of `at`: what nobody understood is outside".to_owned());
         mistakes.add(node.place, "`unknown` can never be at the boundary", remedy);
     }
-    (inside, at)
+    (inside, at, outside)
 }
 
 fn escalation(

@@ -73,6 +73,12 @@ impl Revoked {
         Ok(revoked)
     }
 
+    /// True where everything that `other` takes back is taken back here, too.
+    pub fn holds_all(&self, other: &Revoked) -> bool {
+        self.fingerprints.is_superset(&other.fingerprints)
+            && other.certificates.iter().all(|c| self.certificates.contains(c))
+    }
+
     /// True where the key of this fingerprint (`SHA256:…`) is revoked.
     pub fn has(&self, fingerprint: &str) -> bool {
         self.fingerprints.contains(fingerprint)

@@ -299,6 +299,9 @@ fn single_commands_walk_as_far_as_the_walk_does() {
     [stdout]
     INC-…-k7qf · contain · 0 s · no target seen · unlisted access unknown
     INC-20261122-0314-k7qf: the agent dropped a table
+      trust    Nobody trusted these files in peacetime: they count as they stand, whoever wrote them
+               last.
+               in peacetime: incident runbook trust --key FILE
 
     Proofs
      unknown  access nobody listed  nothing can prove that there is none
@@ -561,24 +564,34 @@ fn a_plan_that_will_hurt_on_the_day_is_warned_of() {
     );
     assert_snapshot!(desk.incident(&["runbook", "lint"]), @r#"
     [stdout]
+    warning: nobody wrote down where deploy, config-rollback, data-restore, data-write, bulk-data,
+             schema-change, credential-new, credential-change, security-config, backup-change,
+             infra-change belong, so they are outside: write them under `inside`, `at` or `outside` of
+             `boundary:`
     warning: ana@example.com stands under `people:` and has no key in allowed_signers
     warning: ben@example.com stands under `people:` and has no key in allowed_signers
     warning: steps at the boundary need 1 person, and nobody can sign: they stay blocked
     warning: there are no `probes:`, so nothing can ever be called recovered
+    warning: Nobody trusted these files in peacetime: they count as they stand, whoever wrote them last.
+             In peacetime: incident runbook trust --key FILE
     /home/ana/shift/incident/runbook.yaml: can be used
-    4 warnings
+    6 warnings
     [exit 0]
     "#);
     assert_snapshot!(desk.incident(&["runbook", "lint", "odd.yaml"]), @r#"
     [stdout]
     warning: step `page-on` cannot be resolved: there is no program `no-such-program` (looked in PATH
              and from /tmp): it cannot run from this host
+    warning: nobody wrote down where deploy, config-rollback, data-restore, data-write, bulk-data,
+             schema-change, credential-new, credential-change, security-config, backup-change,
+             infra-change belong, so they are outside: write them under `inside`, `at` or `outside` of
+             `boundary:`
     warning: ana@example.com stands under `people:` and has no key in allowed_signers
     warning: ben@example.com stands under `people:` and has no key in allowed_signers
     warning: steps at the boundary need 1 person, and nobody can sign: they stay blocked
     warning: there are no `probes:`, so nothing can ever be called recovered
     odd.yaml: can be used
-    5 warnings
+    6 warnings
     [exit 0]
     "#);
 }
@@ -599,10 +612,12 @@ fn what_init_writes_can_be_used_and_is_never_replaced() {
     [stdout]
     warning: steps at the boundary need 1 person, and nobody can sign: they stay blocked
     warning: there are no `probes:`, so nothing can ever be called recovered
+    warning: Nobody trusted these files in peacetime: they count as they stand, whoever wrote them last.
+             In peacetime: incident runbook trust --key FILE
     /home/ana/shift/incident/runbook.yaml: can be used
     /home/ana/shift/incident/access.yaml: can be used
     /home/ana/shift/incident/allowed_signers: can be used
-    2 warnings
+    3 warnings
     [exit 0]
     "#);
     desk.file("incident/runbook.yaml", "mine");
@@ -782,6 +797,9 @@ fn a_closed_incident_still_tells_and_takes_no_act() {
     [stdout]
     INC-…-k7qf · closed · 0 s · no target seen · unlisted access unknown
     INC-20261122-0314-k7qf: an AI agent has broken something
+      trust    Nobody trusted these files in peacetime: they count as they stand, whoever wrote them
+               last.
+               in peacetime: incident runbook trust --key FILE
 
     Proofs
      unknown  access nobody listed  nothing can prove that there is none

@@ -201,8 +201,134 @@ fn without_a_record_the_files_count_as_they_stand_and_it_says_so() {
     fs::remove_file(json).unwrap();
     fs::remove_file(sig).unwrap();
     let (told, what) = opened(&desk);
-    assert!(told.contains("Nobody trusted these files in peacetime"), "{told}");
+    assert!(
+        told.contains("ana@example.com on") && told.contains("made one, and it is gone"),
+        "{told}"
+    );
     assert!(what["trust"]["by"].is_null());
+    let status = desk.told(&desk.run(&["status"]));
+    assert!(status.contains("and it is gone"), "{status}");
+    fs::remove_dir_all(desk.home().join(".local/share")).unwrap();
+    let (told, _) = opened(&desk);
+    assert!(told.contains("Nobody trusted these files in peacetime"), "{told}");
+    let status = desk.told(&desk.run(&["status"]));
+    assert!(status.contains("Nobody trusted these files"), "{status}");
+    let lint = desk.told(&desk.run(&["runbook", "lint"]));
+    assert!(lint.contains("Nobody trusted these files"), "{lint}");
+}
+
+#[test]
+fn a_key_that_was_revoked_when_the_files_were_trusted_stays_revoked() {
+    for found in [None, Some("# nobody\n")] {
+        let desk = trusted!();
+        desk.file("incident/revoked_keys", &public(&desk, "ben"));
+        let out = desk.run(&["runbook", "trust", "--key", "ana"]);
+        assert_eq!(out.status.code(), Some(0), "{}", desk.told(&out));
+        assert!(desk.told(&out).contains("revoked_keys"), "{}", desk.told(&out));
+        match found {
+            Some(text) => desk.file("incident/revoked_keys", text),
+            None => fs::remove_file(desk.home().join("incident/revoked_keys")).unwrap(),
+        }
+        let (_, what) = opened(&desk);
+        assert_eq!(what["trust"]["differs"], serde_json::json!(["revoked_keys"]));
+        assert!(pinned(&desk, "revoked_keys").contains(public(&desk, "ben").trim()));
+    }
+    // More of them is no change that anybody must undo.
+    let desk = trusted!();
+    desk.file("incident/revoked_keys", &public(&desk, "ben"));
+    desk.run(&["runbook", "trust", "--key", "ana"]);
+    let both = format!("{}{}", public(&desk, "ben"), public(&desk, "eve"));
+    desk.file("incident/revoked_keys", &both);
+    let (_, what) = opened(&desk);
+    assert!(what["trust"]["differs"].is_null(), "{}", what["trust"]);
+    assert_eq!(pinned(&desk, "revoked_keys"), both);
+    // Lists of OpenSSH's own cannot be joined: rather no signature than one that was taken back.
+    let desk = trusted!();
+    let list = |of: &str| {
+        let mut keygen = desk.jailed("ssh-keygen");
+        let made = keygen
+            .args(["-q", "-k", "-f", "incident/revoked_keys", of])
+            .output();
+        assert!(made.unwrap().status.success());
+    };
+    list("ben.pub");
+    let out = desk.run(&["runbook", "trust", "--key", "ana"]);
+    assert_eq!(out.status.code(), Some(0), "{}", desk.told(&out));
+    list("eve.pub");
+    let (told, what) = opened(&desk);
+    assert_eq!(what["trust"]["differs"], serde_json::json!(["revoked_keys"]));
+    assert!(told.contains("no signature counts in this incident"), "{told}");
+}
+
+#[test]
+fn lint_names_rules_that_never_decide_hours_without_a_quorum_and_prints_the_boundary() {
+    let desk = trusted!();
+    let text = RUNBOOK
+        .replace(
+            "ana@example.com: {roles: [on-call]}",
+            "ana@example.com: {roles: [on-call], hours: 'Mon-Fri 08:00-20:00 Z'}",
+        )
+        .replace(
+            "ben@example.com: {roles: [on-call]}",
+            "ben@example.com: {roles: [on-call], hours: 'Mon-Fri 12:00-20:00 Z'}",
+        )
+        + "rules:\n  - {id: late, zone: at, effects: [traffic], hours: 'Fri 12:00-24:00 Z', reason: r, owner: ana@example.com}\n  \
+           - {id: wide, zone: outside, effects: [traffic], reason: r, owner: ana@example.com}\n  \
+           - {id: many, zone: outside, effects: [config-change], more-than: {objects: 3}, reason: r, owner: ana@example.com}\n";
+    desk.file("incident/runbook.yaml", &text);
+    let out = desk.run(&["runbook", "lint", "--matrix"]);
+    assert_eq!(out.status.code(), Some(0), "{}", desk.told(&out));
+    let told = desk.told(&out);
+    assert!(told.lines().all(|line| line.chars().count() <= 100), "{told}");
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "rule `late` never decides anything: `wide` holds wherever it does",
+        "nobody wrote down where protect, deploy,",
+        "step `swap` does not say how much it changes, so the rule `many` counts as holding for it",
+        "too few can be reached on Mon 20:00Z to Tue 12:00Z",
+        "Fri 20:00Z to Mon 12:00Z",
+        "The files are not what ana@example.com trusted",
+        "traffic inside boundary.inside at rules.late: Fri 12:00-24:00 Z outside rules.wide: always",
+        "unknown outside boundary.not-understood",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let out = desk.run(&["runbook", "lint", "--json"]);
+    let told: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    let rows = told["matrix"].as_array().unwrap();
+    assert_eq!(rows.len(), 18);
+    let row = rows.iter().find(|r| r["effect"] == "traffic").unwrap();
+    assert_eq!(row["rules"][1]["zone"], "outside");
+    // What somebody wrote down as outside is forgotten by nobody.
+    let all = "one-way], outside: [protect, deploy, config-rollback, data-restore, data-write, bulk-data, schema-change, \
+               credential-new, credential-change, security-config, backup-change, infra-change]}";
+    desk.file("incident/runbook.yaml", &text.replace("one-way]}", all));
+    let told = desk.told(&desk.run(&["runbook", "lint"]));
+    assert!(!told.contains("nobody wrote down where"), "{told}");
+}
+
+#[test]
+fn what_the_words_of_an_act_name_is_counted_for_the_rules() {
+    let desk = trusted!();
+    let rule = "rules:\n  - {id: many, zone: outside, effects: [infra-change, one-way], more-than: {objects: 2}, reason: r, owner: ana@example.com}\n";
+    let text = RUNBOOK.replace(
+        "at: [config-change, one-way]",
+        "at: [config-change, infra-change, one-way]",
+    );
+    desk.file("incident/runbook.yaml", &format!("{text}{rule}"));
+    desk.run(&["runbook", "trust", "--key", "ana"]);
+    let example = |run: &str, zone: &str| {
+        let text =
+            format!("version: 1\nexamples:\n  - {{run: [{run}], effects: [infra-change], zone: {zone}}}\n");
+        desk.file("mine.yaml", &text);
+        let out = desk.run(&["boundary", "test", "mine.yaml"]);
+        assert_eq!(out.status.code(), Some(0), "{run}: {}", desk.told(&out));
+    };
+    example("kubectl, delete, pod, a, b", "at");
+    example("kubectl, delete, pod, a, b, c", "outside");
+    example("kubectl, delete, pod, a, \"--all\"", "outside");
+    let told = desk.told(&desk.run(&["boundary", "explain", "--", "kubectl", "delete", "pod", "a", "b"]));
+    assert!(told.contains("at most 2 objects, by its words"), "{told}");
 }
 
 #[test]

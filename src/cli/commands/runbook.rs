@@ -1,27 +1,22 @@
 //! `runbook list|show|trust|approve|lint`: the files written in advance, before they are needed.
 
 mod approve;
+mod lint;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::cli::ui::{Tone, Ui, styled};
+use crate::cli::ui::{Tone, styled};
 use crate::cli::view::{plan, verdict};
 use crate::cli::{App, CliError, Exit, wire};
-use crate::engine::{Engine, EngineError, SHIPPED_RUNBOOK, SHIPPED_RUNBOOK_NAME, Written};
+use crate::engine::{EngineError, SHIPPED_RUNBOOK, SHIPPED_RUNBOOK_NAME, Written};
 use crate::evidence::escape;
-use crate::model::act::{Act, ResolvedUndo, Stage};
-use crate::model::diagnostic::{self, Diagnostic};
-use crate::model::effect::{Effect, Zone};
-use crate::model::inventory::Inventory;
-use crate::model::runbook::{Need, Runbook};
-use crate::providers::Registry;
-use crate::redact::Redactor;
+use crate::model::diagnostic::Diagnostic;
+use crate::model::effect::Zone;
+use crate::model::runbook::Runbook;
 use crate::report::words::{count, list as listed, need as need_words};
-use crate::sshsig::Roster;
 
 /// Arguments of `runbook`.
 #[derive(clap::Args)]
@@ -63,6 +58,9 @@ enum RunbookCommand {
     Lint {
         /// A file, or the folder that holds runbook.yaml, access.yaml and allowed_signers
         file: Option<PathBuf>,
+        /// Print the boundary too: every effect, its zone, and the list or the rule that says so
+        #[arg(long)]
+        matrix: bool,
     },
 }
 
@@ -73,7 +71,15 @@ pub fn run(app: &App, args: &RunbookArgs) -> Result<Exit, CliError> {
         RunbookCommand::Show { file, raw } => show(app, &meant(app, file.as_deref())?, *raw),
         RunbookCommand::Trust { key } => trust(app, key),
         RunbookCommand::Approve(args) => approve::run(app, args),
-        RunbookCommand::Lint { file } => lint(app, &meant(app, file.as_deref())?),
+        RunbookCommand::Lint { file, matrix } => {
+            let found = meant(app, file.as_deref())?;
+            // What was trusted is told of the files that would be in force here.
+            let own = file
+                .is_none()
+                .then(|| wire::written(&app.world, app.config.as_deref()));
+            let own = own.transpose()?.filter(|w| w.folder.is_some());
+            lint::run(app, &found, own.as_ref(), *matrix)
+        }
     }
 }
 
@@ -255,6 +261,19 @@ fn trust(app: &App, key: &str) -> Result<Exit, CliError> {
                 .because("until both the record and its signature are written, neither counts")
         })?;
     }
+    if let Some(note) = written
+        .folder
+        .as_ref()
+        .and_then(|folder| wire::trust_note(&app.world, folder))
+    {
+        let day = app.world.clock.now().rfc3339();
+        let day = day.split('T').next().unwrap_or(&day);
+        // It only helps to miss the record; without it the record counts all the same.
+        let _ = app
+            .world
+            .files
+            .replace(&note, format!("{} on {day}\n", trusting.by).as_bytes(), 0o600);
+    }
     if app.ui.json {
         app.ui.value(&json!({
             "by": trusting.by, "files": trusting.files, "scripts": trusting.scripts, "left": trusting.left,
@@ -281,186 +300,4 @@ fn trust(app: &App, key: &str) -> Result<Exit, CliError> {
     app.ui
         .line("  Every later change wants it again: incident runbook trust --key FILE");
     Ok(Exit::Done)
-}
-
-/// Mistakes of one file, with its text.
-struct Linted<'a> {
-    file: &'a str,
-    text: String,
-    mistakes: Vec<Diagnostic>,
-}
-
-fn lint(app: &App, written: &Written) -> Result<Exit, CliError> {
-    let mut files = Vec::new();
-    let shipped = (
-        SHIPPED_RUNBOOK_NAME.to_owned(),
-        SHIPPED_RUNBOOK.as_bytes().to_vec(),
-    );
-    let nothing = written.runbook.is_none() && written.access.is_none() && written.signers.is_none();
-    let runbook = written.runbook.as_ref().or(nothing.then_some(&shipped));
-    if let Some((file, bytes)) = runbook {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        let mistakes = Runbook::parse(file, &text).err().unwrap_or_default();
-        files.push(Linted { file, text, mistakes });
-    }
-    if let Some((file, bytes)) = &written.access {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        let (inventory, mut mistakes) = Inventory::parse(file, &text);
-        let mut registry = Registry::shipped();
-        for (name, node) in &inventory.tables {
-            mistakes.extend(registry.add_node(file, name, node).err().unwrap_or_default());
-        }
-        files.push(Linted { file, text, mistakes });
-    }
-    if let Some((file, bytes)) = &written.signers {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        let mut mistakes = Roster::parse(bytes).err().unwrap_or_default();
-        mistakes.iter_mut().for_each(|d| d.file.clone_from(file));
-        files.push(Linted { file, text, mistakes });
-    }
-    let wrong: usize = files.iter().map(|f| f.mistakes.len()).sum();
-    // Warnings need a runbook that can be read.
-    let warned = match runbook.is_some() && files.first().is_some_and(|f| f.mistakes.is_empty()) {
-        true => warnings(&app.desk().preview(written)?, written)?,
-        false => Vec::new(),
-    };
-    let exit = if wrong > 0 { Exit::Usage } else { Exit::Done };
-    if app.ui.json {
-        let mistakes = files.iter().flat_map(|f| &f.mistakes).map(as_json);
-        app.ui.value(&json!({
-            "mistakes": mistakes.collect::<Vec<_>>(), "warnings": warned, "exit": exit.code(),
-        }));
-        return Ok(exit);
-    }
-    report(&app.ui, &files, &warned)?;
-    Ok(exit)
-}
-
-fn as_json(d: &Diagnostic) -> Value {
-    json!({ "file": d.file, "line": d.place.line, "column": d.place.column, "message": d.message, "remedy": d.remedy })
-}
-
-fn report(ui: &Ui, files: &[Linted<'_>], warned: &[String]) -> Result<(), CliError> {
-    let redactor = Redactor::new([0; 32], &[]).map_err(EngineError::from)?;
-    for file in files.iter().filter(|f| !f.mistakes.is_empty()) {
-        let drawn = diagnostic::render(&file.mistakes, &file.text, &|line| redactor.scrub(line));
-        drawn.lines().for_each(|line| ui.line(line));
-        ui.line("");
-    }
-    for warning in warned {
-        ui.hanging(Tone::Warn, "warning: ", &escape(warning));
-    }
-    for file in files {
-        let words = match file.mistakes.len() {
-            0 => styled(Tone::Good, "can be used"),
-            n => styled(Tone::Bad, &format!("{} in it", count(n, "mistake"))),
-        };
-        ui.line(&format!("{}: {words}", escape(file.file)));
-    }
-    if !warned.is_empty() {
-        ui.line(&count(warned.len(), "warning"));
-    }
-    Ok(())
-}
-
-/// What can be read and will hurt on the day.
-fn warnings(engine: &Engine<'_>, written: &Written) -> Result<Vec<String>, CliError> {
-    let mut all = Vec::new();
-    let mut zones = BTreeSet::new();
-    for row in engine.plan()? {
-        let id = &row.step.id;
-        let act = match &row.resolved {
-            Ok(act) => act,
-            Err(e) => {
-                all.push(format!("{e}: it cannot run from this host"));
-                continue;
-            }
-        };
-        if !matches!(act.act, Act::Run(_) | Act::Manual(_)) {
-            continue;
-        }
-        zones.extend(row.verdict.as_ref().map(|v| v.zone));
-        if act.declared.is_none() && act.effects().contains(&Effect::Unknown) {
-            all.push(format!(
-                "step `{id}` is classified by nobody, so it is outside the boundary: write its `effects:`"
-            ));
-        }
-        if row.step.stage == Stage::Contain && act.undo == ResolvedUndo::Unsaid {
-            all.push(format!(
-                "step `{id}` contains and has no `undo:`, so it counts as one-way: write how it is taken back, \
-                 or `undo: {{never: REASON}}`"
-            ));
-        }
-        if let Some(doubt) = act.backup.as_ref().and_then(|b| b.doubt()) {
-            all.push(format!("step `{id}`: {doubt}, so it does not count as verified"));
-        }
-    }
-    let policy = &engine.runbook().policy;
-    let roster = engine.roster();
-    let signers: BTreeSet<&String> = policy
-        .people
-        .keys()
-        .filter(|who| roster.keys_of(who).next().is_some())
-        .collect();
-    if written.signers.is_some() || !policy.people.is_empty() {
-        for who in policy.people.keys().filter(|who| !signers.contains(who)) {
-            all.push(format!(
-                "{who} stands under `people:` and has no key in allowed_signers"
-            ));
-        }
-    }
-    for recipient in &policy.seal_originals_to {
-        if let Some(other) = roster.another_holds(recipient) {
-            all.push(format!(
-                "the key named for {} under `seal-originals-to:` is {other}'s in allowed_signers: nothing will be sealed to it",
-                recipient.person
-            ));
-        }
-    }
-    if let [one] = policy.seal_originals_to.as_slice()
-        && policy.people.contains_key(&one.person)
-    {
-        all.push(format!(
-            "only {} can open originals: where they act in an incident, nothing is sealed to them, and the originals are lost",
-            one.person
-        ));
-    }
-    for (zone, need) in [(Zone::At, &policy.need_at), (Zone::Outside, &policy.need_outside)] {
-        if zones.contains(&zone) {
-            all.extend(people_missing(zone, need, &signers, engine.runbook()));
-        }
-    }
-    if engine.runbook().probes.is_empty() {
-        all.push("there are no `probes:`, so nothing can ever be called recovered".to_owned());
-    }
-    Ok(all)
-}
-
-/// Whoever acts in an incident does not count, so one person more is needed than signs.
-fn people_missing(zone: Zone, need: &Need, signers: &BTreeSet<&String>, runbook: &Runbook) -> Option<String> {
-    let have = u32::try_from(signers.len()).unwrap_or(u32::MAX);
-    let lacking = need.roles.iter().find(|role| {
-        let holds = |who: &&&String| {
-            runbook
-                .policy
-                .people
-                .get(**who)
-                .is_some_and(|p| p.roles.contains(*role))
-        };
-        !signers.iter().any(|who| holds(&who))
-    });
-    let steps = format!("steps {zone} the boundary need {}", need_words(need));
-    match lacking {
-        Some(role) => Some(format!("{steps}, and nobody who can sign has the role `{role}`")),
-        None if have < need.people => Some(format!(
-            "{steps}, and {} can sign: they stay blocked",
-            count(signers.len(), "person")
-                .replace("persons", "people")
-                .replace("no person", "nobody")
-        )),
-        None if have == need.people => Some(format!(
-            "{steps}, and exactly as many can sign: they stay blocked whenever one of these is the one on call"
-        )),
-        None => None,
-    }
 }

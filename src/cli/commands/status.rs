@@ -116,12 +116,7 @@ fn show(app: &App, incident: &Incident, mirror: Option<&Mirror>, now: Moment, ar
         truth::mirror(ui, mirror, app.world.clock.now());
     }
     ui.line(&format!("{}: {}", incident.id(), escape(&incident.opened.title)));
-    if let Some(trust) = incident
-        .opened
-        .trust
-        .as_ref()
-        .filter(|t| t.unused.is_some() || !t.differs.is_empty())
-    {
+    if let Some(trust) = incident.opened.trust.as_ref().filter(|t| !t.words().0) {
         deeds::trust(ui, Some(trust));
     }
     ui.line("");

@@ -62,6 +62,11 @@ pub fn act(ui: &Ui, act: &Resolved) {
         };
         ui.line(&format!("  backup   {} {verified}", escape(&backup.path)));
     }
+    let amounts = [(act.scope.rows, "row"), (act.scope.objects, "object")];
+    for (n, thing) in amounts.iter().filter_map(|(n, thing)| Some(((*n)?, thing))) {
+        let some = if n == 1 { "" } else { "s" };
+        ui.line(&format!("  changes  at most {n} {thing}{some}, by its words"));
+    }
     if let Some(approved) = &act.approved {
         ui.hanging(Tone::Plain, "  approval ", &escape(&approved.words()));
     }

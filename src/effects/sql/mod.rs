@@ -4,6 +4,7 @@
 //! calls is on the list of reading functions. Everything else is classified by a table of leading
 //! words, or is `Unknown`.
 
+mod amount;
 mod bound;
 mod functions;
 mod places;
@@ -19,6 +20,8 @@ use sqlparser::tokenizer::{Token, Tokenizer, Whitespace, Word};
 use crate::model::effect::Effect;
 
 use super::eye::Eye;
+
+pub(super) use amount::rows;
 
 /// Whose SQL it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -332,6 +332,28 @@ fn a_key_that_was_revoked_since_approves_nothing() {
 }
 
 #[test]
+fn an_approval_by_somebody_who_was_taken_out_during_the_incident_no_longer_counts() {
+    let desk = approved!();
+    desk.run(&["start", "--yes"]);
+    let zone = || {
+        let plan = desk.run(&["plan", "--json"]);
+        let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
+        let mut rows = plan["steps"].as_array().cloned().unwrap().into_iter();
+        rows.find(|s| s["step"] == "move").unwrap()["zone"].clone()
+    };
+    assert_eq!(zone(), json!("inside"));
+    let out = desk.run(&[
+        "signoff",
+        "revoke",
+        "ben@example.com",
+        "--why",
+        "Her laptop is gone.",
+    ]);
+    assert_eq!(out.status.code(), Some(0), "{}", desk.told(&out));
+    assert_eq!(zone(), json!("outside"));
+}
+
+#[test]
 fn who_signed_must_be_one_of_the_people() {
     let desk = approved!();
     let fewer = RUNBOOK.replace("  ben@example.com: {roles: [on-call]}\n", "");
