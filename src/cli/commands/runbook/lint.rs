@@ -340,7 +340,8 @@ fn asleep(zone: Zone, need: &Need, signers: &BTreeSet<String>, policy: &Policy, 
     let perhaps = unmet(policy, need, signers, true);
     let mut all = Vec::new();
     let whole = matches!(never.as_slice(), [Stretch { from: 0, until: WEEK }]);
-    if !never.is_empty() && !(told && whole) {
+    let known = never.is_empty() || told && whole;
+    if !known {
         all.push(format!(
             "{steps}, and too few can be reached on {}{always}",
             stretches(&never)
