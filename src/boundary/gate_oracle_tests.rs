@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::journal::Hash;
 use crate::model::act::{Act, Lane, Resolved, ResolvedUndo, Stage};
 use crate::model::effect::{Effect, Zone};
 use crate::model::event::Outcome;
@@ -213,14 +212,11 @@ impl Oracle {
     }
 
     /// Who said no to what this act does, in any request but their own.
-    fn refusers(&self, act: &Resolved) -> BTreeSet<String> {
+    fn refusers(&self, act: &(String, String)) -> BTreeSet<String> {
         let mut who = BTreeSet::new();
         for asked in &self.asked {
             // The acts of a desk differ in more than their names.
-            let this = |(step, digest): &(String, String)| {
-                *step == act.step.to_string() && *digest == Hash::of(&act.canonical()).to_string()
-            };
-            if asked.list.iter().any(this) {
+            if asked.list.contains(act) {
                 let no = asked.answers.iter().filter(|(_, approves, _)| !approves);
                 who.extend(no.map(|(p, ..)| p.clone()).filter(|p| *p != asked.requester));
             }
@@ -229,7 +225,9 @@ impl Oracle {
     }
 
     /// Requests whose people suffice for exactly this act now.
-    fn signed_for(&self, policy: &Policy, act: &Resolved, digest: &str, zone: Zone, now: Moment) -> Vec<u64> {
+    fn signed_for(&self, policy: &Policy, act: &(String, String), zone: Zone, now: Moment) -> Vec<u64> {
+        let refusers = self.refusers(act);
+        let unproven = self.unproven().len();
         let good = |asked: &&Asked| {
             let mut people = BTreeSet::new();
             for (person, approves, at) in &asked.answers {
@@ -247,27 +245,25 @@ impl Oracle {
                     .iter()
                     .any(|p| policy.people.get(p).is_some_and(|who| who.roles.contains(role)))
             };
-            asked.list.get(asked.used) == Some(&(act.step.to_string(), digest.to_owned()))
+            asked.list.get(asked.used) == Some(act)
                 && !asked.withdrawn
                 && !asked.fell
                 && asked.baseline == self.baseline
                 && asked.zone >= zone
-                && people.len()
-                    >= (asked.stated as usize).max(asked.asked_for as usize + self.unproven().len())
-                && self.refusers(act).is_subset(&people)
+                && people.len() >= (asked.stated as usize).max(asked.asked_for as usize + unproven)
+                && refusers.is_subset(&people)
                 && asked.roles.iter().all(holds)
         };
         self.asked.iter().filter(good).map(|a| a.seq).collect()
     }
 
     /// Requests by which one person may run exactly this act alone now: the one exception.
-    fn alone_for(&self, policy: &Policy, act: &Resolved, digest: &str, zone: Zone, now: Moment) -> Vec<u64> {
+    fn alone_for(&self, policy: &Policy, act: &(String, String), zone: Zone, now: Moment) -> Vec<u64> {
         let Some(lone) = policy.lone.as_ref().filter(|_| zone == Zone::At) else {
             return Vec::new();
         };
-        let step = act.step.to_string();
         let refused = |asked: &Asked| asked.answers.iter().any(|(_, approves, _)| !approves);
-        let mine = |asked: &&Asked| asked.list.iter().any(|(s, _)| *s == step);
+        let mine = |asked: &&Asked| asked.list.iter().any(|(s, _)| *s == act.0);
         if self.asked.iter().filter(mine).any(refused) {
             return Vec::new();
         }
@@ -280,7 +276,7 @@ impl Oracle {
                 i128::from(lone.after_ms + lone.valid_ms),
             );
             let in_time = [wall, mono].iter().all(|t| (after..=end).contains(t));
-            asked.list == [(step.clone(), digest.to_owned())]
+            asked.list == [act.clone()]
                 && asked.used == 0
                 && asked.zone == Zone::At
                 && !asked.withdrawn
@@ -306,6 +302,7 @@ impl Oracle {
             return Ok(Pass::default());
         }
         let step = act.step.to_string();
+        let this = (step.clone(), digest.to_owned());
         let effects = Self::effects(act);
         let zone = Self::zone(policy, act);
         let only = |allowed: &[Effect]| effects.iter().all(|e| allowed.contains(e));
@@ -353,7 +350,7 @@ impl Oracle {
             }
             if belongs == 3 {
                 let next = self.due().ok_or("no plan, or it is over")?;
-                if *next != (step, digest.to_owned()) {
+                if *next != this {
                     return Err("not next in the plan, or changed");
                 }
             } else if act.stage == Stage::Recover && self.newest().is_some_and(|newest| newest != step) {
@@ -363,10 +360,10 @@ impl Oracle {
         if zone == Zone::Inside {
             return Ok(Pass::default());
         }
-        let signed = self.signed_for(policy, act, digest, zone, now);
+        let signed = self.signed_for(policy, &this, zone, now);
         let alone = signed.is_empty();
         let any = match alone {
-            true => self.alone_for(policy, act, digest, zone, now),
+            true => self.alone_for(policy, &this, zone, now),
             false => signed,
         };
         if any.is_empty() {

@@ -20,6 +20,12 @@ pub use table::{Row, RuleRow, Stretch, idle, matrix, unlisted, unmet};
 pub use zone::{Because, zone_of};
 
 #[cfg(test)]
+mod alone_tests;
+#[cfg(test)]
+mod gate_commands_tests;
+#[cfg(test)]
+mod gate_desk_tests;
+#[cfg(test)]
 mod gate_oracle_tests;
 #[cfg(test)]
 mod gate_tests;
@@ -29,6 +35,8 @@ mod matrix_tests;
 mod policy_tests;
 #[cfg(test)]
 mod quorum_tests;
+#[cfg(test)]
+mod rules_tests;
 #[cfg(test)]
 mod table_tests;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::model::reach::{Environment, HERE, Kind, Names, Reach, Scope};
 use crate::model::runbook::{Amount, Period, Policy, Rule, Runbook};
 use crate::model::time::{Moment, parse_rfc3339};
 
-fn reach(kind: Kind, name: &str) -> Reach {
+pub(super) fn reach(kind: Kind, name: &str) -> Reach {
     Reach {
         kind,
         name: Some(name.to_owned()),
@@ -21,7 +21,7 @@ fn reach(kind: Kind, name: &str) -> Reach {
 }
 
 /// An act with these effects, aimed at these names, from a host called `bastion1`.
-fn aimed(effects: &[Effect], reaches: &[Reach]) -> Resolved {
+pub(super) fn aimed(effects: &[Effect], reaches: &[Reach]) -> Resolved {
     Resolved {
         declared: Some(effects.iter().copied().collect()),
         targets: BTreeMap::from([("host".into(), "bastion1".into())]),
@@ -34,7 +34,7 @@ fn aimed(effects: &[Effect], reaches: &[Reach]) -> Resolved {
 }
 
 /// The policy of a runbook with these lines in it.
-fn written(lines: &str) -> Policy {
+pub(super) fn written(lines: &str) -> Policy {
     let source = format!(
         "version: 1\npeople: {{ana@example.com: {{}}}}\nboundary:\n  inside: [read, protect, service-restart, traffic, \
          data-restore, config-rollback]\n  at: [deploy, config-change, credential-change, schema-change, data-write, \
@@ -73,7 +73,7 @@ fn moment(text: &str) -> Moment {
     }
 }
 
-const MAP: &str = "environments:
+pub(super) const MAP: &str = "environments:
   production: {hosts: [db1, '*.prod.example.com'], contexts: [prod-eu], databases: [orders]}
   staging: {hosts: [db1-staging], contexts: [staging-eu]}
   dev: {hosts: [localhost]}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::gate_tests::{at, opened};
+use super::gate_desk_tests::{at, opened};
 use super::judge::{Answer, Refusal};
 use super::quorum::quorum;
 use super::zone_tests::{act, policy};
@@ -14,18 +14,18 @@ use crate::model::incident::{Incident, Proven, ProvenBy, RequestState, SignoffSt
 use crate::model::runbook::{Need, Person, Touch};
 use crate::model::time::Moment;
 
-const ANA: &str = "ana@example.com";
-const BEN: &str = "ben@example.com";
-const KIM: &str = "kim@vendor.example";
+pub(super) const ANA: &str = "ana@example.com";
+pub(super) const BEN: &str = "ben@example.com";
+pub(super) const KIM: &str = "kim@vendor.example";
 
 /// An incident of Ana's, proved to be hers, in which she asked for one act.
-struct Case {
-    incident: Incident,
-    act: Resolved,
+pub(super) struct Case {
+    pub incident: Incident,
+    pub act: Resolved,
 }
 
 impl Case {
-    fn new(need: Need) -> Case {
+    pub fn new(need: Need) -> Case {
         let mut policy = policy();
         for (name, role, team) in [
             (ANA, "on-call", "shop"),
@@ -56,7 +56,7 @@ impl Case {
         case
     }
 
-    fn ask(&mut self, seq: u64, need: Need) {
+    pub fn ask(&mut self, seq: u64, need: Need) {
         let asked = EscalationRequested {
             steps: vec![self.act.step.clone()],
             acts: vec![Hash::of(&self.act.canonical()).to_string()],
@@ -94,7 +94,7 @@ impl Case {
         self.incident.requests.insert(seq, request);
     }
 
-    fn signs(
+    pub fn signs(
         &mut self,
         seq: u64,
         person: &str,
@@ -124,7 +124,7 @@ impl Case {
             .push(signoff);
     }
 
-    fn approve(&mut self, person: &str) {
+    pub fn approve(&mut self, person: &str) {
         self.signs(10, person, &format!("SHA256:{person}"), (None, None), true);
     }
 
@@ -139,7 +139,7 @@ impl Case {
         self.incident = incident.unwrap();
     }
 
-    fn people(&mut self, name: &str, change: impl FnOnce(&mut Person)) {
+    pub fn people(&mut self, name: &str, change: impl FnOnce(&mut Person)) {
         change(self.incident.opened.policy.people.get_mut(name).unwrap());
     }
 
@@ -151,7 +151,7 @@ impl Case {
         quorum(&self.incident, &self.act, Zone::Outside, now)
     }
 
-    fn goes(&self) -> bool {
+    pub fn goes(&self) -> bool {
         matches!(self.answer(), Answer::Go { .. })
     }
 
@@ -493,4 +493,59 @@ fn a_lent_role_makes_nobody_count_who_does_not_and_changes_no_team() {
     assert!(!case.goes());
     case.people(DAN, |dan| dan.team = Some("shop".into()));
     assert!(case.goes());
+}
+
+#[test]
+fn everybody_who_refused_is_heard_and_every_act_of_a_list_is_refused() {
+    let mut case = Case::new(Need::of(1));
+    case.signs(10, BEN, "SHA256:b", (None, None), false);
+    case.ask(20, Need::of(1));
+    case.signs(20, KIM, "SHA256:k", (None, None), false);
+    case.ask(30, Need::of(1));
+    case.signs(30, BEN, "SHA256:b", (None, None), true);
+    assert_eq!(case.refused().2, Some(KIM.into()));
+    case.signs(30, KIM, "SHA256:k", (None, None), true);
+    assert!(case.goes());
+    // One of two acts on a list that was refused is refused.
+    let mut case = Case::new(Need::of(1));
+    case.signs(10, BEN, "SHA256:b", (None, None), false);
+    let list = &mut case.incident.requests.get_mut(&10).unwrap().asked;
+    list.steps.insert(0, act("other").step);
+    list.acts.insert(0, "0".repeat(64));
+    case.ask(20, Need::of(1));
+    case.signs(20, KIM, "SHA256:k", (None, None), true);
+    assert_eq!(case.refused().2, Some(BEN.into()));
+}
+
+#[test]
+fn whoever_is_not_in_the_runbook_holds_no_role() {
+    let mut case = Case::new(Need {
+        roles: roles(&["dba"]),
+        ..Need::of(1)
+    });
+    case.approve("zed@example.com");
+    assert!(!case.goes());
+    case.approve(BEN);
+    assert!(case.goes());
+}
+
+#[test]
+fn a_refusal_names_who_is_needed_and_whether_signatures_ran_out() {
+    let told = |case: &Case, zone| {
+        let now = Moment {
+            utc_ms: 1_800_001,
+            mono_us: 1,
+        };
+        match quorum(&case.incident, &case.act, zone, now) {
+            Answer::Refused(Refusal::NeedsSignoff { need, expired, .. }) => (need.people, expired),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut case = Case::new(Need::of(1));
+    assert_eq!(told(&case, Zone::Outside), (1, false));
+    case.approve(BEN);
+    assert_eq!(told(&case, Zone::Outside), (1, true));
+    case.incident.requests.clear();
+    assert_eq!(told(&case, Zone::Outside), (2, false));
+    assert_eq!(told(&case, Zone::At), (1, false));
 }
