@@ -38,6 +38,8 @@ mod quorum_tests;
 #[cfg(test)]
 mod rules_tests;
 #[cfg(test)]
+mod stricter_tests;
+#[cfg(test)]
 mod table_tests;
 #[cfg(test)]
 mod zone_tests;

@@ -1,5 +1,7 @@
 //! The stricter of two policies: the one a team trusted, and the one found beside its code.
 
+use std::collections::BTreeSet;
+
 use crate::model::runbook::{Lone, Need, Policy};
 
 /// What both policies ask for together: an act stands where the stricter of the two puts it. The people are those of
@@ -22,11 +24,19 @@ pub fn stricter(trusted: &Policy, found: &Policy) -> Policy {
     }
 }
 
-/// A role that nobody holds any more could never be met.
+/// A role that nobody of `policy` holds or may lend could never be met, nor could two teams where they have one.
 fn more(policy: &Policy, trusted: &Need, found: &Need) -> Need {
-    let held = |role: &&String| policy.people.values().any(|p| p.roles.contains(*role));
-    let mut need = trusted.clone();
-    need.people = trusted.people.max(found.people);
-    need.roles.extend(found.roles.iter().filter(held).cloned());
-    need
+    let met = |role: &&String| policy.people.keys().any(|who| policy.gives(who, role));
+    let teams: BTreeSet<&String> = policy.people.values().filter_map(|p| p.team.as_ref()).collect();
+    Need {
+        people: trusted.people.max(found.people),
+        roles: trusted
+            .roles
+            .iter()
+            .chain(found.roles.iter().filter(met))
+            .cloned()
+            .collect(),
+        teams_apart: trusted.teams_apart || found.teams_apart && teams.len() > 1,
+        touch: trusted.touch.max(found.touch),
+    }
 }
