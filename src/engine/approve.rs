@@ -297,7 +297,9 @@ impl Desk<'_> {
             ));
         }
         if let Some(mistake) = Parsed::of(written).mistakes.first() {
-            return Err(no(format!("what cannot be read can approve nothing: {mistake}")));
+            return Err(no(format!(
+                "what cannot be read can approve nothing (`incident runbook lint` shows every mistake): {mistake}"
+            )));
         }
         let engine = self.preview(written)?;
         if engine.runbook().name == "unnamed" {

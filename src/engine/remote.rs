@@ -224,10 +224,12 @@ impl Engine<'_> {
         let said = match copied.end {
             End::Exit(0) => self.ssh(remote, &[&there, "stop", "--json"]),
             end => {
-                return Ok(Err(format!(
-                    "copying this program there failed: {}",
-                    how_it_failed(&end, &err)
-                )));
+                let left = match end {
+                    End::Exit(_) => String::new(),
+                    _ => format!(" (what arrived lies in {there})"),
+                };
+                let why = how_it_failed(&end, &err);
+                return Ok(Err(format!("copying this program there failed: {why}{left}")));
             }
         };
         self.ssh(remote, &["rm", "-f", "--", &there]);

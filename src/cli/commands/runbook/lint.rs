@@ -78,8 +78,13 @@ pub fn run(app: &App, written: &Written, trusted: Option<&Written>, table: bool)
         }));
         return Ok(exit);
     }
-    if table {
-        show(&app.ui, &rows);
+    match rows.is_empty() {
+        true if table => app.ui.tone(
+            Tone::Warn,
+            "The boundary cannot be shown: no runbook here can be read.",
+        ),
+        false if table => show(&app.ui, &rows),
+        _ => {}
     }
     report(&app.ui, &files, &warned)?;
     Ok(exit)
