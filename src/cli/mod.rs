@@ -22,7 +22,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::engine::{Desk, Engine};
 use crate::model::ids::IncidentId;
-use crate::store::{CaseState, Store};
+use crate::store::{CaseState, CaseSummary, Spool, Store};
 use crate::world::World;
 pub use error::CliError;
 pub use exit::Exit;
@@ -159,15 +159,28 @@ impl App {
         }
     }
 
+    /// The open incidents, newest first.
+    fn open_incidents(&self) -> Result<Vec<CaseSummary>, CliError> {
+        let mut open = self
+            .store
+            .find_open(false)
+            .map_err(crate::engine::EngineError::from)?;
+        open.retain(|case| self.is_begun(case));
+        Ok(open)
+    }
+
+    /// False for what a start left behind that was killed before its first record, here or in a spool:
+    /// an empty folder must not stand in the way of the incident that was opened next.
+    fn is_begun(&self, case: &CaseSummary) -> bool {
+        case.begun || !Spool::find(&case.id, &self.spool_folders).is_empty()
+    }
+
     /// The id of the incident that is meant: the one named, else the only open one.
     fn which(&self) -> Result<IncidentId, CliError> {
         if let Some(id) = &self.incident {
             return Ok(id.clone());
         }
-        let open = self
-            .store
-            .find_open(false)
-            .map_err(crate::engine::EngineError::from)?;
+        let open = self.open_incidents()?;
         match open.as_slice() {
             [] => Err(match self.store.away() {
                 Some(to) => crate::engine::EngineError::from(crate::store::StoreError::Moved {
@@ -204,7 +217,7 @@ impl App {
         let all = self.store.list().map_err(crate::engine::EngineError::from)?;
         let open: Vec<_> = all
             .iter()
-            .filter(|c| c.state == CaseState::Open && !c.id.is_drill())
+            .filter(|c| c.state == CaseState::Open && !c.id.is_drill() && self.is_begun(c))
             .collect();
         match (open.as_slice(), all.first()) {
             ([one], _) => Ok(one.id.clone()),

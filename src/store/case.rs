@@ -155,6 +155,15 @@ impl Case {
         self.dir.path()
     }
 
+    /// True where something lies here that only comes after a first record: one that is not there any more
+    /// was taken away.
+    pub(super) fn holds_files(&self) -> bool {
+        let filled = |name| self.dir.sub(name).and_then(|dir| dir.names());
+        ["data", "undo", "signoffs"]
+            .into_iter()
+            .any(|name| filled(name).is_ok_and(|names| !names.is_empty()))
+    }
+
     /// Takes the case for writing.
     ///
     /// While another process has it, `again` is asked with the number of tries so far: true tries once

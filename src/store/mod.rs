@@ -52,6 +52,8 @@ pub struct CaseSummary {
     pub path: PathBuf,
     /// When its first record was written, ms since the epoch.
     pub opened_ms: Option<i64>,
+    /// False where nothing was ever written: whoever made it was killed before the first record.
+    pub begun: bool,
     /// Open, closed, or why neither can be said.
     pub state: CaseState,
 }
@@ -161,17 +163,18 @@ impl Store {
 
     fn summary(&self, id: IncidentId) -> CaseSummary {
         let path = self.root.join(id.as_str());
-        let (opened_ms, state) = match self.open_case(&id).and_then(|case| glance(&case)) {
-            Ok((opened_ms, true)) => (opened_ms, CaseState::Closed),
-            Ok((opened_ms, false)) => (opened_ms, CaseState::Open),
-            Err(e) => (None, CaseState::Broken(e.to_string())),
-        };
-        CaseSummary {
+        let mut summary = CaseSummary {
             id,
             path,
-            opened_ms,
-            state,
+            opened_ms: None,
+            begun: true,
+            state: CaseState::Open,
+        };
+        let case = self.open_case(&summary.id);
+        if let Err(e) = case.and_then(|case| glance(&case, &mut summary)) {
+            summary.state = CaseState::Broken(e.to_string());
         }
+        summary
     }
 
     fn make_root(&self) -> Result<(), StoreError> {
@@ -192,13 +195,16 @@ pub fn free_in(folder: &Path) -> Result<u64, StoreError> {
 }
 
 /// When the case was opened, and whether it is closed: from the kinds of its lines alone.
-fn glance(case: &Case) -> Result<(Option<i64>, bool), StoreError> {
-    let (mut opened_ms, mut closed) = (None, false);
+fn glance(case: &Case, summary: &mut CaseSummary) -> Result<(), StoreError> {
+    let (mut begun, mut closed) = (case.holds_files(), false);
     for path in case.journals()? {
         let file = case.open(&path)?;
         let mut look = || {
-            let first = serde_json::from_slice::<Record>(&replay::first_line(&file)?);
-            opened_ms = opened_ms.or_else(|| time::parse_rfc3339(&first.ok()?.ts));
+            let first = replay::first_line(&file)?;
+            begun |= !first.is_empty();
+            let first = serde_json::from_slice::<Record>(&first);
+            let opened_ms = || time::parse_rfc3339(&first.ok()?.ts);
+            summary.opened_ms = summary.opened_ms.or_else(opened_ms);
             (&file).rewind()?;
             // Most records never say the word, and to look for a word is quicker than to look at lines.
             if replay::holds(&file, CLOSED)? {
@@ -209,7 +215,11 @@ fn glance(case: &Case) -> Result<(Option<i64>, bool), StoreError> {
         };
         look().doing("read", case.path().join(&path))?;
     }
-    Ok((opened_ms, closed))
+    summary.begun = begun;
+    if closed {
+        summary.state = CaseState::Closed;
+    }
+    Ok(())
 }
 
 /// Day and minute in the name of a case: `20261122-0314` of `INC-20261122-0314-k7qf`.

@@ -5,14 +5,14 @@ use crate::cli::view::danger::minute;
 use crate::cli::{App, CliError, Exit};
 use crate::engine::EngineError;
 use crate::evidence::escape;
-use crate::store::CaseState;
+use crate::store::{CaseState, CaseSummary};
 
 /// Lists cases, newest first.
 pub fn run(app: &App) -> Result<Exit, CliError> {
     let cases = app.store.list().map_err(EngineError::from)?;
     if app.ui.json {
         let rows = cases.iter().map(|case| {
-            let (state, why) = words(&case.state);
+            let (state, why) = words(app, case);
             serde_json::json!({
                 "id": case.id, "state": state, "why": why, "drill": case.id.is_drill(),
                 "opened": case.opened_ms.map(crate::model::time::rfc3339), "path": case.path,
@@ -29,7 +29,7 @@ pub fn run(app: &App) -> Result<Exit, CliError> {
             .line("  next: incident start, or incident drill to practise");
     }
     for case in &cases {
-        let (state, why) = words(&case.state);
+        let (state, why) = words(app, case);
         let tone = match case.state {
             CaseState::Open => Tone::Warn,
             CaseState::Closed => Tone::Plain,
@@ -51,8 +51,9 @@ pub fn run(app: &App) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn words(state: &CaseState) -> (&'static str, Option<&str>) {
-    match state {
+fn words<'c>(app: &App, case: &'c CaseSummary) -> (&'static str, Option<&'c str>) {
+    match &case.state {
+        CaseState::Open if !app.is_begun(case) => ("empty", None),
         CaseState::Open => ("open", None),
         CaseState::Closed => ("closed", None),
         CaseState::Broken(why) => ("broken", Some(why)),

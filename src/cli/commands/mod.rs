@@ -233,10 +233,7 @@ fn new_file(app: &App, path: &Path) -> Result<(), CliError> {
 
 /// `incident` alone: where you are, or how to start.
 pub(super) fn bare(app: &App) -> Result<Exit, CliError> {
-    let open = app
-        .store
-        .find_open(false)
-        .map_err(crate::engine::EngineError::from)?;
+    let open = app.open_incidents()?;
     if open.is_empty() {
         app.ui.line("No incident is open.");
         app.ui.line(

@@ -42,7 +42,7 @@ pub fn start(app: &App, args: &StartArgs) -> Result<Exit, CliError> {
         )
         .hint("`incident start --yes` cuts without asking; `incident stop` only stops"));
     }
-    let open = app.store.find_open(false).unwrap_or_default();
+    let open = app.open_incidents().unwrap_or_default();
     if let Some(case) = open.first() {
         app.ui.tone(
             Tone::Warn,

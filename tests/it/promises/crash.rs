@@ -1,5 +1,6 @@
 //! Promise 2 again, from its other end: cut anywhere, the record resumes to the same end.
 
+use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use incident::drill::harbor::VolumeState;
@@ -213,7 +214,9 @@ fn the_program_killed_at_twenty_moments_goes_on_each_time() {
     desk.file("shop.log", "DROP TABLE orders\n");
     let store = Store::open(desk.home().join(".local/share/incident"));
     let read = || {
-        let cases = store.list().unwrap();
+        let mut cases = store.list().unwrap();
+        // A folder that was made and never written to is no incident, and nobody is asked about it.
+        cases.retain(|case| case.begun);
         assert!(
             cases.len() <= 1,
             "one incident, taken up again and again: {cases:?}"
@@ -271,4 +274,26 @@ fn the_program_killed_at_twenty_moments_goes_on_each_time() {
     assert!(incident.step_done(&step("page-on")) && incident.baseline.is_some());
     let forward = incident.acts.values().filter(|a| a.is_done()).count();
     assert_eq!(forward, 1, "done once, however often it was begun");
+}
+
+#[test]
+fn a_start_killed_before_its_first_record_stands_in_nobodys_way() {
+    use crate::support::desk::Desk;
+    let Some(desk) = Desk::new() else { return };
+    desk.run(&["start", "--yes"]);
+    let store = desk.home().join(".local/share/incident");
+    let case = Store::open(store.clone()).list().unwrap().remove(0);
+    let other = store.join("INC-20261122-0314-k7qf");
+    for name in ["data", "undo", "signoffs"] {
+        fs::create_dir_all(other.join(name)).unwrap();
+    }
+    fs::write(other.join("journal.jsonl"), "").unwrap();
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o700)).unwrap();
+    let status = || desk.told(&desk.run(&["status"]));
+    assert!(status().contains(case.id.as_str()), "{}", status());
+    let list = desk.told(&desk.run(&["list"]));
+    assert!(list.contains("empty   INC-20261122-0314-k7qf"), "{list}");
+    // Evidence without a record is no such start: somebody took the record away.
+    fs::create_dir(other.join("data/0005-host")).unwrap();
+    assert!(status().contains("several incidents are open"), "{}", status());
 }
