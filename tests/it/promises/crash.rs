@@ -289,11 +289,19 @@ fn a_start_killed_before_its_first_record_stands_in_nobodys_way() {
     }
     fs::write(other.join("journal.jsonl"), "").unwrap();
     fs::set_permissions(&other, fs::Permissions::from_mode(0o700)).unwrap();
-    let status = || desk.told(&desk.run(&["status"]));
-    assert!(status().contains(case.id.as_str()), "{}", status());
-    let list = desk.told(&desk.run(&["list"]));
+    let said = |args: &[&str]| {
+        let out = desk.run(args);
+        String::from_utf8([out.stdout, out.stderr].concat()).unwrap()
+    };
+    assert!(
+        said(&["status"]).contains(case.id.as_str()),
+        "{}",
+        said(&["status"])
+    );
+    let list = said(&["list"]);
     assert!(list.contains("empty   INC-20261122-0314-k7qf"), "{list}");
     // Evidence without a record is no such start: somebody took the record away.
     fs::create_dir(other.join("data/0005-host")).unwrap();
-    assert!(status().contains("several incidents are open"), "{}", status());
+    let both = said(&["status"]);
+    assert!(both.contains("several incidents are open"), "{both}");
 }
