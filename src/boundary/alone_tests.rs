@@ -148,6 +148,12 @@ fn only_one_act_that_a_proven_person_asked_for_and_nobody_refused_is_run_alone()
         c.signs(20, BEN, "SHA256:b", (None, None), false);
     };
     assert_eq!(changed(no), Alone::Refused { by: BEN.into() });
+    let among_others = |c: &mut Case| {
+        no(c);
+        let other = super::zone_tests::act("other").step;
+        c.incident.requests.get_mut(&20).unwrap().asked.steps.push(other);
+    };
+    assert_eq!(changed(among_others), Alone::Refused { by: BEN.into() });
     let another = |c: &mut Case| {
         c.act.step = super::zone_tests::act("other").step;
         no(c);
