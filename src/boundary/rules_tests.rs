@@ -174,3 +174,35 @@ fn a_rule_is_narrower_only_where_it_can_hold_nowhere_else() {
         assert_eq!(narrower(rule_of, wider_of), expected, "{rule} within {wider}");
     }
 }
+
+#[test]
+fn no_rule_brings_inside_what_lacks_its_proof_or_never_can_be() {
+    let mut policy = one("zone: at, effects: [deploy]");
+    policy.rules[0].zone = Zone::Inside;
+    let mut ruled = |effect| {
+        policy.rules[0].effects = [effect].into();
+        zone(&policy, &aimed(&[effect], &[]))
+    };
+    assert_eq!(ruled(Effect::DataWrite), Zone::Inside);
+    for effect in [Effect::DataRestore, Effect::ConfigRollback, Effect::CredentialNew] {
+        assert_eq!(ruled(effect), Zone::At, "{effect} without its proof");
+    }
+    for effect in [Effect::Unknown, Effect::OneWay, Effect::BulkData] {
+        assert_ne!(ruled(effect), Zone::Inside, "{effect}");
+    }
+}
+
+#[test]
+fn whoever_restarts_or_looks_at_a_place_of_backups_changes_no_copy() {
+    let policy = written(MAP);
+    let at_backups = |effect| zone(&policy, &aimed(&[effect], &[reach(Kind::Host, "backup1")]));
+    for effect in [
+        Effect::Read,
+        Effect::Protect,
+        Effect::ServiceRestart,
+        Effect::Traffic,
+    ] {
+        assert_eq!(at_backups(effect), Zone::Inside, "{effect}");
+    }
+    assert_eq!(at_backups(Effect::ConfigRollback), Zone::At);
+}
