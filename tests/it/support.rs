@@ -8,9 +8,12 @@ pub mod kubernetes;
 pub mod servers;
 pub mod stub;
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use incident::model::secret::Secret;
 use incident::world::clock::RealClock;
@@ -127,8 +130,22 @@ pub fn contracts(name: &str) -> Option<PathBuf> {
     folder.is_dir().then_some(folder)
 }
 
-/// A port of this machine that nobody uses at the moment.
+/// A port of this machine that nobody uses at the moment, and that no outgoing connection is given either: a server
+/// that takes seconds to bind would else find it taken by a neighbour's request.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    static NEXT: OnceLock<AtomicU16> = OnceLock::new();
+    let lowest_outgoing = || {
+        let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+        range.split_whitespace().next()?.parse::<u16>().ok()
+    };
+    let ports = 10_000..lowest_outgoing().unwrap_or(32_768).max(12_000);
+    // Test programs that run beside each other start at different places.
+    let next = NEXT.get_or_init(|| AtomicU16::new(RandomState::new().build_hasher().finish() as u16));
+    for _ in 0..ports.len() {
+        let port = ports.start + next.fetch_add(1, Ordering::Relaxed) % ports.len() as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port of {ports:?} is free");
 }
