@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_util::TryStreamExt;
 use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::error::{DbError, Severity};
 use tokio_postgres::{Client, Config, SimpleQueryMessage, SimpleQueryRow};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use url::Url;
@@ -140,12 +141,20 @@ impl SqlSession for RealSession {
 async fn rows_of(client: &Client, sql: &str) -> Result<Rows, NetError> {
     let messages = client.simple_query_raw(sql).await.map_err(statement_error)?;
     let mut messages = pin!(messages);
-    let (mut rows, mut bytes) = (Rows::new(), 0_usize);
-    while let Some(message) = messages.try_next().await.map_err(statement_error)? {
-        let SimpleQueryMessage::Row(row) = message else {
-            continue;
+    let (mut rows, mut bytes, mut refused) = (Rows::new(), 0_usize, None);
+    loop {
+        let row = match messages.try_next().await {
+            Ok(Some(SimpleQueryMessage::Row(row))) => cells(&row),
+            Ok(Some(_)) => continue,
+            Ok(None) => return refused.map_or(Ok(rows), |e| Err(statement_error(e))),
+            // Behind a refusal the server says that it is ready again. A session that has not read that cannot end
+            // with a goodbye: the server would count it as abandoned.
+            Err(e) if refused.is_none() && goes_on(&e) => {
+                refused = Some(e);
+                continue;
+            }
+            Err(e) => return Err(statement_error(refused.unwrap_or(e))),
         };
-        let row = cells(&row);
         bytes += row
             .iter()
             .map(|cell| cell.as_ref().map_or(0, String::len) + 16)
@@ -155,7 +164,12 @@ async fn rows_of(client: &Client, sql: &str) -> Result<Rows, NetError> {
         }
         rows.push(row);
     }
-    Ok(rows)
+}
+
+/// True where the server refused a statement and keeps the session: FATAL and PANIC end it.
+fn goes_on(error: &tokio_postgres::Error) -> bool {
+    let severity = error.as_db_error().and_then(DbError::parsed_severity);
+    severity == Some(Severity::Error)
 }
 
 fn cells(row: &SimpleQueryRow) -> Vec<Option<String>> {
@@ -172,10 +186,9 @@ fn login_error(error: tokio_postgres::Error) -> NetError {
 }
 
 fn statement_error(error: tokio_postgres::Error) -> NetError {
-    match error.as_db_error() {
-        // FATAL and PANIC end the session; a plain ERROR ends the statement only.
-        Some(db) if db.severity() == "ERROR" => NetError::Refused(words(&error)),
-        _ => NetError::Lost(words(&error)),
+    match goes_on(&error) {
+        true => NetError::Refused(words(&error)),
+        false => NetError::Lost(words(&error)),
     }
 }
 
