@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,6 @@ use incident::world::secrets::RealSecrets;
 use incident::world::spawn::{Child as Started, End, Ran};
 use incident::world::sql::RealSql;
 use incident::world::{Host, Later, Spawn, World, WorldKind};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{Table, again, median};
@@ -272,10 +272,23 @@ fn aim(n: usize, address: String) -> Aim {
     }
 }
 
-/// Eight servers on one thread. Prints their ports; at the end of its input, when each cut came.
+/// An answer that goes out when its time has come.
+type Due = (Instant, Arc<TcpStream>, String);
+
+/// Eight servers on one thread, and one that answers. Prints their ports; at the end of its input, when each cut came.
 pub fn serve() {
     let cuts: Arc<Mutex<Vec<u64>>> = Arc::default();
     let seen = Arc::clone(&cuts);
+    let (later, due) = std::sync::mpsc::channel::<Due>();
+    // All are equally late, so they go out as they came in. A timer of the runtime counts in whole milliseconds, and
+    // would make every answer one more late.
+    std::thread::spawn(move || {
+        for (at, stream, text) in due {
+            std::thread::sleep(at.saturating_duration_since(Instant::now()));
+            // What fits a socket's buffer is taken at once, or the connection is gone.
+            let _ = stream.try_write(text.as_bytes());
+        }
+    });
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -286,7 +299,7 @@ pub fn serve() {
             for _ in 0..HOSTS {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 ports.push_str(&format!("{} ", listener.local_addr().unwrap().port()));
-                tokio::spawn(accept(listener, Arc::clone(&seen)));
+                tokio::spawn(accept(listener, Arc::clone(&seen), later.clone()));
             }
             println!("{ports}");
             std::io::stdout().flush().unwrap();
@@ -298,29 +311,39 @@ pub fn serve() {
     println!("{}", all.join(" "));
 }
 
-async fn accept(listener: TcpListener, cuts: Arc<Mutex<Vec<u64>>>) {
+async fn accept(listener: TcpListener, cuts: Arc<Mutex<Vec<u64>>>, later: Sender<Due>) {
     let dead: Arc<Mutex<std::collections::HashSet<String>>> = Arc::default();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        tokio::spawn(answer(stream, Arc::clone(&cuts), Arc::clone(&dead)));
+        tokio::spawn(answer(
+            stream,
+            Arc::clone(&cuts),
+            Arc::clone(&dead),
+            later.clone(),
+        ));
     }
 }
 
 async fn answer(
-    mut stream: TcpStream,
+    stream: TcpStream,
     cuts: Arc<Mutex<Vec<u64>>>,
     dead: Arc<Mutex<std::collections::HashSet<String>>>,
+    later: Sender<Due>,
 ) {
+    let stream = Arc::new(stream);
     let (mut held, mut buffer) = (Vec::new(), [0_u8; 4096]);
     loop {
         let end = held.windows(4).position(|w| w == b"\r\n\r\n");
         let Some(end) = end else {
-            match stream.read(&mut buffer).await {
+            stream.readable().await.unwrap();
+            match stream.try_read(&mut buffer) {
                 Ok(n) if n > 0 => held.extend_from_slice(&buffer[..n]),
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
                 _ => return,
             }
             continue;
         };
+        let came = Instant::now();
         let head = String::from_utf8_lossy(&held[..end]).into_owned();
         held.drain(..end + 4);
         let mut words = head.split_whitespace();
@@ -336,8 +359,7 @@ async fn answer(
             let body = format!("{{\"active\":{active}}}");
             format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
         };
-        tokio::time::sleep(LATENCY).await;
-        if stream.write_all(text.as_bytes()).await.is_err() {
+        if later.send((came + LATENCY, Arc::clone(&stream), text)).is_err() {
             return;
         }
     }

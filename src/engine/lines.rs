@@ -15,6 +15,10 @@ pub(super) fn too_long(item: &impl Serialize) -> bool {
 
 /// The items in groups that fit on a line each, in order; never no group at all.
 pub(super) fn lines<T: Serialize>(items: Vec<T>) -> Vec<Vec<T>> {
+    // One alone stays alone, however long it is; most are.
+    if items.len() < 2 {
+        return vec![items];
+    }
     let (mut groups, mut group, mut taken) = (Vec::new(), Vec::new(), 0);
     for item in items {
         let length = length(&item);

@@ -284,18 +284,8 @@ impl<'w> Recorder<'w> {
 
     /// Folds on a copy first: what cannot follow never reaches the disk.
     fn rehearse(&self, ts: &str, events: &[Event]) -> Result<(), EngineError> {
-        // Facts can always follow once their target is known, and there may be thousands of them.
-        if let (Some(incident), true) = (
-            &self.incident,
-            events.iter().all(|e| matches!(e, Event::StopFacts(_))),
-        ) {
-            let known = |e: &Event| match e {
-                Event::StopFacts(e) => incident.stop.targets.contains_key(&e.target),
-                _ => false,
-            };
-            if events.iter().all(known) {
-                return Ok(());
-            }
+        if self.incident.as_ref().is_some_and(|i| i.surely_takes(events)) {
+            return Ok(());
         }
         let next = u64::try_from(self.hashes.len()).unwrap_or(u64::MAX);
         let mut copy = self.incident.as_deref().cloned();

@@ -3,12 +3,12 @@
 use futures_util::future::join_all;
 
 use super::shared::SortedOut;
-use super::sweep::{Kept, Sweep};
+use super::sweep::{Kept, Seen, Sweep};
 use super::{Engine, EngineError, Found, lines};
 use crate::model::event::{Aim, StopEnded, StopStarted};
 use crate::model::fact::Fact;
 use crate::model::grant::Target;
-use crate::model::ids::TargetId;
+use crate::model::ids::{IncidentId, TargetId};
 
 /// What a sweep came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,8 +108,7 @@ impl<'w> Engine<'w> {
     ) -> Result<StopReport, EngineError> {
         let start = self.world.clock.now().mono_us;
         let (aims, too_long): (Vec<Aim>, Vec<Aim>) = aims.into_iter().partition(|aim| !lines::too_long(aim));
-        let before = self.incident()?;
-        let sorted = self.sorted_out(aims, &before, full);
+        let sorted = self.sorted_out(aims, &*self.incident()?, full);
         let left_out = too_long
             .iter()
             .map(|aim| format!("{}: too long for the record; cut it by hand", aim.target.id()));
@@ -140,10 +139,9 @@ impl<'w> Engine<'w> {
                 .collect::<Vec<_>>(),
         );
         let kept = Kept::wanted_by(self, &sorted.aims);
-        let incident = self.incident()?;
-        let sweep = Sweep::new(self, &kept, &incident, &sorted, &full);
+        let (id, seen) = self.seen_so_far()?;
+        let sweep = Sweep::new(self, &kept, &id, seen, &sorted, &full);
         let interrupted = self.world.wait(sweep.run()).unwrap_or(true);
-        sweep.commit()?;
         let end = self.world.clock.now().mono_us;
         let first_cut_us = sweep.first_cut_us();
         let ended = StopEnded {
@@ -151,7 +149,7 @@ impl<'w> Engine<'w> {
             first_cut_us,
             interrupted,
         };
-        self.recorder.borrow_mut().record_at_once(vec![ended.into()])?;
+        sweep.commit_with(Some(ended.into()))?;
         Ok(StopReport {
             targets: sorted.aims.len(),
             first_cut_ms: first_cut_us.map(|at| at.saturating_sub(start) / 1000),
@@ -206,13 +204,22 @@ impl<'w> Engine<'w> {
             .collect())
     }
 
+    /// The incident and the facts of its targets. Nothing of the incident is held: what the recorder
+    /// alone holds it need not copy when facts come in.
+    fn seen_so_far(&self) -> Result<(IncidentId, Seen), EngineError> {
+        let incident = self.incident()?;
+        let known = incident.stop.targets.iter().filter(|(_, t)| !t.facts.is_empty());
+        let seen = known.map(|(id, t)| (id.clone(), t.facts.clone())).collect();
+        Ok((incident.id().clone(), seen))
+    }
+
     fn probe(&self, aims: &[Aim], list: bool) -> Result<(), EngineError> {
         if aims.is_empty() {
             return Ok(());
         }
         let (kept, none) = (Kept::wanted_by(self, &[]), SortedOut::default());
-        let incident = self.incident()?;
-        let sweep = Sweep::new(self, &kept, &incident, &none, &[]);
+        let (id, seen) = self.seen_so_far()?;
+        let sweep = Sweep::new(self, &kept, &id, seen, &none, &[]);
         self.world
             .wait(join_all(aims.iter().map(|aim| sweep.probe_only(aim, list))));
         sweep.commit()

@@ -21,8 +21,7 @@ use crate::local::{Keeper, Local};
 use crate::model::event::{Aim, Event, StopFacts};
 use crate::model::fact::{Fact, Glance, Observed, TargetKind, proof};
 use crate::model::grant::{Shared, Target, TriggerKind};
-use crate::model::ids::TargetId;
-use crate::model::incident::Incident;
+use crate::model::ids::{IncidentId, TargetId};
 use crate::model::secret::{Secret, SecretRef};
 use crate::providers::{Adapter, Ctx};
 use crate::redact::fingerprint;
@@ -49,16 +48,17 @@ const ROUND: Duration = Duration::from_millis(150);
 /// How long the tree is watched for a return after it is gone.
 const WATCH: Duration = Duration::from_millis(1_500);
 
+/// Facts of each target, oldest first.
+pub(super) type Seen = BTreeMap<TargetId, Vec<Observed>>;
+
 /// What chains share.
 pub(super) struct Sweep<'e, 'w> {
     engine: &'e Engine<'w>,
     local: Local<'e>,
     /// What waits to be written.
-    facts: RefCell<Vec<Event>>,
-    /// The incident as it was when this began.
-    before: &'e Incident,
-    /// What was seen of each target since.
-    seen: RefCell<BTreeMap<TargetId, Vec<Observed>>>,
+    facts: RefCell<Vec<StopFacts>>,
+    /// Every fact of each target so far, recorded or waiting to be.
+    seen: RefCell<Seen>,
     first_cut_us: Cell<Option<u64>>,
     turns: Turns,
     sorted: &'e SortedOut,
@@ -105,23 +105,23 @@ impl Keeper for Kept<'_, '_> {
 }
 
 impl<'e, 'w> Sweep<'e, 'w> {
-    /// A sweep over these targets, of which nothing has begun.
+    /// A sweep over these targets, of which nothing has begun; `seen` is what the record knows of them.
     pub(super) fn new(
         engine: &'e Engine<'w>,
         kept: &'e Kept<'e, 'w>,
-        before: &'e Incident,
+        incident: &'e IncidentId,
+        seen: Seen,
         sorted: &'e SortedOut,
         full: &'e [TargetId],
     ) -> Self {
         let aims = &sorted.aims;
         Sweep {
             engine,
-            local: Local::new(engine.world, kept, before.id().as_str()),
+            local: Local::new(engine.world, kept, incident.as_str()),
             facts: RefCell::default(),
-            seen: RefCell::default(),
+            seen: RefCell::new(seen),
             first_cut_us: Cell::new(None),
             turns: Turns::of(aims),
-            before,
             sorted,
             full,
         }
@@ -164,15 +164,23 @@ impl<'e, 'w> Sweep<'e, 'w> {
 
     /// Writes what chains have pushed since the last time.
     pub(super) fn commit(&self) -> Result<(), EngineError> {
-        let mut facts = self.facts.borrow_mut();
-        if facts.is_empty() {
+        self.commit_with(None)
+    }
+
+    /// Writes what chains have pushed since the last time, and this after it.
+    pub(super) fn commit_with(&self, last: Option<Event>) -> Result<(), EngineError> {
+        let mut waiting = self.facts.borrow_mut();
+        let mut events: Vec<Event> = waiting.drain(..).map(Event::from).chain(last).collect();
+        if events.is_empty() {
             return Ok(());
         }
-        self.engine
-            .recorder
-            .borrow_mut()
-            .record_off(&mut facts)
-            .map(|_| ())
+        let written = self.engine.recorder.borrow_mut().record_off(&mut events);
+        // What was not written waits on.
+        waiting.extend(events.into_iter().filter_map(|event| match event {
+            Event::StopFacts(facts) => Some(facts),
+            _ => None,
+        }));
+        written.map(|_| ())
     }
 
     fn push(&self, id: &TargetId, phase: &str, facts: Vec<Fact>) {
@@ -189,27 +197,24 @@ impl<'e, 'w> Sweep<'e, 'w> {
         };
         let facts = facts.into_iter().map(seen);
         let facts: Vec<Observed> = facts.map(|fact| Observed { at_us, fact }).collect();
-        let mut seen_so_far = self.seen.borrow_mut();
-        seen_so_far
-            .entry(id.clone())
-            .or_default()
-            .extend(facts.iter().cloned());
+        let mut seen = self.seen.borrow_mut();
+        match seen.get_mut(id) {
+            Some(seen) => seen.extend_from_slice(&facts),
+            None => drop(seen.insert(id.clone(), facts.clone())),
+        }
         for facts in lines::lines(facts) {
             let told = StopFacts {
                 target: id.clone(),
                 phase: phase.to_owned(),
                 facts,
             };
-            self.facts.borrow_mut().push(told.into());
+            self.facts.borrow_mut().push(told);
         }
     }
 
-    /// Every fact of this target so far, recorded or waiting to be.
+    /// Every fact of this target so far.
     fn earlier(&self, id: &TargetId) -> Vec<Observed> {
-        let before = self.before.stop.targets.get(id);
-        let mut all = before.map(|t| t.facts.clone()).unwrap_or_default();
-        all.extend(self.seen.borrow().get(id).into_iter().flatten().cloned());
-        all
+        self.seen.borrow().get(id).cloned().unwrap_or_default()
     }
 
     /// When the first cut left this program, monotonic microseconds.

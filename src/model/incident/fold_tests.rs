@@ -661,6 +661,35 @@ fn what_a_sweep_writes_thousands_of_stands_in_canonical_order() {
 }
 
 #[test]
+fn what_is_surely_taken_is_taken() {
+    let all = story();
+    let (mut incident, mut sure) = (None, BTreeSet::new());
+    for (seq, event) in (0..).zip(all.clone()) {
+        let at = super::At {
+            seq,
+            ts: "2026-11-22T03:14:07.120Z",
+            who: who(&event),
+            line_sha256: &"",
+        };
+        Incident::apply(&mut incident, &at, event).unwrap();
+        for next in &all {
+            let known = incident.as_ref().unwrap();
+            if known.surely_takes(std::slice::from_ref(next)) {
+                sure.insert(next.kind());
+                assert_eq!(
+                    Incident::apply(&mut Some(known.clone()), &at, next.clone()),
+                    Ok(())
+                );
+            }
+        }
+    }
+    assert_eq!(sure, BTreeSet::from(["stop.started", "stop.facts", "stop.ended"]));
+    let closed = incident.filter(|i| i.closed_ts.is_some()).unwrap();
+    let ended = all.iter().find(|e| matches!(e, Event::StopEnded(_))).unwrap();
+    assert!(!closed.surely_takes(std::slice::from_ref(ended)));
+}
+
+#[test]
 fn what_this_program_does_not_know_is_an_error() {
     for event in story() {
         let (kind, v, what) = (event.kind(), event.version(), event.fields());

@@ -211,6 +211,18 @@ impl Incident {
         incident.fold(at, event).map_err(illegal)
     }
 
+    /// True where all of these can follow, seen without folding them on a copy: what a stop writes by the thousand.
+    /// Where it is false, they may be able to all the same.
+    pub fn surely_takes(&self, events: &[Event]) -> bool {
+        let open = self.closed_ts.is_none();
+        events.iter().all(|event| match event {
+            Event::StopStarted(_) => open,
+            Event::StopFacts(e) => self.stop.targets.contains_key(&e.target),
+            Event::StopEnded(_) => open && self.stop.started_us.is_some(),
+            _ => false,
+        })
+    }
+
     fn fold(&mut self, at: &At<'_>, event: Event) -> Result<(), String> {
         let said = |text: &str| Said {
             seq: at.seq,
