@@ -151,26 +151,21 @@ fn why_idle(policy: &Policy, at: usize, rule: &Rule, now_ms: i64) -> Option<Stri
     }
     let effects: Vec<Effect> = Effect::ALL.into_iter().filter(|e| about(rule, *e)).collect();
     let lists = |effect: &Effect| listed(policy, *effect).0;
-    let others = || {
-        policy
-            .rules
-            .iter()
-            .enumerate()
-            .filter(move |(n, _)| *n != at)
-            .map(|(_, r)| r)
-    };
-    let raising = || others().filter(|r| r.zone != Zone::Inside);
+    let mut raising = policy.rules.iter().filter(|r| r.zone != Zone::Inside);
     if rule.zone == Zone::Inside {
         if !rule.environments.is_empty() && policy.environments.is_empty() {
             return Some("nobody drew a map (`environments:`), so nothing is known to be there".into());
         }
-        if let Some(wins) = raising().find(|wider| covers(wider, rule) && !narrower(rule, wider)) {
+        if let Some(wins) = raising
+            .clone()
+            .find(|wider| covers(wider, rule) && !narrower(rule, wider))
+        {
             return Some(format!(
                 "`{}` holds wherever it does, and it is no exception to that",
                 wins.id
             ));
         }
-        let exception = raising().any(|wider| narrower(rule, wider));
+        let exception = raising.any(|wider| narrower(rule, wider));
         let nothing_new = effects.iter().all(|e| lists(e) == Zone::Inside) && !exception;
         return nothing_new.then(|| "what it brings inside is inside already".into());
     }
@@ -180,9 +175,14 @@ fn why_idle(policy: &Policy, at: usize, rule: &Rule, now_ms: i64) -> Option<Stri
     {
         return Some("looking is free, and what nobody understood is outside, whatever a rule says".into());
     }
+    // A rule that raises is a bar, too, to what would bring an act inside and is no exception to it.
+    let inside = || policy.rules.iter().filter(|r| r.zone == Zone::Inside);
+    let apart = |r: &Rule| !rule.effects.is_empty() && r.effects.is_disjoint(&rule.effects);
+    let bars = |r: &Rule| !apart(r) && !narrower(r, rule);
     if effects
         .iter()
         .all(|e| lists(e) > rule.zone || matches!(e, Effect::Read | Effect::Unknown))
+        && !inside().any(bars)
     {
         return Some(format!(
             "what it puts {} the boundary is outside it already",
@@ -192,14 +192,7 @@ fn why_idle(policy: &Policy, at: usize, rule: &Rule, now_ms: i64) -> Option<Stri
     // The later of two that are alike names the reason.
     let stronger = |(n, other): &(usize, &Rule)| {
         let decides = other.zone > rule.zone || other.zone == rule.zone && *n > at;
-        // A rule that is an exception to the other only would be none any more.
-        let inside = || policy.rules.iter().filter(|r| r.zone == Zone::Inside);
-        let apart = |r: &Rule| !rule.effects.is_empty() && r.effects.is_disjoint(&rule.effects);
-        *n != at
-            && other.zone != Zone::Inside
-            && decides
-            && covers(other, rule)
-            && inside().all(|r| apart(r) || !narrower(r, other) || narrower(r, rule))
+        decides && covers(other, rule) && !inside().any(|r| bars(r) && narrower(r, other))
     };
     let shadow = policy.rules.iter().enumerate().find(stronger);
     if let Some((_, other)) = shadow {

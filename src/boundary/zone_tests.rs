@@ -78,7 +78,7 @@ pub(super) fn act(step: &str) -> Resolved {
 }
 
 /// A new credential for a service, with the rights of one that was cut.
-fn renewal(step: &str) -> Resolved {
+pub(super) fn renewal(step: &str) -> Resolved {
     let target = Target::Tree(Tree {
         id: TargetId::new("bot").unwrap(),
         agent: "bot".into(),

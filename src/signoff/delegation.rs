@@ -313,6 +313,7 @@ mod tests {
             ("from: ben", "from:  ben"),
             ("120Z", "120+00:00"),
             ("means: the", "means: The"),
+            ("nonce: 0123", "nonce: g123"),
             ("\n", "\r\n"),
         ] {
             assert_eq!(Delegation::parse(&text.replace(from, to)), None, "{to}");

@@ -125,6 +125,7 @@ mod tests {
             ("x\u{e0041}", '\u{e0041}'),
             ("f\u{131}le", '\u{131}'),
             ("a\u{2044}b", '\u{2044}'),
+            ("\u{441}\u{43e}\u{440}1", '\u{441}'),
         ] {
             assert_eq!(odd(text).map(|(c, _)| c), Some(letter), "{text:?}");
         }
@@ -137,6 +138,67 @@ mod tests {
             "",
         ] {
             assert_eq!(odd(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_letter_that_nobody_sees_or_takes_for_another_is_odd_to_the_ends_of_its_kind() {
+        let kinds: [(&str, &[(char, char)]); 4] = [
+            (
+                TURNS,
+                &[
+                    ('\u{61c}', '\u{61c}'),
+                    ('\u{200e}', '\u{200f}'),
+                    ('\u{202a}', '\u{202e}'),
+                    ('\u{2066}', '\u{2069}'),
+                ],
+            ),
+            (
+                UNSEEN,
+                &[
+                    ('\u{ad}', '\u{ad}'),
+                    ('\u{34f}', '\u{34f}'),
+                    ('\u{115f}', '\u{1160}'),
+                    ('\u{17b4}', '\u{17b5}'),
+                    ('\u{180b}', '\u{180f}'),
+                    ('\u{200b}', '\u{200d}'),
+                    ('\u{2060}', '\u{2065}'),
+                    ('\u{206a}', '\u{206f}'),
+                    ('\u{3164}', '\u{3164}'),
+                    ('\u{fe00}', '\u{fe0f}'),
+                    ('\u{feff}', '\u{feff}'),
+                    ('\u{ffa0}', '\u{ffa0}'),
+                    ('\u{fff9}', '\u{fffb}'),
+                    ('\u{e0000}', '\u{e0fff}'),
+                ],
+            ),
+            (
+                TWIN,
+                &[
+                    ('\u{251}', '\u{251}'),
+                    ('\u{261}', '\u{261}'),
+                    ('\u{1c0}', '\u{1c0}'),
+                    ('\u{1c3}', '\u{1c3}'),
+                    ('\u{212a}', '\u{212a}'),
+                    ('\u{24b6}', '\u{24e9}'),
+                    ('\u{ff01}', '\u{ff5e}'),
+                    ('\u{1d400}', '\u{1d7ff}'),
+                    ('\u{37e}', '\u{37e}'),
+                    ('\u{2024}', '\u{2024}'),
+                    ('\u{2215}', '\u{2215}'),
+                    ('\u{29f8}', '\u{29f8}'),
+                    ('\u{a789}', '\u{a789}'),
+                ],
+            ),
+            (
+                "to which no letter is assigned",
+                &[('\u{e000}', '\u{f8ff}'), ('\u{f0000}', '\u{10ffff}')],
+            ),
+        ];
+        for (why, ranges) in kinds {
+            for c in ranges.iter().flat_map(|(first, last)| [*first, *last]) {
+                assert_eq!(odd(&format!("a{c}b")), Some((c, why)), "{c:?}");
+            }
         }
     }
 

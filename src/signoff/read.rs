@@ -447,6 +447,13 @@ pub(super) mod tests {
                 .to_string(),
             "line 29: `decision: …` expected"
         );
+        // The line is counted through those that may stand there any number of times.
+        assert_eq!(
+            Statement::parse(&text.replace(&"2".repeat(64), "22"))
+                .unwrap_err()
+                .to_string(),
+            "line 38: no kind and name"
+        );
     }
 
     proptest::proptest! {

@@ -265,3 +265,22 @@ pub fn signing_command(drill: bool, file: &str) -> String {
         namespace(drill)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_to_sign_with_names_one_file_and_nothing_else() {
+        let end = |drill, file: &str| {
+            let line = signing_command(drill, file);
+            let rest = line.strip_prefix("ssh-keygen -Y sign -f ~/.ssh/id_ed25519 -n ");
+            rest.map(str::to_owned).unwrap_or(line)
+        };
+        assert_eq!(end(false, "/a/4_1.b-c"), "signoff@incident-v1 /a/4_1.b-c");
+        assert_eq!(end(true, "a"), "signoff-drill@incident-v1 a");
+        assert_eq!(end(false, ""), "signoff@incident-v1 ''");
+        assert_eq!(end(false, "a b;c"), "signoff@incident-v1 'a b;c'");
+        assert_eq!(end(false, "it's"), r"signoff@incident-v1 'it'\''s'");
+    }
+}

@@ -89,6 +89,7 @@ mod tests {
             word("DROP TABLE x;\u{202e}--\r\n\u{7f}"),
             r#""DROP TABLE x;\u202e--\u000d\n\u007f""#
         );
+        assert_eq!(word("a\tb"), r#""a\tb""#);
         assert_eq!(quoted("\u{1f600}\u{430}"), r#""\ud83d\ude00\u0430""#);
     }
 

@@ -5,5 +5,6 @@ pub mod attacks;
 mod certificates;
 mod keygen;
 mod keys;
+mod lent;
 mod people;
 mod thirty;

@@ -76,6 +76,8 @@ pub(super) struct Desk {
     pub acted_keys: BTreeSet<String>,
     pub accepted: Vec<Accepted>,
     pub revoked: Revoked,
+    /// Another name of somebody's, and who that is.
+    pub also: Option<(&'static str, &'static str)>,
     pub now_ms: i64,
 }
 
@@ -104,6 +106,7 @@ impl Desk {
             acted_keys: BTreeSet::new(),
             accepted: Vec::new(),
             revoked: Revoked::default(),
+            also: None,
             now_ms: NOON,
         }
     }
@@ -121,7 +124,10 @@ impl Desk {
             roster: &roster,
             roles: &roles,
             revoked: &|key| self.revoked.has_key(key),
-            human: &|name| name.to_ascii_lowercase(),
+            human: &|name| match self.also {
+                Some((also, first)) if also == name => first.to_owned(),
+                _ => name.to_ascii_lowercase(),
+            },
             acted: &self.acted,
             acted_keys: &self.acted_keys,
             accepted: &self.accepted,
@@ -333,6 +339,32 @@ fn who_does_not_count() {
 }
 
 #[test]
+fn one_human_by_two_names_is_one_and_two_people_are_two() {
+    let mut desk = Desk::new();
+    desk.roster += &format!("root@laptop {}\n", desk.bench.public("eve"));
+    desk.also = Some(("root@laptop", "ana@example.com"));
+    let own = desk.signed("eve", &statement());
+    assert!(matches!(own, Err(Refusal::OwnRequest { .. })), "{own:?}");
+    let acted = desk.acted.clone();
+    desk.acted = ["kim@vendor.example".to_owned()].into();
+    desk.also = Some(("root@laptop", "kim@vendor.example"));
+    let took_part = desk.signed("eve", &statement());
+    assert!(matches!(took_part, Err(Refusal::Acted { .. })), "{took_part:?}");
+
+    desk.acted = acted;
+    desk.also = Some(("root@laptop", "ben@example.com"));
+    let first = desk.signed("ben", &statement()).unwrap();
+    desk.now_ms = first.expires_ms;
+    desk.accepted.push(first);
+    let again = desk.signed("eve", &statement());
+    assert!(matches!(again, Err(Refusal::SecondAnswer { .. })), "{again:?}");
+    assert_eq!(
+        desk.signed("kim", &statement()).unwrap().person,
+        "kim@vendor.example"
+    );
+}
+
+#[test]
 fn what_was_signed_is_not_what_was_asked() {
     let desk = Desk::new();
     let id = |text: &str| IncidentId::new(text).unwrap();
@@ -409,6 +441,12 @@ fn what_was_asked_no_longer_stands() {
     desk.requests[0].now.baseline = Some("0".repeat(64));
     said.push(told(desk.signed("ben", &statement())));
 
+    let no = statement().for_decision(Decision::Refuse);
+    assert!(
+        desk.signed("ben", &no).is_ok(),
+        "what changed can still be refused"
+    );
+
     // The same one-time number under another request.
     let mut desk = Desk::new();
     let mut earlier = desk.signed("kim", &statement()).unwrap();
@@ -480,7 +518,15 @@ fn touch_pin_and_counter_are_asked_of_the_device() {
     let mut before = desk.signed("pin", &asked).unwrap();
     before.request_seq = 30;
     before.nonce = "f".repeat(32);
+    // Devices that count nothing always say the same.
+    desk.accepted.push(before.clone());
+    assert!(desk.signed("pin", &asked).is_ok());
     before.key.counter = before.key.counter.map(|c| c + 1);
+    // Another device counts for itself.
+    let mut other = before.clone();
+    other.key.fingerprint = "SHA256:other".into();
+    desk.accepted = vec![other];
+    assert!(desk.signed("pin", &asked).is_ok());
     desk.accepted.push(before);
     assert!(matches!(
         desk.signed("pin", &asked),
@@ -516,6 +562,11 @@ fn a_requester_is_proven_by_their_own_key_and_that_approves_nothing() {
         prove_requester(&statement(), &theirs, &roster, NOON),
         Err(Refusal::Altered { .. })
     ));
+    let other = desk.bench.sign("ana", "request@incident-v1", b"something else");
+    assert_eq!(
+        prove_requester(&statement(), &other, &roster, NOON),
+        Err(Refusal::BadSignature)
+    );
     let approval = desk.bench.sign("ana", REAL, text.as_bytes());
     assert!(matches!(
         prove_requester(&statement(), &approval, &roster, NOON),
