@@ -9,6 +9,7 @@
 //! A net has holes: a secret of unknown shape that stands under no name, is short, or reads like words stays. Absent from this room:
 //! files, clocks, the case key's origin.
 
+mod folds;
 mod known;
 mod named;
 mod shapes;
@@ -22,6 +23,7 @@ use regex::bytes::Regex;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use folds::Fold;
 use shapes::Shapes;
 pub use stream::Stream;
 
@@ -127,7 +129,9 @@ impl Redactor {
                 rule: "unreadable",
             }));
         };
+        let folds = Fold::all(text, from);
         let mut hits = shapes.find(text, from);
+        hits.extend(shapes.folded(text, from, &folds));
         hits.extend(Shapes::varied(text, from));
         let mut found: Vec<Found> = hits
             .into_iter()
@@ -152,6 +156,22 @@ impl Redactor {
             span,
             rule: "known",
         }));
+        for (fold, regex) in folds
+            .iter()
+            .flat_map(|f| self.known_regex.iter().map(move |r| (f, r)))
+        {
+            let broken = regex.find_iter(&fold.signs).filter_map(|m| {
+                let span = fold.broken(m.range()).filter(|span| span.start >= from)?;
+                let fingerprint = self.known.fingerprint(m.as_bytes());
+                Some(Found {
+                    from: span.start,
+                    fingerprint,
+                    span,
+                    rule: "known",
+                })
+            });
+            found.extend(broken);
+        }
         merged(found)
     }
 }

@@ -11,6 +11,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::RedactError;
+use super::folds::{Fold, base64_begins, base64_ends, line_end};
 use super::named;
 use super::table::{Begins, Check, SHAPES, Shape};
 
@@ -76,6 +77,8 @@ pub struct Shapes {
     /// Which shapes have the word of this number.
     of_word: Vec<Vec<usize>>,
     all: Vec<Ready>,
+    /// What tells a secret inside base64, for text whose lines are joined.
+    pieces: AhoCorasick,
     base64: GeneralPurpose,
 }
 
@@ -129,6 +132,10 @@ impl Shapes {
             pattern: format!(r"\A(?:{pattern})"),
             regex: OnceLock::new(),
         };
+        let telling = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(&pieces)
+            .map_err(why)?;
         let mut all: Vec<Ready> = SHAPES.iter().map(|shape| ready(shape, shape.pattern)).collect();
         let pieces: Vec<String> = pieces.iter().map(|piece| regex::escape(piece)).collect();
         all.push(ready(&BASE64, &pieces.join("|")));
@@ -136,6 +143,7 @@ impl Shapes {
             words: search,
             of_word: words.into_values().collect(),
             all,
+            pieces: telling,
             base64: GeneralPurpose::new(
                 &alphabet::STANDARD,
                 GeneralPurposeConfig::new()
@@ -198,6 +206,26 @@ impl Shapes {
                         }
                     }
                 }
+            }
+        }
+        hits
+    }
+
+    /// Secrets in base64 text of several lines whose telling piece is itself cut by the end of a line,
+    /// beginning at or after `at`.
+    pub fn folded(&self, text: &[u8], at: usize, folds: &[Fold]) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        for fold in folds {
+            let mut decoded_to = 0;
+            let pieces = self.pieces.find_overlapping_iter(&fold.signs);
+            let broken = pieces.filter_map(|piece| fold.broken(piece.range()));
+            for piece in broken.filter(|piece| piece.start >= at) {
+                let span = self.inside_base64(text, piece, &mut decoded_to);
+                hits.extend(span.map(|span| Hit {
+                    from: span.start,
+                    span,
+                    rule: BASE64.name,
+                }));
             }
         }
         hits
@@ -307,63 +335,6 @@ impl Shapes {
             let secret = !self.find(&inner, 0).is_empty();
             secret.then_some(start..end)
         })
-    }
-}
-
-fn is_base64(b: &u8) -> bool {
-    b.is_ascii_alphanumeric() || b"+/-_".contains(b)
-}
-
-/// Signs on a line of base64 that goes on on the next one: shorter lines are none of a longer text.
-const FULL: usize = 60;
-
-/// How many bytes of a line end stand here, as it is or as JSON writes it; 0 where none does.
-fn line_end(text: &[u8]) -> usize {
-    const ENDS: [&[u8]; 4] = [b"\r\n", b"\n", br"\r\n", br"\n"];
-    let end = ENDS.iter().find(|end| text.starts_with(end));
-    end.map_or(0, |end| end.len())
-}
-
-/// Where the base64 text begins that goes on at `at`, not before `least`: over the ends of full lines.
-fn base64_begins(text: &[u8], mut at: usize, least: usize) -> usize {
-    let signs = |end: usize| {
-        let before = text.get(least..end).unwrap_or_default();
-        before.iter().rev().take_while(|b| is_base64(b)).count()
-    };
-    loop {
-        at -= signs(at);
-        let before = text.get(..at).unwrap_or_default();
-        let escaped = before.ends_with(br"\") && text.get(at) == Some(&b'n');
-        // The line end and, where it is written `\n`, the letter that was taken for a sign.
-        let (end, from) = match escaped {
-            true if before.ends_with(br"\r\") => (at - 3, at + 1),
-            true => (at - 1, at + 1),
-            false if before.ends_with(b"\r\n") => (at - 2, at),
-            false if before.ends_with(b"\n") => (at - 1, at),
-            false => return at,
-        };
-        if end <= least || signs(end) < FULL {
-            return from;
-        }
-        at = end;
-    }
-}
-
-/// Where the base64 text ends that has come to `at`, not after `most`: over the ends of full lines.
-fn base64_ends(text: &[u8], mut at: usize, most: usize) -> usize {
-    let signs = |from: usize| {
-        let after = text.get(from..most).unwrap_or_default();
-        after.iter().take_while(|b| is_base64(b)).count()
-    };
-    loop {
-        at += signs(at);
-        let line = text.get(..at).unwrap_or_default();
-        let full = line.iter().rev().take(FULL).take_while(|b| is_base64(b)).count() >= FULL;
-        let end = line_end(text.get(at..most).unwrap_or_default());
-        if !full || end == 0 || signs(at + end) == 0 {
-            return at;
-        }
-        at += end;
     }
 }
 
