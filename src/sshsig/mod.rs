@@ -16,3 +16,6 @@ pub use certificate::Certificate;
 pub use revoked::{Revoked, RevokedError};
 pub use roster::{Entry, NotCounted, Roster};
 pub use verify::{SigError, Signature, VerifiedKey, fingerprint_of, verify};
+
+#[cfg(test)]
+mod made_tests;
