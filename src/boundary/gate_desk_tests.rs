@@ -70,6 +70,7 @@ fn signer_key(person: &str) -> SignerKey {
         user_presence: None,
         user_verified: None,
         counter: None,
+        authority: None,
     }
 }
 

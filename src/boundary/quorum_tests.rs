@@ -18,6 +18,18 @@ pub(super) const ANA: &str = "ana@example.com";
 pub(super) const BEN: &str = "ben@example.com";
 pub(super) const KIM: &str = "kim@vendor.example";
 
+/// A plain key of this fingerprint.
+fn key_of(print: &str) -> SignerKey {
+    SignerKey {
+        fingerprint: print.into(),
+        algorithm: "x".into(),
+        user_presence: None,
+        user_verified: None,
+        counter: None,
+        authority: None,
+    }
+}
+
 /// An incident of Ana's, proved to be hers, in which she asked for one act.
 pub(super) struct Case {
     pub incident: Incident,
@@ -48,7 +60,7 @@ impl Case {
             act: act("swap"),
         };
         let by = ProvenBy::Request(10);
-        let (person, key) = (ANA.into(), "SHA256:ana".into());
+        let (person, key) = (ANA.into(), key_of("SHA256:ana"));
         case.incident
             .proven
             .insert(ANA.into(), Proven { person, key, by });
@@ -106,11 +118,9 @@ impl Case {
             seq: seq + 1,
             person: person.into(),
             key: SignerKey {
-                fingerprint: key.into(),
-                algorithm: "x".into(),
                 user_presence: flags.0,
                 user_verified: flags.1,
-                counter: None,
+                ..key_of(key)
             },
             approves,
             utc_ms: 0,
@@ -188,7 +198,7 @@ fn whoever_acted_under_a_name_that_no_key_proves_may_be_a_signer_so_one_more_sig
     case.incident.acted_as.insert("zed".into());
     let zed = Proven {
         person: KIM.into(),
-        key: "SHA256:k".into(),
+        key: key_of("SHA256:k"),
         by: ProvenBy::Claim {
             file: "f".into(),
             ts: "t".into(),
@@ -301,9 +311,12 @@ fn a_touch_and_a_pin_are_counted_only_where_the_key_says_so() {
 
 #[test]
 fn what_is_taken_out_counts_no_more_and_a_refusal_stays() {
-    for subject in ["SHA256:ben@example.com", BEN, "Ben@Example.com"] {
+    for subject in ["SHA256:ben@example.com", "SHA256:ca", BEN, "Ben@Example.com"] {
         let mut case = Case::new(Need::of(1));
         case.approve(BEN);
+        case.incident.requests.get_mut(&10).unwrap().signoffs[0]
+            .key
+            .authority = Some("SHA256:ca".into());
         assert!(case.goes());
         case.takes_out(subject);
         assert_eq!(case.refused(), (1, vec![], None, vec![]), "{subject}");
@@ -328,22 +341,22 @@ fn what_a_stolen_key_asked_for_or_proved_takes_one_more() {
     // Proved anew by another key, the name is known again; who asked is not.
     let mut case = Case::new(Need::of(1));
     let asked = case.incident.requests.get_mut(&10).unwrap();
-    let key = Some(SignerKey {
-        fingerprint: "SHA256:ana".into(),
-        algorithm: "x".into(),
-        user_presence: None,
-        user_verified: None,
-        counter: None,
-    });
-    asked.statement.as_mut().unwrap().requester_key = key;
+    asked.statement.as_mut().unwrap().requester_key = Some(key_of("SHA256:ana"));
     case.approve(BEN);
     assert!(case.goes());
     case.takes_out("SHA256:ana");
     let ana = case.incident.proven.get_mut(ANA).unwrap();
-    ana.key = "SHA256:ana-2".into();
+    ana.key = key_of("SHA256:ana-2");
     assert_eq!(case.refused(), (2, vec![BEN.into()], None, vec![]));
     case.approve(KIM);
     assert!(case.goes());
+    // The same where an authority said whose key it was, and that was taken out.
+    let mut case = Case::new(Need::of(1));
+    case.incident.proven.get_mut(ANA).unwrap().key.authority = Some("SHA256:ca".into());
+    case.approve(BEN);
+    assert!(case.goes());
+    case.takes_out("SHA256:ca");
+    assert_eq!(case.refused(), (2, vec![BEN.into()], None, vec![ANA.into()]));
 }
 
 impl Case {
@@ -356,13 +369,7 @@ impl Case {
             from_ms: 0,
             until_ms,
             nonce: format!("{seq} {from}"),
-            key: SignerKey {
-                fingerprint: format!("SHA256:{from}"),
-                algorithm: "x".into(),
-                user_presence: None,
-                user_verified: None,
-                counter: None,
-            },
+            key: key_of(&format!("SHA256:{from}")),
             file: "f".into(),
             mono_us: 0,
             utc_ms: 0,

@@ -149,6 +149,16 @@ impl From<EngineError> for CliError {
             EngineError::Delegation(_) => CliError::new(Exit::Refused, message)
                 .stands("who may sign is as it was, and the try is on record")
                 .hint("Whoever holds the role, and has no part in this response, lends it: incident delegate ROLE --to PERSON --until 4h"),
+            EngineError::NobodyCalled { known, .. } => {
+                let there = match known.as_slice() {
+                    [] => "nobody stands there".to_owned(),
+                    all => format!("there: {}", all.join(", ")),
+                };
+                CliError::new(Exit::Usage, message)
+                    .because(there)
+                    .stands("nothing was changed")
+                    .hint("Name one of them as written there, or a key by its fingerprint: SHA256:…, from `ssh-keygen -l -f KEY.pub`")
+            }
             EngineError::AgentSession(_) => CliError::new(Exit::Refused, message)
                 .stands("nothing was signed")
                 .hint("Sign in a terminal that no agent started, best on another machine"),

@@ -1,11 +1,13 @@
 //! How much an act changes at most, where its words name every piece.
 //!
-//! Only what can be counted for certain is: one program in its usual place, every option known, each thing named.
-//! Anything else (a selector, a file, a loop, a thing that holds others) has no number here, and counts against
-//! the act where a rule asks for one.
+//! Only what can be counted for certain is: one program in its usual place, every option known, each thing named, in
+//! its words or in the saved plan that it applies. Anything else (a selector, another file, a loop, a thing that holds
+//! others) has no number here, and counts against the act where a rule asks for one.
 
+use super::ActText;
 use super::eye::usual;
 use super::sql::{self, Dialect};
+use super::tools::infra;
 
 /// What an act changes at most; `None` where its words give no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,9 +82,9 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Counts what the words of an act name.
-pub fn amounts(argv: &[String]) -> Amounts {
-    let (rows, objects) = (rows(argv), objects(argv));
+/// Counts what the words of an act name, and the saved plan that it applies.
+pub fn amounts(act: &ActText<'_>) -> Amounts {
+    let (rows, objects) = (rows(act.argv), objects(act));
     Amounts { rows, objects }
 }
 
@@ -126,9 +128,10 @@ fn rows(argv: &[String]) -> Option<u64> {
     all.into_iter().try_fold(0, u64::checked_add)
 }
 
-fn objects(argv: &[String]) -> Option<u64> {
-    let (name, args) = program(argv)?;
+fn objects(act: &ActText<'_>) -> Option<u64> {
+    let (name, args) = program(act.argv)?;
     let named = match name {
+        "terraform" | "tofu" => infra::applied(name, args, act.scripts)?,
         "kubectl" | "oc" => kubernetes(args)?,
         "aws" => aws(args)?,
         "gcloud" => gcloud(args)?,
@@ -278,7 +281,11 @@ mod tests {
                 _ => vec![part.to_owned()],
             })
             .collect();
-        let amounts = amounts(&argv);
+        let amounts = amounts(&ActText {
+            argv: &argv,
+            scripts: &[],
+            stdin: None,
+        });
         (amounts.rows, amounts.objects)
     }
 
@@ -368,6 +375,7 @@ mod tests {
             "rm -- /srv/a",
             "rm",
             "frobnicate a",
+            "terraform apply p",
             "psql -f x.sql",
             "psql -d shop",
             "psql -v n=1 -c |INSERT INTO t VALUES (1)|",

@@ -1,5 +1,6 @@
 //! Heads held elsewhere, and other hands: what keeps a record from being rewritten by those who have it.
 
+use super::answers::on_record;
 use super::{Engine, EngineError, hex};
 use crate::evidence::{Stamp, StampRequest};
 use crate::journal::{Hash, Head};
@@ -219,6 +220,9 @@ impl Engine<'_> {
         let parsed = Signature::parse(signature).map_err(|e| no(e.to_string()))?;
         let key = sshsig::verify(&parsed, receipt, namespace).map_err(|e| no(e.to_string()))?;
         let now = self.world.clock.now().utc_ms;
+        if self.is_revoked(&key, namespace, now)? {
+            return Err(no(format!("the key {} is revoked", key.fingerprint)));
+        }
         let roster = self.roster();
         let who = roster
             .who_signed(&key, namespace, now)
@@ -226,13 +230,7 @@ impl Engine<'_> {
         if !who.eq_ignore_ascii_case(to) {
             return Err(no(format!("the key is {who}'s, not {to}'s")));
         }
-        Ok(SignerKey {
-            fingerprint: key.fingerprint,
-            algorithm: key.algorithm,
-            user_presence: key.user_presence,
-            user_verified: key.user_verified,
-            counter: key.counter,
-        })
+        Ok(on_record(&key))
     }
 
     /// Files something in `anchors/`, numbered one past this head: no bundle sealed by then has it.

@@ -388,7 +388,7 @@ fn filed(incident: &Incident) -> Vec<Accepted> {
     let mut all = Vec::new();
     for (seq, request) in &incident.requests {
         // What was taken out counts for nothing, also not against another key of the same person.
-        let out = |s: &&SignoffState| incident.taken_out(&s.person, &s.key.fingerprint).is_some();
+        let out = |s: &&SignoffState| incident.taken_out(&s.person, &s.key.prints()).is_some();
         for signoff in request.signoffs.iter().filter(|s| !out(s)) {
             let person = incident.opened.policy.people.get(&signoff.person);
             all.push(Accepted {
@@ -417,6 +417,7 @@ pub(super) fn on_record(key: &VerifiedKey) -> SignerKey {
         user_presence: key.user_presence,
         user_verified: key.user_verified,
         counter: key.counter,
+        authority: key.certificate.as_ref().map(|c| c.authority.clone()),
     }
 }
 

@@ -85,7 +85,7 @@ pub use lone::AskedAlone;
 pub use mirror::{Agreement, Mirror, Place as MirrorPlace, compare as compare_mirror, push as push_mirror};
 pub use notice::{Ladder, Told as Notice};
 pub use page::Paged;
-pub use people::TakenOut;
+pub use people::{Meant, TakenOut};
 pub use plan::{PlanRow, ProbeRun, Replanned, TakeBack};
 pub use preview::Armed;
 pub use recorder::{Listener, Recorder, Told, decode, fold_case};
@@ -206,6 +206,14 @@ pub enum EngineError {
     /// An agent must not sign for a person.
     #[error("this runs inside a session of {0}, and an agent must not sign for a person")]
     AgentSession(String),
+    /// A name that stands nowhere.
+    #[error("nobody is called `{name}` in the roster or under `people:`")]
+    NobodyCalled {
+        /// The name.
+        name: String,
+        /// Those that are there.
+        known: Vec<String>,
+    },
     /// A request cannot be made or used.
     #[error("{0}")]
     Escalation(String),

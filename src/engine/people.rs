@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::answers::{answer_file, on_record};
+use super::answers::on_record;
 use super::{Engine, EngineError};
 use crate::journal::Hash;
 use crate::model::event::{DelegationFiled, SignerRevoked, SignoffRejected};
 use crate::model::incident::{Incident, Lent};
 use crate::signoff::{Delegation, DelegationContext, accept_delegation, delegation_namespace};
-use crate::sshsig::{Signature, VerifiedKey};
+use crate::sshsig::{Entry, Roster, VerifiedKey};
 
 /// What became of taking a key or a person out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +19,41 @@ pub struct TakenOut {
     pub fell: Vec<(u64, String)>,
     /// Approvals that an act had used: the act and the person.
     pub doubtful: Vec<(u64, String)>,
+    /// What it was.
+    pub meant: Meant,
     /// Who of the roster could still sign.
     pub left: Vec<String>,
+    /// Authorities that may vouch for somebody else: fingerprint and names.
+    pub authorities: Vec<String>,
+}
+
+/// What of the roster was taken out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Meant {
+    /// Somebody who has a key there, or is named in the runbook.
+    Person,
+    /// Nobody who is named anywhere; but an authority may vouch for such a name.
+    Vouched,
+    /// A key, and whose it is there; of nobody where only a certificate says whose.
+    Key {
+        /// Names, as written.
+        of: Vec<String>,
+    },
+    /// An authority, and for which names it may vouch.
+    Authority {
+        /// Names and patterns, as written.
+        of: Vec<String>,
+    },
+    /// A key that is not there and has signed nothing here.
+    Nothing {
+        /// The keys that are: fingerprint and names.
+        there: Vec<String>,
+    },
+}
+
+/// A line of the roster, by its key and its names.
+fn named(entry: &Entry) -> String {
+    format!("{} ({})", entry.fingerprint, entry.principals.join(", "))
 }
 
 /// Letters after `SHA256:` in a fingerprint.
@@ -34,7 +67,7 @@ impl Engine<'_> {
         }
         self.catch_up()?;
         let before = self.incident()?;
-        let keys = self.keys_meant(&before, subject)?;
+        let (keys, meant) = self.keys_meant(&before, subject)?;
         if let Some(out) = before.revocations.iter().find(|r| r.revoked.subject == subject) {
             return Err(EngineError::OutOfOrder(format!(
                 "`{subject}` was taken out by record {} already",
@@ -54,11 +87,14 @@ impl Engine<'_> {
             fell.extend(lost.map(|s| (*seq, s.person.clone())));
         }
         let doubtful = now.doubtful().filter(|(_, _, out)| out.seq == record);
+        let (left, authorities) = self.could_sign(&now);
         Ok(TakenOut {
             record,
             fell,
             doubtful: doubtful.map(|(act, s, _)| (act, s.person.clone())).collect(),
-            left: self.could_sign(&now),
+            meant,
+            left,
+            authorities,
         })
     }
 
@@ -156,49 +192,73 @@ impl Engine<'_> {
         }
     }
 
-    /// The keys that this takes out, as far as they are known here: those of a person, a key itself, and what an
-    /// authority vouched for so far.
-    fn keys_meant(&self, incident: &Incident, subject: &str) -> Result<BTreeSet<String>, EngineError> {
-        let policy = &incident.opened.policy;
+    /// The keys that this takes out, as far as they are known here, and what it is: those of a person, a key itself,
+    /// and what an authority vouched for so far.
+    fn keys_meant(
+        &self,
+        incident: &Incident,
+        subject: &str,
+    ) -> Result<(BTreeSet<String>, Meant), EngineError> {
+        let no = EngineError::Escalation;
         let roster = self.roster();
-        let signoffs = || incident.requests.values().flat_map(|r| &r.signoffs);
         let Some(print) = subject.strip_prefix("SHA256:") else {
-            let human = policy.human(subject);
-            let same = |name: &String| policy.human(name) == human;
-            let lines = roster
-                .entries()
-                .iter()
-                .filter(|e| !e.authority && e.principals.iter().any(same));
-            let keys: BTreeSet<String> = lines.map(|e| e.fingerprint.clone()).collect();
-            if keys.is_empty() && policy.person(subject).is_none() && !signoffs().any(|s| same(&s.person)) {
-                return Err(EngineError::Escalation(format!(
-                    "nobody is called `{subject}` in the roster or under `people:`; a key is named by its \
-                     fingerprint, SHA256:…, as `ssh-keygen -l` prints it"
-                )));
-            }
-            return Ok(keys);
+            return self.keys_of_person(incident, &roster, subject);
         };
         let base64 = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
         if print.len() != FINGERPRINT || !print.bytes().all(base64) {
-            return Err(EngineError::Escalation(format!(
+            return Err(no(format!(
                 "`{subject}` is no fingerprint: `ssh-keygen -l -f KEY.pub` prints it, SHA256: and 43 letters"
             )));
         }
-        let mut keys = BTreeSet::from([subject.to_owned()]);
-        for (seq, request) in &incident.requests {
-            for signoff in &request.signoffs {
-                let file = format!(
-                    "{}.sig",
-                    answer_file(*seq, &signoff.key.fingerprint, signoff.approves)
-                );
-                let signature = self.signoff_bytes(&file).ok();
-                let signature = signature.and_then(|bytes| Signature::parse(&bytes).ok());
-                if signature.is_some_and(|s| s.authority() == Some(subject)) {
-                    keys.insert(signoff.key.fingerprint.clone());
-                }
+        let vouched = incident
+            .signer_keys()
+            .filter(|k| k.authority.as_deref() == Some(subject));
+        let mut keys: BTreeSet<String> = vouched.map(|k| k.fingerprint.clone()).collect();
+        let lines = || roster.entries().iter().filter(|e| e.fingerprint == subject);
+        let names = |authority: bool| -> Vec<String> {
+            let lines = lines().filter(|e| e.authority == authority);
+            lines.flat_map(|e| e.principals.clone()).collect()
+        };
+        let meant = match (names(true), names(false)) {
+            (of, _) if !of.is_empty() => Meant::Authority { of },
+            (_, of) if !of.is_empty() => Meant::Key { of },
+            _ if incident.signer_keys().any(|k| k.prints().contains(&subject)) => {
+                Meant::Key { of: Vec::new() }
             }
+            _ => Meant::Nothing {
+                there: roster.entries().iter().map(named).collect(),
+            },
+        };
+        keys.insert(subject.to_owned());
+        Ok((keys, meant))
+    }
+
+    fn keys_of_person(
+        &self,
+        incident: &Incident,
+        roster: &Roster,
+        subject: &str,
+    ) -> Result<(BTreeSet<String>, Meant), EngineError> {
+        let policy = &incident.opened.policy;
+        let human = policy.human(subject);
+        let same = |name: &String| policy.human(name) == human;
+        let own = || roster.entries().iter().filter(|e| !e.authority);
+        let lines = own().filter(|e| e.principals.iter().any(same));
+        let signoffs = incident.requests.values().flat_map(|r| &r.signoffs);
+        let signed = signoffs.filter(|s| same(&s.person)).map(|s| &s.key.fingerprint);
+        let keys: BTreeSet<String> = lines.map(|e| &e.fingerprint).chain(signed).cloned().collect();
+        if !keys.is_empty() || policy.person(subject).is_some() {
+            return Ok((keys, Meant::Person));
         }
-        Ok(keys)
+        if roster.entries().iter().any(|e| e.vouches_for(subject)) {
+            return Ok((keys, Meant::Vouched));
+        }
+        let names = own().flat_map(|e| &e.principals).chain(policy.people.keys());
+        let names: BTreeSet<&str> = names.map(String::as_str).collect();
+        Err(EngineError::NobodyCalled {
+            name: subject.to_owned(),
+            known: names.into_iter().map(str::to_owned).collect(),
+        })
     }
 
     /// True where this key no longer counts: by the list pinned at the start, or taken out since.
@@ -224,22 +284,35 @@ impl Engine<'_> {
             .roster()
             .who_signed(key, namespace, at_ms)
             .unwrap_or_default();
-        let authority = key.certificate.as_ref().map(|c| c.authority.as_str());
-        incident.taken_out(&person, &key.fingerprint).is_some()
-            || authority.is_some_and(|authority| incident.taken_out("", authority).is_some())
+        incident.taken_out(&person, &on_record(key).prints()).is_some()
     }
 
-    /// Everybody of the roster who took no part and was not taken out.
-    pub fn could_sign(&self, incident: &Incident) -> Vec<String> {
+    /// Everybody of the roster who took no part and was not taken out, and the authorities that may vouch for more.
+    pub fn could_sign(&self, incident: &Incident) -> (Vec<String>, Vec<String>) {
         let policy = &incident.opened.policy;
         let acted: BTreeSet<String> = incident.actors.iter().map(|who| policy.human(who)).collect();
         let roster = self.roster();
-        let own = roster.entries().iter().filter(|e| !e.wildcard && !e.authority);
-        let free = own.filter_map(|e| {
-            let name = e.principals.first()?;
-            let counts = incident.taken_out(name, &e.fingerprint).is_none();
-            (counts && !acted.contains(&policy.human(name))).then(|| name.clone())
-        });
-        free.collect::<BTreeSet<String>>().into_iter().collect()
+        let counts = |e: &Entry, name: &str| {
+            !acted.contains(&policy.human(name)) && incident.taken_out(name, &[&e.fingerprint]).is_none()
+        };
+        let mut free = BTreeSet::new();
+        let mut authorities = Vec::new();
+        for entry in roster.entries() {
+            let vouched = policy.people.keys().filter(|name| entry.vouches_for(name));
+            let own = entry
+                .principals
+                .first()
+                .filter(|_| !entry.wildcard && !entry.authority);
+            free.extend(
+                own.into_iter()
+                    .chain(vouched)
+                    .filter(|name| counts(entry, name))
+                    .cloned(),
+            );
+            if entry.authority && incident.taken_out("", &[&entry.fingerprint]).is_none() {
+                authorities.push(named(entry));
+            }
+        }
+        (free.into_iter().collect(), authorities)
     }
 }

@@ -103,7 +103,7 @@ impl Engine<'_> {
             scripts: &[],
             stdin: None,
         };
-        let amounts = amounts(argv);
+        let amounts = amounts(&text);
         Ok(Resolved {
             step: step.id,
             stage: step.stage,

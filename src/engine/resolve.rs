@@ -308,7 +308,7 @@ impl Engine<'_> {
         Ok(ReadAct {
             seen: effects::detect(&text),
             reaches: self.reaches(&text, cwd, env),
-            amounts: effects::amounts(argv),
+            amounts: effects::amounts(&text),
             files,
         })
     }

@@ -768,6 +768,17 @@ pub struct SignerKey {
     pub user_verified: Option<bool>,
     /// FIDO: how often the device has signed. `None` for keys that cannot say.
     pub counter: Option<u32>,
+    /// `SHA256:…` of the authority whose certificate vouches for it; `None` for a key with a line of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
+}
+
+impl SignerKey {
+    /// Every fingerprint that it counts by: its own, and that of the authority behind it.
+    pub fn prints(&self) -> Vec<&str> {
+        let own = std::iter::once(self.fingerprint.as_str());
+        own.chain(self.authority.as_deref()).collect()
+    }
 }
 
 /// Who runs an act, so that another terminal can tell "running there" from "crashed".

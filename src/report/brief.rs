@@ -92,7 +92,7 @@ pub(super) fn waits(incident: &Incident, seq: u64, request: &RequestState) -> St
     let free = incident.opened.policy.people.keys().filter(|who| {
         !incident.actors.contains(*who)
             && !request.signoffs.iter().any(|s| s.person == **who)
-            && incident.taken_out(who, "").is_none()
+            && incident.taken_out(who, &[]).is_none()
     });
     let free: Vec<&String> = free.collect();
     let who = match free.is_empty() {

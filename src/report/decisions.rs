@@ -239,9 +239,7 @@ fn signatures<'a>(
         touched: s.key.user_presence,
         verified: s.key.user_verified,
         filed: rfc3339(s.utc_ms),
-        taken_out: incident
-            .taken_out(&s.person, &s.key.fingerprint)
-            .map(|out| out.seq),
+        taken_out: incident.taken_out(&s.person, &s.key.prints()).map(|out| out.seq),
     })
 }
 

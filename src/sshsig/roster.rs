@@ -268,6 +268,11 @@ impl Roster {
 }
 
 impl Entry {
+    /// True where this is an authority that may vouch for somebody of this name.
+    pub fn vouches_for(&self, name: &str) -> bool {
+        self.authority && listed(name, &self.principals.join(","))
+    }
+
     fn admits(&self, namespace: &str, at_ms: i64) -> Result<(), NotCounted> {
         let line = self.line;
         if let Some(allowed) = self.namespaces.as_ref().filter(|list| !listed(namespace, list)) {

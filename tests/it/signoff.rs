@@ -2,6 +2,7 @@
 
 mod alone;
 pub mod attacks;
+mod authority;
 mod certificates;
 mod keygen;
 mod keys;

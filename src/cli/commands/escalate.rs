@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use crate::cli::ui::Tone;
 use crate::cli::{App, CliError, Exit, deeds, view};
-use crate::engine::TakenOut;
+use crate::engine::{Meant, TakenOut};
 use crate::evidence::escape;
 use crate::model::ids::StepId;
 
@@ -176,14 +176,46 @@ pub fn signoff(app: &App, args: &SignoffArgs) -> Result<Exit, CliError> {
 
 fn taken_out(app: &App, subject: &str, out: &TakenOut) {
     let ui = &app.ui;
-    let subject = escape(subject);
-    ui.tone(
+    let names = |of: &[String]| escape(&of.join(", "));
+    let (whose, what) = match &out.meant {
+        Meant::Person | Meant::Vouched => (String::new(), "no signature of theirs"),
+        Meant::Key { of } if of.is_empty() => (
+            ", a key that an authority vouches for,".into(),
+            "no signature of it",
+        ),
+        Meant::Key { of } => (format!(", the key of {},", names(of)), "no signature of it"),
+        Meant::Authority { of } => (
+            format!(", the authority for {},", names(of)),
+            "no signature by a key that it vouches for",
+        ),
+        Meant::Nothing { .. } => (String::new(), "no signature of it"),
+    };
+    ui.hanging(
         Tone::Warn,
+        "",
         &format!(
-            "{subject} is out, by record {}: no signature of theirs counts any more in this incident, and nothing undoes that here.",
+            "{}{whose} is out, by record {}: {what} counts any more in this incident, and nothing undoes that here.",
+            escape(subject),
             out.record
         ),
     );
+    match &out.meant {
+        Meant::Nothing { there } => {
+            ui.hanging(
+                Tone::Bad,
+                "  ",
+                "no line of the roster has this key, and it has signed nothing here. If it was misread, take out the \
+                 right one; these are there:",
+            );
+            there.iter().for_each(|line| ui.hanging(Tone::Plain, "    ", &escape(line)));
+        }
+        Meant::Vouched => ui.hanging(
+            Tone::Warn,
+            "  ",
+            "nobody of this name stands in the roster or under `people:`; an authority there may vouch for it",
+        ),
+        _ => {}
+    }
     for (request, person) in &out.fell {
         let text = format!("the approval of request {request} by {} fell", escape(person));
         ui.hanging(Tone::Warn, "  ", &text);
@@ -196,13 +228,21 @@ fn taken_out(app: &App, subject: &str, out: &TakenOut) {
         ui.hanging(Tone::Bad, "  ", &text);
     }
     let left: Vec<String> = out.left.iter().map(|name| escape(name)).collect();
-    match left.is_empty() {
-        true => ui.tone(Tone::Bad, "  nobody on the roster is left who could sign"),
-        false => ui.hanging(
+    match (left.is_empty(), out.authorities.is_empty()) {
+        (true, true) => ui.tone(Tone::Bad, "  nobody on the roster is left who could sign"),
+        (true, false) => ui.tone(
+            Tone::Warn,
+            "  nobody who is named on the roster is left who could sign",
+        ),
+        (false, _) => ui.hanging(
             Tone::Plain,
             "  ",
             &format!("who can still sign: {}", left.join(", ")),
         ),
+    }
+    for authority in &out.authorities {
+        let text = format!("and whoever this authority vouches for: {}", escape(authority));
+        ui.hanging(Tone::Plain, "  ", &text);
     }
     ui.line("  for every later incident: its line goes out of allowed_signers, or its key into revoked_keys");
 }

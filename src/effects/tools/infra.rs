@@ -5,7 +5,8 @@ use crate::model::effect::Effect::{
     SecurityConfig, Traffic, Unknown,
 };
 
-use crate::effects::eye::{Cmd, Eye};
+use crate::effects::ScriptText;
+use crate::effects::eye::{Cmd, Eye, Stdin};
 use crate::effects::options::{Options, Verbs};
 use crate::effects::words::Word;
 use crate::effects::wrappers;
@@ -131,6 +132,18 @@ fn saved_plan(eye: &Eye<'_>, cmd: &Cmd<'_>) -> Option<tfplan::Plan> {
         && !plan.text.starts_with('-')
         && options.iter().all(plain);
     tfplan::read(eye.file(&plan.text).filter(|_| good)?)
+}
+
+/// How many objects the saved plan of an apply touches at most; `None` where nobody can tell.
+pub(in crate::effects) fn applied(name: &str, args: &[String], scripts: &[ScriptText<'_>]) -> Option<usize> {
+    let args: Vec<Word> = args.iter().map(|arg| Word::fixed(arg)).collect();
+    let cmd = Cmd {
+        name,
+        program: name,
+        args: &args,
+        stdin: Stdin::Unseen,
+    };
+    saved_plan(&Eye::new(scripts), &cmd)?.touches()
 }
 
 /// What a plan would do, counted and by name.

@@ -12,7 +12,7 @@ mod databases;
 mod files;
 mod git;
 mod hosting;
-mod infra;
+pub(super) mod infra;
 mod machines;
 mod manifests;
 mod mongo;
@@ -23,6 +23,7 @@ mod psql_text;
 mod queues;
 mod reads;
 mod services;
+mod tfjson;
 mod tfplan;
 
 use super::eye::{Cmd, Eye};

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 
+use super::tfjson;
+
 /// Most bytes that one member may unpack to.
 const MEMBER: usize = 32 << 20;
 /// Most bytes that all members read together may unpack to.
@@ -31,8 +33,46 @@ pub(super) struct Plan {
     pub runs: BTreeSet<&'static str>,
 }
 
-/// Reads a plan; `None` where it is none, or one that is not understood whole.
+impl Plan {
+    /// Adds what happens to one object; `None` for an action that nobody knows.
+    pub(super) fn add(&mut self, address: String, action: u64) -> Option<()> {
+        match action {
+            0 => {}
+            // Some sources of data are programs.
+            2 if ["external", "shell", "script", "exec", "command"]
+                .iter()
+                .any(|w| address.contains(w)) =>
+            {
+                self.runs.insert("programs");
+            }
+            2 => {}
+            1 | 3 => self.changes.push(address),
+            5 => self.destroys.push(address),
+            6 | 7 => self.replaces.push(address),
+            8 => self.forgets.push(address),
+            9 => {
+                self.forgets.push(address.clone());
+                self.changes.push(address);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// How many objects it touches at most; `None` where it runs what nobody reads here.
+    pub(super) fn touches(&self) -> Option<usize> {
+        let all = [&self.destroys, &self.replaces, &self.forgets, &self.changes];
+        self.runs
+            .is_empty()
+            .then(|| all.iter().map(|objects| objects.len()).sum())
+    }
+}
+
+/// Reads a plan, saved or as it is shown in JSON; `None` where it is none, or one that is not understood whole.
 pub(super) fn read(bytes: &[u8]) -> Option<Plan> {
+    if bytes.trim_ascii_start().starts_with(b"{") {
+        return tfjson::read(bytes);
+    }
     let members = members(bytes)?;
     let mut names = BTreeSet::new();
     if !members.iter().all(|member| names.insert(member.name)) {
@@ -227,27 +267,7 @@ fn resource(mut message: &[u8], plan: &mut Plan) -> Option<()> {
         }
     }
     let address = address.filter(|address| !address.is_empty())?.to_owned();
-    match action? {
-        0 => {}
-        // Some sources of data are programs.
-        2 if ["external", "shell", "script", "exec", "command"]
-            .iter()
-            .any(|w| address.contains(w)) =>
-        {
-            plan.runs.insert("programs");
-        }
-        2 => {}
-        1 | 3 => plan.changes.push(address),
-        5 => plan.destroys.push(address),
-        6 | 7 => plan.replaces.push(address),
-        8 => plan.forgets.push(address),
-        9 => {
-            plan.forgets.push(address.clone());
-            plan.changes.push(address);
-        }
-        _ => return None,
-    }
-    Some(())
+    plan.add(address, action?)
 }
 
 /// The action of a message `Change`; nothing is the first one.

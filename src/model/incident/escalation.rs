@@ -57,8 +57,8 @@ pub struct SignoffState {
 pub struct Proven {
     /// The person, as in the roster.
     pub person: String,
-    /// Their key, `SHA256:…`.
-    pub key: String,
+    /// Their key.
+    pub key: SignerKey,
     /// Where their signature is.
     pub by: ProvenBy,
 }
@@ -144,7 +144,7 @@ impl Incident {
         }
         let proven = request.asked.proven;
         let (name, person) = (request.asked_as.clone(), request.asked.requester.clone());
-        let key = e.requester_key.as_ref().map(|key| key.fingerprint.clone());
+        let key = e.requester_key.clone();
         request.statement = Some(e);
         if let Some(key) = key.filter(|_| proven) {
             self.actors.insert(person.clone());
@@ -164,7 +164,7 @@ impl Incident {
         self.actors.insert(e.person.clone());
         let ts = at.ts.to_owned();
         let by = ProvenBy::Claim { file: e.file, ts };
-        let (person, key) = (e.person, e.key.fingerprint);
+        let (person, key) = (e.person, e.key);
         self.proven.insert(e.name, Proven { person, key, by });
         Ok(())
     }
@@ -172,7 +172,7 @@ impl Incident {
     /// Whom a key that still counts proves to be behind a name.
     pub fn proven_as(&self, name: &str) -> Option<&Proven> {
         let proven = self.proven.get(name)?;
-        self.taken_out(&proven.person, &proven.key)
+        self.taken_out(&proven.person, &proven.key.prints())
             .is_none()
             .then_some(proven)
     }
@@ -205,7 +205,7 @@ impl Incident {
                 e.person
             ));
         }
-        if let Some(out) = self.taken_out(&e.person, &e.key.fingerprint) {
+        if let Some(out) = self.taken_out(&e.person, &e.key.prints()) {
             return Err(format!(
                 "`{}` was taken out by record {}",
                 out.revoked.subject, out.seq
@@ -219,7 +219,7 @@ impl Incident {
         // A stolen key was taken out: its owner may still answer with another one.
         let same = |s: &SignoffState| {
             let mine = s.person == e.person || s.key.fingerprint == e.key.fingerprint;
-            mine && (!s.approves || self.taken_out(&s.person, &s.key.fingerprint).is_none())
+            mine && (!s.approves || self.taken_out(&s.person, &s.key.prints()).is_none())
         };
         if e.approves && request.signoffs.iter().any(same) {
             return Err(format!("`{}` has answered request {}", e.person, e.request));

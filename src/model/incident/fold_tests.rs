@@ -156,6 +156,7 @@ fn signed(request: u64, person: &str, key: &str, approves: bool) -> Event {
             user_presence: Some(true),
             user_verified: None,
             counter: Some(3),
+            authority: None,
         },
         approves,
         file: "f".into(),
@@ -437,10 +438,11 @@ fn story() -> Vec<Event> {
             nonce: "0".into(),
             key: SignerKey {
                 fingerprint: "SHA256:k".into(),
-                algorithm: "ssh-ed25519".into(),
+                algorithm: "ssh-ed25519-cert-v01@openssh.com".into(),
                 user_presence: None,
                 user_verified: None,
                 counter: None,
+                authority: Some("SHA256:ca".into()),
             },
             file: "00000010.a.delegation".into(),
             mono_us: 1,
@@ -474,6 +476,7 @@ fn story() -> Vec<Event> {
                 user_presence: None,
                 user_verified: None,
                 counter: None,
+                authority: None,
             },
             file: "00000010.a.claim".into(),
         }

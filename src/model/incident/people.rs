@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{At, Incident, RequestState, SignoffState};
-use crate::model::event::{DelegationFiled, SignerRevoked};
+use crate::model::event::{DelegationFiled, SignerKey, SignerRevoked};
 use crate::model::time::rfc3339;
 
 /// A role that its holder lent.
@@ -83,7 +83,7 @@ impl Incident {
         if self.actors.iter().any(|who| policy.human(who) == giver) {
             return Some("the giver acted since");
         }
-        let out = self.taken_out(&filed.from, &filed.key.fingerprint);
+        let out = self.taken_out(&filed.from, &filed.key.prints());
         out.is_some().then_some("the giver was taken out")
     }
 
@@ -122,23 +122,37 @@ impl Incident {
         .collect()
     }
 
-    /// What took this person, or this key of theirs (`SHA256:…`), out; `None` where both count.
+    /// What took this person out, or what they sign with: [`SignerKey::prints`]. `None` where all of it counts.
     ///
     /// It only ever narrows: nothing in the incident brings them back.
-    pub fn taken_out(&self, person: &str, fingerprint: &str) -> Option<&Revocation> {
+    pub fn taken_out(&self, person: &str, prints: &[&str]) -> Option<&Revocation> {
         let policy = &self.opened.policy;
         let human = (!self.revocations.is_empty()).then(|| policy.human(person))?;
         self.revocations.iter().find(|r| {
-            r.revoked.keys.iter().any(|key| key == fingerprint)
-                || r.revoked.subject == fingerprint
+            r.revoked.keys.iter().any(|key| prints.contains(&key.as_str()))
+                || prints.contains(&r.revoked.subject.as_str())
                 || policy.human(&r.revoked.subject) == human
         })
+    }
+
+    /// Every key that signed something on record.
+    pub fn signer_keys(&self) -> impl Iterator<Item = &SignerKey> {
+        let asked = self
+            .requests
+            .values()
+            .filter_map(|r| r.statement.as_ref()?.requester_key.as_ref());
+        let answered = self.requests.values().flat_map(|r| &r.signoffs).map(|s| &s.key);
+        let lent = self.lent.iter().map(|l| &l.filed.key);
+        asked
+            .chain(answered)
+            .chain(lent)
+            .chain(self.proven.values().map(|p| &p.key))
     }
 
     /// Approvals of a request whose person and key were not taken out since.
     pub fn approvals_of<'a>(&'a self, request: &'a RequestState) -> impl Iterator<Item = &'a SignoffState> {
         let all = request.signoffs.iter().filter(|s| s.approves);
-        all.filter(|s| self.taken_out(&s.person, &s.key.fingerprint).is_none())
+        all.filter(|s| self.taken_out(&s.person, &s.key.prints()).is_none())
     }
 
     /// Approvals that an act used up and that were taken out afterwards: nobody knows who gave them.
@@ -147,14 +161,14 @@ impl Incident {
         used.flat_map(move |(act, state)| {
             let requests = state.consumes.iter().filter_map(|seq| self.requests.get(seq));
             let approvals = requests.flat_map(|r| r.signoffs.iter().filter(|s| s.approves));
-            approvals.filter_map(move |s| Some((*act, s, self.taken_out(&s.person, &s.key.fingerprint)?)))
+            approvals.filter_map(move |s| Some((*act, s, self.taken_out(&s.person, &s.key.prints())?)))
         })
     }
 
     /// True where the requester's own key signed the request, and still counts.
     pub fn asks_proven(&self, request: &RequestState) -> bool {
         let key = request.statement.as_ref().and_then(|s| s.requester_key.as_ref());
-        let fingerprint = key.map_or("", |key| key.fingerprint.as_str());
-        request.asked.proven && self.taken_out(&request.asked.requester, fingerprint).is_none()
+        let prints = key.map(SignerKey::prints).unwrap_or_default();
+        request.asked.proven && self.taken_out(&request.asked.requester, &prints).is_none()
     }
 }

@@ -241,6 +241,7 @@ pub(super) fn key() -> SignerKey {
         user_presence: None,
         user_verified: None,
         counter: None,
+        authority: None,
     }
 }
 

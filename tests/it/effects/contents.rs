@@ -1,21 +1,25 @@
 //! What an act does that a file beside it says: saved plans, manifests, configurations; and files that are not the ones
 //! they seem.
 
-use incident::effects::{ActText, ScriptText, detect, script_paths};
+use incident::effects::{ActText, Amounts, ScriptText, amounts, detect, script_paths};
 use incident::model::effect::{Effect, Seen};
 
-/// What is seen in an act, where these files were read.
-fn with(argv: &[&str], files: &[(&str, &[u8])]) -> Vec<Seen> {
+/// An act beside which these files were read.
+fn read<T>(argv: &[&str], files: &[(&str, &[u8])], look: fn(&ActText<'_>) -> T) -> T {
     let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
     let scripts: Vec<ScriptText<'_>> = files
         .iter()
         .map(|(path, bytes)| ScriptText { path, bytes })
         .collect();
-    detect(&ActText {
+    look(&ActText {
         argv: &argv,
         scripts: &scripts,
         stdin: None,
     })
+}
+
+fn with(argv: &[&str], files: &[(&str, &[u8])]) -> Vec<Seen> {
+    read(argv, files, detect)
 }
 
 fn effects(argv: &[&str], files: &[(&str, &[u8])]) -> Vec<Effect> {
@@ -61,6 +65,72 @@ fn a_saved_plan_is_judged_by_what_it_would_do() {
         script_paths(&["terraform", "apply", "p"].map(str::to_owned)),
         ["p"]
     );
+}
+
+/// `terraform show -json` of the same plan, as far as anything is read of it.
+const SHOWN: &[u8] = include_bytes!("plans/destroys.json");
+
+#[test]
+fn a_plan_that_is_shown_in_json_is_judged_like_the_saved_one() {
+    for program in ["terraform", "tofu"] {
+        let saved = with(&[program, "apply", "p"], &[("p", DESTROYS)]);
+        assert_eq!(with(&[program, "apply", "p"], &[("p", SHOWN)]), saved);
+    }
+    let text = std::str::from_utf8(SHOWN).unwrap();
+    // Cut anywhere, and bent where it counts, it is not understood.
+    for at in 0..SHOWN.len() - 1 {
+        let seen = effects(&["terraform", "apply", "p"], &[("p", &SHOWN[..at])]);
+        assert!(seen.contains(&Effect::Unknown), "cut at {at}");
+    }
+    for (from, to) in [
+        ("\"delete\"", "\"remove\""),
+        ("\"1.2\"", "\"2.0\""),
+        ("\"timestamp\"", "\"run_id\""),
+        ("\"timestamp\"", "\"format_version\""),
+        ("\"configuration\"", "\"config\""),
+        ("\"managed\"", "\"magic\""),
+        ("\"resources\"", "\"provisioners\""),
+    ] {
+        assert!(text.contains(from), "{from}");
+        let bent = text.replace(from, to);
+        let seen = effects(&["terraform", "apply", "p"], &[("p", bent.as_bytes())]);
+        assert!(seen.contains(&Effect::Unknown), "{from} {to}");
+    }
+    // What a service keeps is applied by its number: nobody here knows what it does.
+    let bookmark =
+        br#"{"remote_plan_format":1,"run_id":"run-GXfuHMkbyHccAGUg","hostname":"app.terraform.io"}"#;
+    assert!(effects(&["terraform", "apply", "p"], &[("p", bookmark)]).contains(&Effect::Unknown));
+}
+
+/// A rule that asks for a number gets that of the plan: everything it touches, or none where it could be more.
+#[test]
+fn what_a_plan_touches_is_counted_for_the_rules() {
+    let objects = |argv: &[&str], plan: &[u8]| {
+        let Amounts { rows, objects } = read(argv, &[("p", plan)], amounts);
+        assert_eq!(rows, None);
+        objects
+    };
+    let apply = ["/usr/bin/terraform", "apply", "-auto-approve", "p"];
+    assert_eq!(objects(&apply, DESTROYS), Some(3));
+    assert_eq!(objects(&apply, SHOWN), Some(3));
+    assert_eq!(objects(&apply, CREATES), Some(2));
+    assert_eq!(objects(&["sudo", "tofu", "apply", "p"], DESTROYS), Some(3));
+    for (argv, plan) in [
+        (&apply[..], PROVISIONS),
+        (&apply, TWICE),
+        (&apply, b"{}"),
+        (&["terraform", "apply"], DESTROYS),
+        (&["terraform", "apply", "-destroy", "p"], DESTROYS),
+        (&["terraform", "apply", "q"], DESTROYS),
+        (&["terraform", "-chdir=x", "apply", "p"], DESTROYS),
+        (&["terragrunt", "apply", "p"], DESTROYS),
+        (&["./terraform", "apply", "p"], DESTROYS),
+        (&["terraform", "plan", "p"], DESTROYS),
+        (&["sh", "-c", "terraform apply p"], DESTROYS),
+        (&["ssh", "db1", "terraform", "apply", "p"], DESTROYS),
+    ] {
+        assert_eq!(objects(argv, plan), None, "{argv:?}");
+    }
 }
 
 /// Where it is not clear that this file is what is applied, it is not read.

@@ -43,12 +43,19 @@ impl Team {
 
     /// The same with another plan.
     pub(super) fn with(runbook: &str, revoked: &str) -> Option<Team> {
+        Team::of(runbook, revoked, |bench| {
+            let line = |name| format!("{} {}\n", address(name), bench.public(name));
+            ["ana", "ben", "kim"].map(line).concat()
+        })
+    }
+
+    /// The same with another roster.
+    pub(super) fn of(runbook: &str, revoked: &str, roster: fn(&Bench) -> String) -> Option<Team> {
         let bench = Bench::new();
-        let mut roster = String::new();
         for name in ["ana", "ben", "kim"] {
             bench.key(name, &["-t", "ed25519"]);
-            roster += &format!("{} {}\n", address(name), bench.public(name));
         }
+        let roster = roster(&bench);
         let ana = machine_of(&bench, "ana")?;
         ana.file("incident/runbook.yaml", runbook);
         ana.file("incident/allowed_signers", &roster);
@@ -72,7 +79,12 @@ impl Team {
 
     /// Ana asks for the swap, proved by her key; what `page` prints for the chat.
     pub(super) fn asked(&self) -> String {
-        let asked = self.ana.run(&["escalate", "swap", "--key", ".ssh/id_ed25519"]);
+        self.asked_with(".ssh/id_ed25519")
+    }
+
+    /// The same with another key of hers.
+    pub(super) fn asked_with(&self, key: &str) -> String {
+        let asked = self.ana.run(&["escalate", "swap", "--key", key]);
         assert_eq!(asked.status.code(), Some(3), "{}", self.ana.told(&asked));
         self.paged()
     }
@@ -86,7 +98,11 @@ impl Team {
     /// What somebody sends back who pasted this on their own machine.
     pub(super) fn answer(&self, name: &str, word: &str, pasted: &str) -> Option<String> {
         let desk = machine_of(&self.bench, name)?;
-        let out = fed(&desk, &[word, "--yes"], pasted);
+        self.answer_at(&desk, &[word, "--yes"], pasted)
+    }
+
+    pub(super) fn answer_at(&self, desk: &Desk, args: &[&str], pasted: &str) -> Option<String> {
+        let out = fed(desk, args, pasted);
         assert_eq!(out.status.code(), Some(0), "{}", desk.told(&out));
         Some(String::from_utf8(out.stdout).unwrap())
     }

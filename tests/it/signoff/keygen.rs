@@ -84,6 +84,11 @@ impl Bench {
         assert!(self.keygen(&args, b"").0, "{options:?}");
     }
 
+    /// What an authority signed for a key: `type base64`.
+    pub fn certificate(&self, name: &str) -> String {
+        self.public(&format!("{name}-cert"))
+    }
+
     /// A list of revoked keys (KRL) of this specification, of this authority's certificates.
     pub fn krl(&self, authority: &str, spec: &str) -> Vec<u8> {
         fs::write(self.dir.path().join("spec"), spec).unwrap();

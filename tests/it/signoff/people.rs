@@ -18,11 +18,11 @@ macro_rules! team {
 }
 
 impl Team {
-    fn print(&self, name: &str) -> String {
+    pub(super) fn print(&self, name: &str) -> String {
         fingerprint_of(&self.bench.public(name)).unwrap()
     }
 
-    fn says(&self, args: &[&str]) -> (Option<i32>, String) {
+    pub(super) fn says(&self, args: &[&str]) -> (Option<i32>, String) {
         let out = self.ana.run(args);
         (out.status.code(), self.ana.told(&out))
     }
