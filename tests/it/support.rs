@@ -14,6 +14,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use incident::model::secret::Secret;
 use incident::world::clock::RealClock;
@@ -130,6 +131,9 @@ pub fn contracts(name: &str) -> Option<PathBuf> {
     folder.is_dir().then_some(folder)
 }
 
+/// Longest time a server may take to answer, on a machine that has much else to do. Nobody waits that long otherwise.
+pub const START: Duration = Duration::from_secs(120);
+
 /// A port of this machine that nobody uses at the moment, and that no outgoing connection is given either: a server
 /// that takes seconds to bind would else find it taken by a neighbour's request.
 pub fn free_port() -> u16 {
@@ -142,8 +146,13 @@ pub fn free_port() -> u16 {
     // Test programs that run beside each other start at different places.
     let next = NEXT.get_or_init(|| AtomicU16::new(RandomState::new().build_hasher().finish() as u16));
     for _ in 0..ports.len() {
-        let port = ports.start + next.fetch_add(1, Ordering::Relaxed) % ports.len() as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        // OpenBao takes the next one, too.
+        let port = ports.start + next.fetch_add(2, Ordering::Relaxed) % (ports.len() as u16 - 1);
+        if [port, port + 1]
+            .map(|port| TcpListener::bind(("127.0.0.1", port)))
+            .iter()
+            .all(Result::is_ok)
+        {
             return port;
         }
     }

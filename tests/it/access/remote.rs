@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::{nowhere, proof, said};
 use crate::support::desk::{Desk, PROGRAM};
-use crate::support::{free_port, not_tested};
+use crate::support::{START, free_port, not_tested};
 
 /// A host with a sshd, an agent that runs on it, and a home for root.
 pub(crate) struct Box {
@@ -102,10 +102,7 @@ impl Box {
         };
         let started = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", there.port)).is_err() || !there.agent_runs() {
-            assert!(
-                started.elapsed() < Duration::from_secs(30),
-                "sshd does not answer"
-            );
+            assert!(started.elapsed() < START, "sshd does not answer");
             std::thread::sleep(Duration::from_millis(30));
         }
         Some(there)

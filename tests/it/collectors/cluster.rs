@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::shelf::{LIMITS, of, status, take, with_secret};
 use crate::support::kubernetes::{Cluster, ROOT};
-use crate::support::network_world;
+use crate::support::{START, network_world};
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
@@ -85,7 +85,7 @@ fn a_real_cluster_tells_what_may_be_read_and_what_is_forbidden() {
     };
     while listed(ROOT, "/api/v1/namespaces/shop/pods") < 2 || listed(&token, "/apis/apps/v1/replicasets") < 1
     {
-        assert!(began.elapsed() < Duration::from_secs(60), "no pods");
+        assert!(began.elapsed() < START, "no pods");
         std::thread::sleep(Duration::from_millis(100));
     }
 

@@ -313,5 +313,5 @@ fn a_limit_that_lasts_longer_than_the_call_may_take_is_said_at_once() {
         error_text(&facts).contains("asks to wait 59") || error_text(&facts).contains("asks to wait 600"),
         "{facts:?}"
     );
-    assert!(started.elapsed() < Duration::from_secs(1));
+    assert!(started.elapsed() < Duration::from_secs(2));
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::contract::Case;
 use crate::support::kubernetes::{Cluster, ROOT};
-use crate::support::network_world;
+use crate::support::{START, network_world};
 
 /// The tables that are run against it here.
 pub const TABLES: &[&str] = &[
@@ -82,7 +82,7 @@ impl Room<'_> {
     fn wait(&self, what: &str, so: impl Fn() -> bool) {
         let began = Instant::now();
         while !so() {
-            assert!(began.elapsed() < Duration::from_secs(60), "never: {what}");
+            assert!(began.elapsed() < START, "never: {what}");
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -441,7 +441,7 @@ fn a_workload_is_dead_only_when_its_pods_are(room: &Room<'_>) {
     let mut count = Vec::new();
     let began = Instant::now();
     while !count.contains(&Fact::ReadBack { dead: true }) {
-        assert!(began.elapsed() < Duration::from_secs(60), "{count:?}");
+        assert!(began.elapsed() < START, "{count:?}");
         count = case.probe();
     }
     case.sessions();

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::contract::{Case, error_text};
 use crate::support::servers::{Bao, in_path, server};
-use crate::support::{free_port, network_world, not_tested};
+use crate::support::{START, free_port, network_world, not_tested};
 
 /// A MariaDB server with the logins `root` (at its socket) and `desk`, password `desk`.
 pub struct Maria {
@@ -41,6 +41,7 @@ impl Maria {
             ])
             .arg(&data)
             .args(root)
+            .env("TMPDIR", folder.path())
             .current_dir(folder.path())
             .status()
             .unwrap();
@@ -61,6 +62,8 @@ impl Maria {
             ])
             .args(root)
             .args(more)
+            // One that starts clears away what others are just working with where they share this.
+            .env("TMPDIR", folder.path())
             .current_dir(folder.path())
             .spawn()
             .unwrap();
@@ -72,10 +75,7 @@ impl Maria {
             .unwrap()
             .is_err()
         {
-            assert!(
-                started.elapsed() < Duration::from_secs(60),
-                "MariaDB does not answer"
-            );
+            assert!(started.elapsed() < START, "MariaDB does not answer");
             std::thread::sleep(Duration::from_millis(50));
         }
         maria.run(
@@ -173,7 +173,7 @@ fn a_lock_leaves_connection_and_event_and_each_is_ended_by_its_own_adapter() {
     let (before, started) = (count(), Instant::now());
     while count() == before {
         assert!(
-            started.elapsed() < Duration::from_secs(20),
+            started.elapsed() < START,
             "the event of the locked definer does not fire"
         );
         std::thread::sleep(Duration::from_millis(100));

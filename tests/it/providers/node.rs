@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::contract::Case;
-use crate::support::{free_port, network_world, not_tested};
+use crate::support::{START, free_port, network_world, not_tested};
 
 /// The tables that are run against them here.
 pub const TABLES: &[&str] = &["npm", "npm-token", "oauth2"];
@@ -75,10 +75,7 @@ impl Node {
         };
         let started = Instant::now();
         while node.ask(world, "GET", "/", &[], "").0 == 0 {
-            assert!(
-                started.elapsed() < Duration::from_secs(60),
-                "the server does not answer"
-            );
+            assert!(started.elapsed() < START, "the server does not answer");
             std::thread::sleep(Duration::from_millis(50));
         }
         node

@@ -8,8 +8,8 @@ use incident::world::sql::SqlSession;
 use serde_json::Value;
 
 use super::contract::{Case, error_text};
-use crate::support::network_world;
 use crate::support::servers::{Bao, Pg};
+use crate::support::{START, network_world};
 
 /// A name that would break out of quotes if it could.
 const ROLE: &str = "odd \"bot'; DROP ROLE ben; --";
@@ -311,10 +311,7 @@ fn jobs_of_a_role_are_switched_off_their_runs_ended_and_given_back() {
     let started = Instant::now();
     let running = "SELECT 1 FROM pg_stat_activity WHERE usename = 'bot' AND query LIKE '%pg_sleep%'";
     while pg.run(&world, running).is_empty() {
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "the job does not run"
-        );
+        assert!(started.elapsed() < START, "the job does not run");
         std::thread::sleep(Duration::from_millis(100));
     }
     // The jobs stand in another database than the one the responder's address names.

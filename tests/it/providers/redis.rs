@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::contract::{Case, error_text};
 use crate::support::servers::{Bao, in_path, server};
-use crate::support::{free_port, network_world, not_tested};
+use crate::support::{START, free_port, network_world, not_tested};
 
 /// A Redis server with the users `desk` (everything), `bot` and `weak`, and a default user without password.
 pub struct Redis {
@@ -44,10 +44,7 @@ impl Redis {
             .unwrap()
             .is_err()
         {
-            assert!(
-                started.elapsed() < Duration::from_secs(30),
-                "Redis does not answer"
-            );
+            assert!(started.elapsed() < START, "Redis does not answer");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -258,10 +255,7 @@ fn encryption_is_checked_and_the_clear_stays_on_this_host() {
     };
     let started = Instant::now();
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(
-            started.elapsed() < Duration::from_secs(30),
-            "Redis does not listen"
-        );
+        assert!(started.elapsed() < START, "Redis does not listen");
         std::thread::sleep(Duration::from_millis(20));
     }
     let open = |url: String| {

@@ -24,13 +24,13 @@ mod inner {
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
     use std::process::{Child, Command, Stdio};
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use incident::model::fact::{Fact, Proof};
 
     use crate::local::yard::{Keys, pause, world};
     use crate::providers::contract::{Case, error_text};
-    use crate::support::free_port;
+    use crate::support::{START, free_port};
 
     const KEYS: &str = "/run/account/.ssh/authorized_keys";
     const LIST: &str = "/run/revoked.krl";
@@ -91,10 +91,7 @@ mod inner {
                 .unwrap();
             let started = Instant::now();
             while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-                assert!(
-                    started.elapsed() < Duration::from_secs(20),
-                    "sshd does not listen"
-                );
+                assert!(started.elapsed() < START, "sshd does not listen");
                 pause(20);
             }
             Sshd { port, child }
@@ -147,7 +144,7 @@ mod inner {
     fn until(what: &str, seen: impl Fn() -> bool) {
         let started = Instant::now();
         while !seen() {
-            assert!(started.elapsed() < Duration::from_secs(20), "{what}");
+            assert!(started.elapsed() < START, "{what}");
             pause(20);
         }
     }

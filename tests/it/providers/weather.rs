@@ -93,7 +93,7 @@ fn a_wait_longer_than_the_deadline_is_reported_at_once() {
         let stub = deleting(move |_| Reply::Say(429, vec![("retry-after", asked.clone())], String::new()));
         let started = Instant::now();
         let facts = harbor(&world, &stub).cut();
-        assert!(started.elapsed() < Duration::from_secs(1));
+        assert!(started.elapsed() < Duration::from_secs(2));
         assert!(error_text(&facts).contains("asks to wait 3"), "{facts:?}");
         assert_eq!(stub.seen().len(), 1);
     }
@@ -136,10 +136,15 @@ fn silence_is_not_success() {
         let started = Instant::now();
         let facts = case.cut();
         assert!(
-            matches!(facts.as_slice(), [Fact::Silent { after_ms: 2900..4500 }]),
+            matches!(
+                facts.as_slice(),
+                [Fact::Silent {
+                    after_ms: 2900..10_000
+                }]
+            ),
             "{facts:?}"
         );
-        assert!(started.elapsed() < Duration::from_secs(5));
+        assert!(started.elapsed() < Duration::from_secs(10));
         assert_eq!(case.proof(), Proof::Failed);
     }
 }

@@ -8,10 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::servers::{in_path, server};
-use super::{free_port, not_built, not_tested};
-
-/// Longest time a server may take to answer, on a busy machine.
-const START: Duration = Duration::from_secs(60);
+use super::{START, free_port, not_built, not_tested};
 
 /// Something that speaks as AWS does.
 pub struct Aws {
@@ -106,7 +103,11 @@ impl Aws {
         let mut command = server(&folder.join("weed"));
         command
             .args(["server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"])
-            .args(["-s3.iam=true", "-s3.iam.readOnly=false"])
+            .args([
+                "-s3.iam=true",
+                "-s3.iam.readOnly=false",
+                "-master.telemetry=false",
+            ])
             .arg(format!("-dir={}", home.path().display()))
             .arg(format!("-s3.port={port}"));
         // gRPC ports are 10,000 above the others unless they are said; every one is asked for here.

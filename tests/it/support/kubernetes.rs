@@ -13,10 +13,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::servers::{in_path, server};
-use super::{free_port, not_built};
+use super::{START, free_port, not_built};
 
-/// Longest time it may take to be ready, on a busy machine.
-const START: Duration = Duration::from_secs(90);
 /// Token of whoever may do everything.
 pub const ROOT: &str = "token-of-the-desk";
 /// Users without any rights: see [`Cluster::user`].

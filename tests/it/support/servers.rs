@@ -13,10 +13,7 @@ use incident::world::sql::{Rows, SqlSession};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{free_port, not_tested};
-
-/// Longest time a server may take to answer, on a busy machine.
-const START: Duration = Duration::from_secs(30);
+use super::{START, free_port, not_tested};
 
 /// An OpenBao server in development mode. Its root token is `root`.
 pub struct Bao {
