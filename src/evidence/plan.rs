@@ -384,7 +384,8 @@ const NEVER: [(&str, &str); 6] = [
     ("undo", "what is needed to give access back; it may hold secrets"),
 ];
 
-fn withheld() -> Vec<LeftOut> {
+/// What no bundle holds, and why.
+pub(super) fn withheld() -> Vec<LeftOut> {
     NEVER
         .iter()
         .map(|(path, why)| LeftOut {

@@ -264,6 +264,12 @@ impl Check {
         if follows.entry(names::LEDGER).sha256 != entry.sha256 {
             self.fault(names::LEDGER, "it does not say what the journal says");
         }
+        if ledger.withheld != super::plan::withheld() {
+            self.report.notes.push(
+                "what the ledger says of files that no bundle holds is not this version's: only a signature vouches for it"
+                    .to_owned(),
+            );
+        }
         Ok(())
     }
 

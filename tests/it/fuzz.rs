@@ -9,6 +9,8 @@
 
 mod answers;
 mod bundles;
+mod hosts;
+mod machine;
 mod mutant;
 mod records;
 mod stores;
@@ -34,11 +36,12 @@ macro_rules! readers {
 }
 
 readers!(
-    records: journal_lines, journal_events, signatures, rosters, revocations, statements, pastes;
+    records: journal_lines, journal_events, signatures, rosters, revocations, statements, lent_roles_and_claims, mirrors, pastes;
     bundles: bundles_as_bytes, bundles_made_true_again, disclosed_parts, cases;
     stores: credential_stores;
+    hosts: schedules, supervisors, repositories, transcripts, coded_answers, redis_replies;
     answers: time_stamps, provider_answers, collected_answers;
-    texts: runbooks, inventories, provider_tables, redacted_streams, shown_and_searched_bytes, shell_lines, sql, http_requests, files_beside_acts;
+    texts: runbooks, boundary_examples, inventories, provider_tables, redacted_streams, shown_and_searched_bytes, shell_lines, sql, http_requests, files_beside_acts;
 );
 
 /// Runs the inner test of this name in a process with little memory.

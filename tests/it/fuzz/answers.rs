@@ -64,9 +64,18 @@ fn time_stamps() {
 }
 
 /// Time that passes when somebody waits for it.
-struct Leaping {
+pub struct Leaping {
     real: RealClock,
     ahead_us: Rc<Cell<u64>>,
+}
+
+impl Leaping {
+    pub fn new() -> Self {
+        Leaping {
+            real: RealClock::new(),
+            ahead_us: Rc::default(),
+        }
+    }
 }
 
 impl Clock for Leaping {
@@ -109,13 +118,9 @@ impl Http for Anybody {
 
 /// A world whose servers all say the same.
 fn world_of(said: &Rc<RefCell<Said>>) -> World {
-    let clock = Leaping {
-        real: RealClock::new(),
-        ahead_us: Rc::default(),
-    };
     World {
         http: Box::new(Anybody(Rc::clone(said))),
-        clock: Box::new(clock),
+        clock: Box::new(Leaping::new()),
         ..network_world()
     }
 }
@@ -132,8 +137,8 @@ fn published() -> Vec<String> {
     said.filter(|body| body.starts_with(['{', '[', '<'])).collect()
 }
 
-const AUTH: &str = "responders-own-key-5e55";
-const SECRET: &str = "agents-leaked-key-1f0c";
+pub const AUTH: &str = "responders-own-key-5e55";
+pub const SECRET: &str = "agents-leaked-key-1f0c";
 
 /// A table is walked through its whole order while every call gets the same answer.
 #[test]
@@ -203,7 +208,7 @@ fn provider_answers() {
 
 /// Keeps nothing, and lets no name be opened twice.
 #[derive(Default)]
-struct Names(RefCell<std::collections::BTreeSet<String>>);
+pub struct Names(RefCell<std::collections::BTreeSet<String>>);
 
 impl Sink for Names {
     fn open<'s>(&'s self, name: &str) -> std::io::Result<Box<dyn std::io::Write + 's>> {

@@ -1,17 +1,20 @@
 //! Readers of records and signatures.
 
 use incident::drill::{self, Player};
+use incident::engine::compare_mirror;
 use incident::journal::{Ahead, Chain, Hash, Head, Record, kind_of, lines};
 use incident::model::event::Event;
+use incident::model::ids::IncidentId;
 use incident::model::incident::{At, Incident};
 use incident::model::recipient::SealKey;
-use incident::signoff::{Statement, signature_in, statement_in, wrap};
+use incident::signoff::{Claim, Delegation, Statement, signature_in, statement_in, wrap};
 use incident::sshsig::{Revoked, Roster, Signature, verify};
 use incident::store::Store;
 use serde_json::Value;
 
 use super::mutant::{Mutant, Random};
 use super::{as_is, feed};
+use crate::support::network_world;
 
 /// A whole incident, as its drill wrote it: the one seed that holds nearly every kind of record.
 fn journal() -> Vec<u8> {
@@ -348,5 +351,81 @@ fn statements() {
         if let Ok(read) = Statement::parse(text) {
             assert_eq!(read.render(), text, "two texts would mean the same");
         }
+    });
+}
+
+/// What lends a role and what a responder claims has one spelling each.
+#[test]
+#[ignore = "runs in a process of its own"]
+fn lent_roles_and_claims() {
+    let lent = Delegation {
+        incident: Some(IncidentId::new("INC-20261122-0314-k7qf").unwrap()),
+        drill: false,
+        role: "on-call lead".to_owned(),
+        from: "ana@example.com".to_owned(),
+        to: "ben@example.com".to_owned(),
+        from_ms: 1_795_348_800_000,
+        until_ms: 1_795_352_400_000,
+        nonce: "0123456789abcdef".repeat(2),
+    };
+    let claim = Claim {
+        incident: IncidentId::new("INC-20261122-0314-k7qf").unwrap(),
+        name: "root".to_owned(),
+        head_seq: 41,
+        head_hash: Hash::of(b"x").to_string(),
+    };
+    let words = [
+        "incident: any\n",
+        "drill: yes\n",
+        "role: ",
+        "valid-until: ",
+        "acted-as: ",
+        "\\u{202e}",
+        "\"",
+        "\\n",
+    ];
+    let mutant = Mutant::new([lent.render(), claim.render()], &words);
+    feed("lent roles and claims", &mutant, as_is, |input| {
+        let Ok(text) = std::str::from_utf8(input) else {
+            return;
+        };
+        if let Some(read) = Delegation::parse(text) {
+            assert_eq!(read.render(), text, "two texts would mean the same");
+        }
+        if let Some(read) = Claim::parse(text) {
+            assert_eq!(read.render(), text, "two texts would mean the same");
+        }
+    });
+}
+
+/// A copy of the record as it comes back from a place that may be anybody's.
+#[test]
+#[ignore = "runs in a process of its own"]
+fn mirrors() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().to_owned());
+    let played = drill::run("nine-seconds", Player::Careful, 1, &store).unwrap();
+    let journal = std::fs::read(folder.path().join(played.id.as_str()).join("journal.jsonl")).unwrap();
+    let here: Vec<&[u8]> = lines(&journal).collect();
+    let (world, case) = (network_world(), store.open_case(&played.id).unwrap());
+    let copy = folder.path().join("copy.jsonl");
+    let mutant = Mutant::new([journal.clone()], &["\"prev\":\"", "\"seq\":"]);
+    feed("mirrors", &mutant, link, |input| {
+        std::fs::write(&copy, input).unwrap();
+        let said = compare_mirror(&world, &case, &copy).unwrap();
+        // What is called the same is the same, byte for byte.
+        let same = usize::try_from(said.same).unwrap();
+        assert_eq!(said.here, here.len() as u64);
+        assert!(same <= here.len() && said.there >= said.same);
+        let mut first = Vec::new();
+        for line in lines(input) {
+            // A line that is there twice says nothing new.
+            if !first.contains(&line) {
+                first.push(line);
+            }
+        }
+        assert!(here[..same].iter().all(|line| first.contains(line)));
+        let whole = said.same == said.here && said.differs.is_none();
+        assert!(!whole || first.len() >= here.len());
     });
 }

@@ -7,6 +7,7 @@ use incident::effects::{ActText, Dialect, ScriptText, detect, detect_http, detec
 use incident::evidence::{search, show};
 use incident::model::diagnostic::Diagnostic;
 use incident::model::effect::{Effect, Seen};
+use incident::model::examples::Example;
 use incident::model::inventory::Inventory;
 use incident::model::runbook::Runbook;
 use incident::providers::rest::Rest;
@@ -16,6 +17,7 @@ use super::mutant::{Mutant, Random};
 use super::{as_is, feed, time};
 use crate::effects::corpus::corpus;
 use crate::effects::places::sound;
+use crate::redact::in_base64;
 
 const YAML: [&str; 14] = [
     "run: [",
@@ -67,6 +69,27 @@ fn runbooks() {
                         .is_ok_and(|again| format!("{again:?}") == format!("{read:?}"))
                 );
             }
+        }
+    });
+}
+
+/// What a team expects of its boundary.
+#[test]
+#[ignore = "runs in a process of its own"]
+fn boundary_examples() {
+    let seeds = [
+        "version: 1\nexamples:\n  - { run: [systemctl, restart, web], zone: inside }\n  - shell: \"rm -rf /srv\"\n    stage: contain\n    environment: production\n    effects: [bulk-data]\n    with: [undo, verified-backup]\n    zone: outside\n",
+    ];
+    feed("boundary examples", &Mutant::new(seeds, &YAML), as_is, |input| {
+        let Ok(text) = std::str::from_utf8(input) else {
+            return;
+        };
+        match Example::parse("examples.yaml", text) {
+            Err(mistakes) => {
+                assert!(!mistakes.is_empty());
+                placed(&mistakes, text);
+            }
+            Ok(read) => assert!(!read.is_empty(), "nothing would be tested"),
         }
     });
 }
@@ -142,6 +165,8 @@ fn redacted_streams() {
         format!("postgres://ana:{KNOWN}@db1/orders?x=1\ncurl -u ana:{KNOWN} https://x\n"),
         "AKIAIOSFODNN7EXAMPLE ghp_0123456789abcdefghijABCDEFGHIJ012345\n-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n".to_owned(),
         "just a log line, 2026-11-22T03:14:07Z id=5e55 sum=0123456789abcdef\n".repeat(20),
+        // On two lines, the first of which ends within what tells the secret.
+        in_base64().iter().rev().take(3).map(|(text, _)| format!("{text}\n")).collect(),
     ];
     let words = [
         KNOWN,

@@ -302,3 +302,27 @@ fn a_clock_that_was_set_back_is_named() {
         report.notes
     );
 }
+
+/// Why something was kept out follows from no record: told otherwise, and without a signature, it is pointed at.
+#[test]
+fn a_ledger_that_tells_otherwise_what_is_kept_out_is_named() {
+    let case = Case::new(ID);
+    let mut kit = Kit::of(&case.bundle());
+    kit.replace("ledger.json", "it may hold secrets", "nothing of interest");
+    kit.relist();
+    let report = verified(&kit.bytes(), true);
+    assert_eq!(
+        report.exit_code(),
+        11,
+        "nobody vouches for it: {:?}",
+        report.words()
+    );
+    let told = |report: &incident::evidence::VerifyReport| {
+        report
+            .notes
+            .iter()
+            .any(|note| note.contains("files that no bundle holds"))
+    };
+    assert!(told(&report), "{:?}", report.notes);
+    assert!(!told(&verified(&case.bundle(), true)));
+}
