@@ -70,6 +70,15 @@ const DATABASES: [(&str, &str); 10] = [
 /// Databases of command-line tools below the home.
 const OF_TOOLS: [&str; 2] = [".config/gcloud/credentials.db", ".config/gcloud/access_tokens.db"];
 
+/// True for a file that an agent writes its sessions into: what stands there is its own word.
+pub fn is_transcript(path: &Path) -> bool {
+    let text = path.display().to_string();
+    let in_folder =
+        |folder: &str| text.contains(&format!("/{folder}/")) || text.ends_with(&format!("/{folder}"));
+    SESSIONS.iter().any(|(_, folder, _)| in_folder(folder))
+        || OF_PROJECT.iter().any(|(_, file)| path.ends_with(file))
+}
+
 /// Databases of agents, editors and tools.
 pub(super) fn databases(look: &mut Look<'_>, agent: &Agent, tools: Whose) {
     let Some(home) = &agent.home else { return };

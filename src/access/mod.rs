@@ -22,6 +22,7 @@ mod tools;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+pub use bulk::is_transcript;
 pub use eye::Eye;
 use look::Look;
 

@@ -44,6 +44,7 @@ mod trust;
 mod turns;
 mod verbatim;
 mod walk;
+mod whose;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,7 +76,7 @@ pub use answers::Pending;
 pub use approve::{APPROVED_NAMESPACE, ApprovalDraft, ApprovalFile, ToApprove};
 pub use capture::Captured;
 pub use close::{CloseBlock, Unproved};
-pub use compare::{Changed, Compared, compare};
+pub use compare::{Changed, Compared, Line, compare};
 pub use cut::{Again, CutReport, Given, NotCut};
 pub use discover::Found;
 pub use escalate::Issued;
@@ -96,6 +97,7 @@ pub use slice::Slice;
 pub use stop::StopReport;
 pub use trust::{TrustFile, Trusting};
 pub use walk::Next;
+pub use whose::{Way, Whose};
 
 /// The plan that ships inside the program.
 pub const SHIPPED_RUNBOOK: &str = include_str!("../../runbooks/default.yaml");

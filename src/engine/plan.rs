@@ -342,9 +342,14 @@ impl Engine<'_> {
                 act.step
             )));
         }
+        // What cannot be compared now still can be from the exhibits: it holds nothing up.
+        let compared = super::compare(&incident, &*self.case()?, None).unwrap_or_default();
+        let apart = compared.iter().filter(|c| captures.contains(&c.after));
+        let apart = apart.map(|c| c.apart.clone()).collect();
         self.record(Recovered {
             probes,
             captures,
+            apart,
             mono_us: self.world.clock.now().mono_us,
         })
     }

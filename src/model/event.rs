@@ -578,6 +578,9 @@ events! {
         probes: Vec<u64>,
         /// The after-state captures it rests on.
         captures: Vec<u64>,
+        /// Whose doing their lines are, as far as the record showed it then.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        apart: Vec<Apart>,
         /// Monotonic microseconds.
         mono_us: u64,
     }
@@ -779,6 +782,22 @@ impl SignerKey {
         let own = std::iter::once(self.fingerprint.as_str());
         own.chain(self.authority.as_deref()).collect()
     }
+}
+
+/// The lines of a later look by whose doing they are. What the record does not tell is counted as unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Apart {
+    /// The later look.
+    pub after: u64,
+    /// The one of the baseline that it repeats.
+    pub before: u64,
+    /// Lines that show the agent's access at work before the stop, new or not.
+    pub agent: u64,
+    /// Lines that came or went and that an act names: the first act that does, and how many.
+    pub responders: Vec<(u64, u64)>,
+    /// Lines that came or went, and nobody can tell by whom; a file that cannot be compared is one.
+    pub unknown: u64,
 }
 
 /// Who runs an act, so that another terminal can tell "running there" from "crashed".

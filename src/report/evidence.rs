@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Entry;
-use crate::model::event::{Event, ItemStatus};
+use crate::model::event::{Apart, Event, ItemStatus};
 use crate::model::incident::{CaptureState, Change, Incident};
 
 /// One capture.
@@ -52,6 +52,9 @@ pub struct Against {
     pub new: Vec<String>,
     /// Acts begun in between.
     pub acts: Vec<u64>,
+    /// Its lines by whose doing they are; `None` where the incident was not recovered by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apart: Option<Apart>,
 }
 
 /// Something that was to be looked at and is not whole.
@@ -134,6 +137,7 @@ fn against(incident: &Incident, after: u64) -> Option<Against> {
         gone: names(Change::Gone),
         new: names(Change::New),
         acts: incident.acts.range(before..after).map(|(seq, _)| *seq).collect(),
+        apart: incident.apart.iter().find(|a| a.after == after).cloned(),
     })
 }
 

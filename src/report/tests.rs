@@ -23,7 +23,7 @@ fn a_small_incident_from_end_to_end() {
     | Closed | 2026-11-22T03:15:30.000Z |
     | Recovered | 2026-11-22T03:15:20.000Z |
     | People who acted or answered | ana, ana@example.com |
-    | Record | 33 records, head 7373-e92e |
+    | Record | 33 records, head 9fae-6b49 |
 
     ## Times
 
@@ -66,9 +66,9 @@ fn a_small_incident_from_end_to_end() {
     | #11 host | baseline | 2026-11-22T03:14:04.000Z | ana@example.com | 1 | 1 | 240 | 2 | 11-host |
     | #29 host | after | 2026-11-22T03:15:19.000Z | ana@example.com | 1 | 0 | 120 | 1 | 29-host |
 
-    What is the same as in the baseline was so before anybody repaired: the agent's doing, or older. What differs came after it: by the acts named, by work outside the tool, or by itself.
+    What is the same as in the baseline was so before anybody repaired: the agent's doing, or older. What differs came after it: by the acts named, by work outside the tool, or by itself. A line is put to the agent where it names what only the agent held, at a time before the stop; to an act where it names what the act was for; whose the others are, nobody can tell.
 
-    - #29 host against #11: 1 the same; no longer there: sockets.txt; acts between: #16, #24
+    - #29 host against #11: 1 the same; no longer there: sockets.txt; acts between: #16, #24; lines by the agent: 2, by #24: 1, unknown: 3
 
     ### Holes
 
@@ -158,7 +158,7 @@ fn a_small_incident_from_end_to_end() {
     | 31 | 2026-11-22T03:15:20.000Z | ana@example.com | recovered: 1 probe passed, the state after is kept in #29 |
     | 32 | 2026-11-22T03:15:30.000Z | ana@example.com | closed the incident, 1 unproved: orders are back |
 
-    Head of the record: `7373e92e1e95da22437cce5a1c6a2922da055231c45192387ae3ccebdec0662d`
+    Head of the record: `9fae6b4909561f3e80f984d25e551b1489741c5e2d2e82ebc1d7054dbb01b0fb`
     "#);
 }
 

@@ -5,8 +5,9 @@ use serde_json::json;
 use crate::cli::record::Record;
 use crate::cli::ui::Tone;
 use crate::cli::{App, CliError, Exit};
-use crate::engine::{Changed, Compared, EngineError, compare};
+use crate::engine::{Changed, Compared, EngineError, Line, Way, Whose, compare};
 use crate::evidence::escape;
+use crate::model::event::Apart;
 use crate::model::incident::Change;
 use crate::report::words::count;
 
@@ -16,7 +17,7 @@ pub struct CompareArgs {
     /// Two captures by the number of their record; without them, every look taken after the repair against the baseline
     #[arg(num_args = 2, value_names = ["BEFORE", "AFTER"])]
     captures: Vec<u64>,
-    /// Show lines that came and went
+    /// Show lines, by whose doing they are
     #[arg(long)]
     lines: bool,
 }
@@ -60,6 +61,11 @@ pub fn run(app: &App, args: &CompareArgs) -> Result<Exit, CliError> {
         "What is the same was so before anybody repaired: the agent's doing, or older. What differs came after \
          the first of the two: by the acts named, by work outside the tool, or by itself.",
     );
+    app.ui.wrapped(
+        0,
+        "A line is put to the agent where it names what only the agent held, at a time before the stop; to the \
+         responders where it names what an act of the record was for. Whose the others are, nobody can tell.",
+    );
     Ok(Exit::Done)
 }
 
@@ -81,12 +87,12 @@ fn show(app: &App, compared: &Compared, lines: bool) {
     for changed in &compared.changed {
         let how = match (&changed.unread, changed.change) {
             (Some(why), _) => format!("other bytes; lines are not compared: {why}"),
-            (None, Change::Gone) => format!("no longer there, {}", count(size(changed.removed.1), "line")),
-            (None, Change::New) => format!("new, {}", count(size(changed.added.1), "line")),
+            (None, Change::Gone) => format!("no longer there, {}", count(size(changed.removed), "line")),
+            (None, Change::New) => format!("new, {}", count(size(changed.added), "line")),
             (None, _) => format!(
                 "{} more, {} fewer",
-                count(size(changed.added.1), "line"),
-                changed.removed.1
+                count(size(changed.added), "line"),
+                changed.removed
             ),
         };
         app.ui.hanging(
@@ -94,21 +100,60 @@ fn show(app: &App, compared: &Compared, lines: bool) {
             &format!("  {:<24} ", escape(&changed.name)),
             &escape(&how),
         );
-        if lines {
-            told(app, '-', &changed.removed);
-            told(app, '+', &changed.added);
-        }
     }
     app.ui.line(&format!("  {} the same", compared.same));
+    let Apart {
+        agent,
+        responders,
+        unknown,
+        ..
+    } = &compared.apart;
+    let acts = responders.iter().map(|(act, n)| format!("{n} by act #{act}"));
+    let acts = acts.collect::<Vec<_>>().join(", ");
+    for (kind, n, more) in [
+        ("agent", *agent, "its access at work before the stop"),
+        (
+            "responders",
+            responders.iter().map(|(_, n)| n).sum(),
+            acts.as_str(),
+        ),
+        ("unknown", *unknown, "came or went, nobody can tell by whom"),
+    ] {
+        if n == 0 {
+            continue;
+        }
+        app.ui.hanging(
+            Tone::Plain,
+            &format!("  {kind:<24} "),
+            &format!("{}: {more}", count(size(n), "line")),
+        );
+        if lines {
+            let of_it: Vec<&Line> = compared.lines.iter().filter(|l| word(&l.whose) == kind).collect();
+            for line in &of_it {
+                app.ui
+                    .line(&format!("    {} {}", sign(line.way), escape(&line.text)));
+            }
+            let left = n.saturating_sub(of_it.len() as u64);
+            if left > 0 {
+                app.ui.line(&format!("    … {left} more"));
+            }
+        }
+    }
 }
 
-fn told(app: &App, sign: char, (lines, all): &(Vec<String>, u64)) {
-    for line in lines {
-        app.ui.line(&format!("    {sign} {}", escape(line)));
+fn word(whose: &Whose) -> &'static str {
+    match whose {
+        Whose::Agent(_) => "agent",
+        Whose::Responders(_) => "responders",
+        Whose::Unknown => "unknown",
     }
-    let more = all.saturating_sub(lines.len() as u64);
-    if more > 0 {
-        app.ui.line(&format!("    {sign} … {more} more"));
+}
+
+fn sign(way: Way) -> char {
+    match way {
+        Way::Came => '+',
+        Way::Went => '-',
+        Way::Stayed => '=',
     }
 }
 
@@ -125,12 +170,23 @@ fn as_json(compared: &Compared) -> serde_json::Value {
             Change::Same => "same",
         };
         json!({
-            "name": c.name, "change": change, "added": c.added.1, "removed": c.removed.1,
-            "added_lines": c.added.0, "removed_lines": c.removed.0, "not_compared": c.unread,
+            "name": c.name, "change": change, "added": c.added, "removed": c.removed, "not_compared": c.unread,
+        })
+    });
+    let lines = compared.lines.iter().map(|line: &Line| {
+        let (names, acts) = match &line.whose {
+            Whose::Agent(name) => (Some(name), &[][..]),
+            Whose::Responders(acts) => (None, &acts[..]),
+            Whose::Unknown => (None, &[][..]),
+        };
+        json!({
+            "file": line.file, "way": sign(line.way).to_string(), "text": line.text, "whose": word(&line.whose),
+            "names": names, "acts": acts,
         })
     });
     json!({
         "before": compared.before, "after": compared.after, "name": compared.name, "same": compared.same,
         "acts": compared.acts.iter().map(|(seq, _, _)| seq).collect::<Vec<_>>(), "changed": changed.collect::<Vec<_>>(),
+        "apart": compared.apart, "lines": lines.collect::<Vec<_>>(),
     })
 }

@@ -199,6 +199,7 @@ impl Incident {
             return Err("the state after recovery was not captured".into());
         }
         self.recovered_us = Some(e.mono_us);
+        self.apart = e.apart;
         Ok(())
     }
 

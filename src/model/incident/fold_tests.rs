@@ -346,6 +346,13 @@ fn story() -> Vec<Event> {
         Recovered {
             probes: vec![28],
             captures: vec![29],
+            apart: vec![Apart {
+                after: 29,
+                before: 11,
+                agent: 1,
+                responders: vec![(24, 2)],
+                unknown: 3,
+            }],
             mono_us: 1,
         }
         .into(),
@@ -733,7 +740,10 @@ fn what_this_program_does_not_know_is_an_error() {
 fn optional(kind: &str, name: &str) -> bool {
     matches!(
         (kind, name),
-        ("stop.ended", "first_cut_us") | ("incident.opened", "trust") | ("act.started", "approved")
+        ("stop.ended", "first_cut_us")
+            | ("incident.opened", "trust")
+            | ("act.started", "approved")
+            | ("incident.recovered", "apart")
     )
 }
 
@@ -830,6 +840,7 @@ fn what_cannot_follow_is_refused_and_says_why() {
         Event::from(Recovered {
             probes,
             captures,
+            apart: Vec::new(),
             mono_us: 1,
         })
     };

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::act::Stage;
-use super::event::{Event, EventError, MirrorEnded, Opened, WindowSeen};
+use super::event::{Apart, Event, EventError, MirrorEnded, Opened, WindowSeen};
 use super::ids::{IncidentId, StepId, TargetId};
 
 pub use acts::{ActState, Stand, StepState};
@@ -131,6 +131,8 @@ pub struct Incident {
     pub probes: BTreeMap<StepId, ProbeState>,
     /// When everything was proved recovered, monotonic microseconds.
     pub recovered_us: Option<u64>,
+    /// Later looks by whose doing their lines are, as it was seen when it was recovered.
+    pub apart: Vec<Apart>,
     /// When it was closed, RFC 3339.
     pub closed_ts: Option<String>,
     /// What was unproved when it was closed.
@@ -179,6 +181,7 @@ impl Incident {
             rejected: Vec::new(),
             probes: BTreeMap::new(),
             recovered_us: None,
+            apart: Vec::new(),
             closed_ts: None,
             closed_unproved: Vec::new(),
             mirror: None,

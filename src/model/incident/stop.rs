@@ -13,6 +13,8 @@ use crate::model::ids::TargetId;
 pub struct StopState {
     /// When the first sweep began, monotonic microseconds.
     pub started_us: Option<u64>,
+    /// When the first sweep began, RFC 3339.
+    pub started_ts: Option<String>,
     /// When the first cut left this program, monotonic microseconds.
     pub first_cut_us: Option<u64>,
     /// When the newest sweep began: an intent of many targets takes several records.
@@ -84,7 +86,8 @@ impl TargetState {
 }
 
 impl StopState {
-    pub(super) fn started(&mut self, _at: &At<'_>, e: StopStarted) {
+    pub(super) fn started(&mut self, at: &At<'_>, e: StopStarted) {
+        self.started_ts.get_or_insert_with(|| at.ts.to_owned());
         self.started_us.get_or_insert(e.mono_us);
         self.ended_us = None;
         if self.newest_us.replace(e.mono_us) != Some(e.mono_us) {

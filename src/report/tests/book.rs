@@ -435,6 +435,13 @@ pub(super) fn recovered(title: &str, note: &str) -> Book {
     let recovered = Recovered {
         probes: vec![probe],
         captures: vec![after],
+        apart: vec![Apart {
+            after,
+            before: 11,
+            agent: 2,
+            responders: vec![(24, 1)],
+            unknown: 3,
+        }],
         mono_us: us(80_000),
     };
     book.write(80_000, ANA, recovered);

@@ -451,3 +451,95 @@ fn promise_11_a_traced_drill_opens_no_socket_sends_no_signal_and_writes_only_its
         "only {ours} calls wrote anything: was a drill played?"
     );
 }
+
+/// The agent deleted a volume, a responder brought it back, and the platform did the rest by itself: three kinds of
+/// lines, each only where the record shows it.
+#[test]
+fn what_the_agent_did_and_what_responders_did_are_told_apart() {
+    let home = tempfile::tempdir().unwrap();
+    let Some(out) = incident(home.path(), &["drill", "--seed", "1"]) else {
+        return;
+    };
+    assert_eq!(out.status.code(), Some(0));
+    let json = |args: &[&str]| -> Value {
+        let out = incident(home.path(), args).unwrap();
+        serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{e}: {out:?}"))
+    };
+    let (_, journal) = record(home.path());
+    let records: Vec<Value> = journal
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let began = |step: &str| {
+        let is_it = |r: &&Value| r["type"] == "act.started" && r["what"]["step"] == step;
+        records.iter().find(is_it).unwrap()["seq"].clone()
+    };
+    let stop = records.iter().find(|r| r["type"] == "stop.started").unwrap();
+    let compared = json(&["compare", "--json"]);
+    let look = |name: &str| {
+        let all = compared["compared"].as_array().unwrap();
+        let is_it = |c: &&Value| c["name"].as_str().unwrap().ends_with(name);
+        all.iter()
+            .find(is_it)
+            .unwrap_or_else(|| panic!("{name}: {compared}"))
+    };
+    let of = |look: &Value, whose: &str| -> Vec<Value> {
+        let lines = look["lines"].as_array().unwrap().iter();
+        lines.filter(|l| l["whose"] == whose).cloned().collect()
+    };
+
+    // The platform's own log says who did what with whose token, and when.
+    let audit = look("/v1/audit");
+    let agents = of(audit, "agent");
+    assert!(!agents.is_empty(), "{audit}");
+    assert!(
+        agents
+            .iter()
+            .any(|l| l["text"].as_str().unwrap().contains("vol-bookings"))
+    );
+    for line in &agents {
+        let text = line["text"].as_str().unwrap();
+        let row: Value = serde_json::from_str(text.split_once(": ").unwrap().1).unwrap();
+        assert!(
+            ["tok-dns", "tok-staging"].contains(&row["by"].as_str().unwrap()),
+            "{text}"
+        );
+        assert_eq!(row["by"], line["names"], "{text}");
+        assert!(row["at"].as_str() < stop["ts"].as_str(), "{text}");
+    }
+    let volumes = look("/v1/volumes");
+    let responders = of(volumes, "responders");
+    let ways: Vec<&str> = responders.iter().map(|l| l["way"].as_str().unwrap()).collect();
+    assert_eq!(ways, ["-", "+"], "{volumes}");
+    for line in &responders {
+        assert_eq!(
+            line["acts"],
+            serde_json::json!([began("bring-bookings-back")]),
+            "{line}"
+        );
+        assert!(
+            line["text"].as_str().unwrap().contains("\"id\":\"vol-bookings\""),
+            "{line}"
+        );
+    }
+    // The copies came back with their volume: no act names them, and so nobody is named.
+    let backups = look("/v1/backups");
+    assert!(
+        of(backups, "agent").is_empty() && of(backups, "responders").is_empty(),
+        "{backups}"
+    );
+    assert!(backups["apart"]["unknown"].as_u64() > Some(0), "{backups}");
+    // What the agent wrote down about itself is no proof of what it did.
+    let transcript = look(".claude/projects");
+    assert_eq!(transcript["apart"]["agent"], 0, "{transcript}");
+
+    // The record kept it when the incident was recovered, and the report says the same without the exhibits.
+    let report = json(&["report", "--format", "json"]);
+    let kept = report["captures"].as_array().unwrap().iter();
+    let kept: Vec<Value> = kept.filter_map(|c| c["against"].get("apart").cloned()).collect();
+    let all = compared["compared"].as_array().unwrap().iter();
+    let now: Vec<Value> = all.map(|c| c["apart"].clone()).collect();
+    assert_eq!(kept, now);
+    let report = text(&incident(home.path(), &["report"]).unwrap().stdout);
+    assert!(report.contains("; lines by the agent: "), "{report}");
+}
