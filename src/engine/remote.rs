@@ -544,6 +544,29 @@ mod tests {
         ));
     }
 
+    /// Whoever owns that host owns its words.
+    #[test]
+    fn an_answer_that_is_cut_or_changed_makes_nobody_dead() {
+        let whole = format!("Welcome to db1\n{STARTED}\n{GONE}\n{RESULT}\n");
+        let dead = |text: &str| {
+            let told = Told::read(text, Whose::Ours);
+            told.is_some_and(|told| told.facts("x") == [Fact::ReadBack { dead: true }])
+        };
+        assert!(dead(&whole));
+        for end in 0..whole.trim_end().len() {
+            assert!(!dead(&whole[..end]), "{}", &whole[..end]);
+        }
+        for at in 0..whole.len() {
+            for bit in 0..8 {
+                let mut bytes = whole.clone().into_bytes();
+                bytes[at] ^= 1 << bit;
+                let text = String::from_utf8_lossy(&bytes);
+                let none_found = text.contains(r#""found":0,"#) && text.contains(r#""whole":true"#);
+                assert!(none_found || !dead(&text), "{text}");
+            }
+        }
+    }
+
     #[test]
     fn a_host_is_never_an_option_or_a_command() {
         for bad in ["-oProxyCommand=x", "", "a b", "a;b", "$(x)", "a\nb", "@x"] {
