@@ -93,6 +93,14 @@ pub(super) fn spec() -> impl Strategy<Value = Spec> {
     prop_oneof![1 => any_spec(), 1 => sane_spec()]
 }
 
+/// What of a person is taken out.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Out {
+    Person,
+    Key,
+    AmongOthers,
+}
+
 #[derive(Debug, Clone)]
 pub(super) enum Command {
     Seal,
@@ -154,6 +162,20 @@ pub(super) enum Command {
     Live(bool),
     Speak(usize),
     Prove,
+    Lend {
+        from: usize,
+        to: usize,
+        role: &'static str,
+        in_ms: i64,
+        lasts_ms: i64,
+    },
+    TakeOut(usize, Out),
+    /// Asked and signed without Kim, by somebody who was lent her role; then perhaps one of them is taken out.
+    StandIn {
+        step: usize,
+        wait_ms: i64,
+        out: Option<(usize, Out)>,
+    },
 }
 
 pub(super) fn command() -> impl Strategy<Value = Command> {
@@ -193,5 +215,32 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
         2 => prop::bool::weighted(0.4).prop_map(Command::Live),
         1 => (1_usize..4).prop_map(Command::Speak),
         1 => Just(Command::Prove),
+        1 => lend(),
+        1 => (0_usize..4, out()).prop_map(|(person, how)| Command::TakeOut(person, how)),
+        4 => (0_usize..5, prop::sample::select(&[0_i64, 0, 200_000, 400_000][..]), prop::option::weighted(0.2, (0_usize..4, out())))
+            .prop_map(|(step, wait_ms, out)| Command::StandIn { step, wait_ms, out }),
     ]
+}
+
+fn out() -> impl Strategy<Value = Out> {
+    prop::sample::select(&[Out::Person, Out::Key, Out::AmongOthers][..])
+}
+
+fn lend() -> impl Strategy<Value = Command> {
+    let (roles, times) = (["external", "on-call"], [-600_000, 0, 600_000]);
+    (
+        (0_usize..4, 0_usize..4),
+        prop::sample::select(roles.to_vec()),
+        (
+            prop::sample::select(times.to_vec()),
+            prop::sample::select(vec![300_000, 3_600_000]),
+        ),
+    )
+        .prop_map(|((from, to), role, (in_ms, lasts_ms))| Command::Lend {
+            from,
+            to,
+            role,
+            in_ms,
+            lasts_ms,
+        })
 }

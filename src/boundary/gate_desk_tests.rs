@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::gate_commands_tests::Spec;
-use super::gate_oracle_tests::{Asked as Request, Last, Oracle, Ran};
+use super::gate_commands_tests::{Out, Spec};
+use super::gate_oracle_tests::{Asked as Request, Last, Lent, Oracle, Ran, Said};
 use super::zone_tests::{act as plain, policy as plain_policy, verified};
 use crate::journal::Hash;
 use crate::model::act::{Act, CaptureSpec, Lane, Resolved, ResolvedUndo, Stage, Sweep};
@@ -63,9 +63,9 @@ pub(super) fn opened(policy: Policy) -> Opened {
     }
 }
 
-fn signer_key(person: &str) -> SignerKey {
+fn signer_key(fingerprint: String) -> SignerKey {
     SignerKey {
-        fingerprint: format!("SHA256:{person}"),
+        fingerprint,
         algorithm: "ssh-ed25519".into(),
         user_presence: None,
         user_verified: None,
@@ -367,8 +367,9 @@ impl Desk {
         };
         // As the engine asks: whoever asks has acted, too, and their key speaks for their name.
         self.books.actors.insert(PEOPLE[who].into());
+        let key = self.books.key_of(PEOPLE[who]);
         if proven {
-            self.books.proven.insert(PEOPLE[who].into());
+            self.books.proven.insert(PEOPLE[who].into(), key.clone());
         }
         let unproven = self.books.unproven();
         let stated = need.people + u32::try_from(unproven.len()).unwrap().max(u32::from(!proven));
@@ -397,7 +398,7 @@ impl Desk {
             approve_sha256: "a".into(),
             refuse_sha256: "r".into(),
             file: "f".into(),
-            requester_key: proven.then(|| signer_key(PEOPLE[who])),
+            requester_key: proven.then(|| signer_key(key.clone())),
         };
         self.record(PEOPLE[who], issued.into());
         self.books.asked.push(Request {
@@ -411,6 +412,7 @@ impl Desk {
             stated,
             roles: need.roles,
             requester: PEOPLE[who].into(),
+            requester_key: key,
             baseline: self.books.baseline,
             answers: Vec::new(),
             withdrawn: false,
@@ -426,14 +428,15 @@ impl Desk {
     /// Everybody who acted shows by key who they are.
     pub fn prove_all(&mut self) {
         for name in self.books.unproven() {
+            let key = self.books.key_of(&name);
             let proven = ResponderProven {
                 name: name.clone(),
                 person: name.clone(),
-                key: signer_key(&name),
+                key: signer_key(key.clone()),
                 file: "f".into(),
             };
             self.record(&name, proven.into());
-            self.books.proven.insert(name);
+            self.books.proven.insert(name, key);
         }
     }
 
@@ -448,7 +451,7 @@ impl Desk {
         };
         let taken = self.append(PEOPLE[0], event.into()).is_ok();
         let asked = &mut self.books.asked[at];
-        let refused = asked.answers.iter().any(|(_, approves, _)| !approves);
+        let refused = asked.answers.iter().any(|s| !s.approves);
         let open = !asked.withdrawn && !asked.fell && !refused && asked.used < asked.list.len();
         let may = open && asked.lone.is_none() && asked.zone == Zone::At && asked.list.len() == 1;
         assert_eq!(taken, may && self.policy.lone.is_some());
@@ -494,25 +497,84 @@ impl Desk {
     pub fn answer(&mut self, nth: usize, person: usize, approves: bool) {
         let Some(at) = self.request(nth) else { return };
         let person = PEOPLE[person];
+        let key = self.books.key_of(person);
         let filed = SignoffFiled {
             request: self.books.asked[at].seq,
             person: person.into(),
-            key: signer_key(person),
+            key: signer_key(key.clone()),
             approves,
             file: "f".into(),
             mono_us: self.now.mono_us,
             utc_ms: self.now.utc_ms,
         };
         let at_filing = self.now;
-        if self.append("filer", filed.into()).is_ok() {
+        if let Ok(seq) = self.append("filer", filed.into()) {
             assert!(
                 !approves || !self.books.actors.contains(person),
                 "an actor's approval was taken"
             );
-            self.books.asked[at]
-                .answers
-                .push((person.into(), approves, at_filing));
+            assert!(
+                !self.books.is_out(person, &key),
+                "an answer was taken of somebody taken out"
+            );
+            self.books.asked[at].answers.push(Said {
+                seq,
+                person: person.into(),
+                key,
+                approves,
+                at: at_filing,
+            });
         }
+    }
+
+    /// Somebody lends a role from so many milliseconds on, for so many.
+    pub fn lend(&mut self, from: usize, to: usize, role: &'static str, in_ms: i64, lasts_ms: i64) {
+        let (from, to, now) = (PEOPLE[from], PEOPLE[to], self.now);
+        let key = self.books.key_of(from);
+        let (from_ms, until_ms) = (now.utc_ms + in_ms, now.utc_ms + in_ms + lasts_ms);
+        let filed = DelegationFiled {
+            role: role.into(),
+            from: from.into(),
+            to: to.into(),
+            from_ms,
+            until_ms,
+            nonce: format!("n{}", self.seq),
+            key: signer_key(key.clone()),
+            file: "f".into(),
+            mono_us: now.mono_us,
+            utc_ms: now.utc_ms,
+        };
+        let taken = self.append("filer", filed.into());
+        assert_eq!(taken.is_ok(), from != to && !self.books.actors.contains(from));
+        if let Ok(seq) = taken {
+            self.books.lent.push(Lent {
+                seq,
+                role,
+                from: from.into(),
+                to: to.into(),
+                from_ms,
+                until_ms,
+                key,
+                at: now,
+            });
+        }
+    }
+
+    /// A person counts no more, or only the key they sign with, by itself or beside another name.
+    pub fn take_out(&mut self, person: usize, how: Out) {
+        let key = self.books.key_of(PEOPLE[person]);
+        let (subject, keys) = match how {
+            Out::Person => (PEOPLE[person].to_owned(), Vec::new()),
+            Out::Key => (key, Vec::new()),
+            Out::AmongOthers => ("SHA256:another".to_owned(), vec![key]),
+        };
+        self.books.out.extend(keys.iter().chain([&subject]).cloned());
+        let revoked = SignerRevoked {
+            subject,
+            keys,
+            why: "stolen".into(),
+        };
+        self.record(PEOPLE[0], revoked.into());
     }
 
     pub fn settle(&mut self, passed: bool) {

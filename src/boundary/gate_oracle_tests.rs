@@ -1,13 +1,36 @@
 //! A second opinion on the gate, kept from commands alone and written apart from `judge`: it reads no
 //! `Incident`, calls no `judge`, no `zone_of`, no `effects()`. Slow and plain on purpose.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::act::{Act, Lane, Resolved, ResolvedUndo, Stage};
 use crate::model::effect::{Effect, Zone};
 use crate::model::event::Outcome;
 use crate::model::runbook::Policy;
 use crate::model::time::Moment;
+
+/// One answer to a request, by the key that gave it.
+#[derive(Clone)]
+pub(super) struct Said {
+    pub seq: u64,
+    pub person: String,
+    pub key: String,
+    pub approves: bool,
+    pub at: Moment,
+}
+
+/// A role that was lent.
+#[derive(Clone)]
+pub(super) struct Lent {
+    pub seq: u64,
+    pub role: &'static str,
+    pub from: String,
+    pub to: String,
+    pub from_ms: i64,
+    pub until_ms: i64,
+    pub key: String,
+    pub at: Moment,
+}
 
 /// One request as the oracle saw it made.
 #[derive(Clone)]
@@ -20,8 +43,9 @@ pub(super) struct Asked {
     pub stated: u32,
     pub roles: BTreeSet<String>,
     pub requester: String,
+    pub requester_key: String,
     pub baseline: Option<u64>,
-    pub answers: Vec<(String, bool, Moment)>,
+    pub answers: Vec<Said>,
     pub withdrawn: bool,
     /// The plan it was signed under was changed.
     pub fell: bool,
@@ -83,10 +107,13 @@ pub(super) struct Oracle {
     pub plan: Option<Vec<(String, String)>>,
     pub asked: Vec<Asked>,
     pub actors: BTreeSet<String>,
-    /// Actors whose key spoke for them.
-    pub proven: BTreeSet<String>,
+    /// Actors whose key spoke for them, and that key.
+    pub proven: BTreeMap<String, String>,
+    /// Names and keys that were taken out.
+    pub out: BTreeSet<String>,
+    pub lent: Vec<Lent>,
     pub ran: Vec<Ran>,
-    pub last: std::collections::BTreeMap<String, Last>,
+    pub last: BTreeMap<String, Last>,
     pub pictured: BTreeSet<String>,
     pub still_live: bool,
 }
@@ -181,7 +208,7 @@ impl Oracle {
         let plan = self.plan.clone().unwrap_or_default();
         let mut fell = Vec::new();
         for asked in &mut self.asked {
-            let refused = asked.answers.iter().any(|(_, approves, _)| !approves);
+            let refused = asked.answers.iter().any(|s| !s.approves);
             let rests = asked.list.iter().skip(asked.used).any(|act| plan.contains(act));
             if rests && !refused && !asked.withdrawn && !asked.fell {
                 asked.fell = true;
@@ -206,9 +233,45 @@ impl Oracle {
         self.ran.iter().any(Ran::open)
     }
 
-    /// Who acted and was proved by no key.
+    /// The key that somebody signs with: their second one where the first is known to be stolen.
+    pub fn key_of(&self, person: &str) -> String {
+        let first = format!("SHA256:{person}");
+        match self.out.contains(&first) {
+            true => format!("{first}-2"),
+            false => first,
+        }
+    }
+
+    /// What is taken out counts for nothing any more, whatever it did before.
+    pub fn is_out(&self, person: &str, key: &str) -> bool {
+        self.out.contains(person) || self.out.contains(key)
+    }
+
+    /// Who acted and was proved by no key that counts.
     pub fn unproven(&self) -> Vec<String> {
-        self.actors.difference(&self.proven).cloned().collect()
+        let known = |name: &&String| self.proven.get(*name).is_some_and(|key| !self.is_out(name, key));
+        self.actors.iter().filter(|name| !known(name)).cloned().collect()
+    }
+
+    /// Whether this was signed in a role: held by the runbook, or on loan then from somebody who holds it, signs
+    /// nothing here, had no part in it, and counts.
+    fn holds(&self, policy: &Policy, said: &Said, role: &str, people: &BTreeMap<String, Said>) -> bool {
+        let written = |who: &String| policy.people.get(who).is_some_and(|p| p.roles.contains(role));
+        let lent = |l: &&Lent| {
+            let ran_on = i64::try_from((said.at.mono_us - l.at.mono_us) / 1000).unwrap();
+            l.role == role
+                && l.to == said.person
+                && l.from != said.person
+                && l.seq < said.seq
+                && said.at.utc_ms >= l.from_ms
+                && said.at.utc_ms < l.until_ms
+                && l.at.utc_ms + ran_on < l.until_ms
+                && written(&l.from)
+                && !self.actors.contains(&l.from)
+                && !self.is_out(&l.from, &l.key)
+                && !people.contains_key(&l.from)
+        };
+        written(&said.person) || self.lent.iter().filter(|l| l.seq < said.seq).any(|l| lent(&l))
     }
 
     /// Who said no to what this act does, in any request but their own.
@@ -217,11 +280,16 @@ impl Oracle {
         for asked in &self.asked {
             // The acts of a desk differ in more than their names.
             if asked.list.contains(act) {
-                let no = asked.answers.iter().filter(|(_, approves, _)| !approves);
-                who.extend(no.map(|(p, ..)| p.clone()).filter(|p| *p != asked.requester));
+                let no = asked.answers.iter().filter(|s| !s.approves);
+                who.extend(no.map(|s| s.person.clone()).filter(|p| *p != asked.requester));
             }
         }
         who
+    }
+
+    /// True where the key that asked counts no more.
+    fn stolen(&self, asked: &Asked) -> bool {
+        self.is_out(&asked.requester, &asked.requester_key)
     }
 
     /// Requests whose people suffice for exactly this act now.
@@ -229,29 +297,29 @@ impl Oracle {
         let refusers = self.refusers(act);
         let unproven = self.unproven().len();
         let good = |asked: &&Asked| {
-            let mut people = BTreeSet::new();
-            for (person, approves, at) in &asked.answers {
-                if !approves {
+            let mut people = BTreeMap::new();
+            for said in &asked.answers {
+                if !said.approves {
                     return false;
                 }
+                let Said { person, key, at, .. } = said;
                 let wall = now.utc_ms - at.utc_ms <= i64::try_from(policy.valid_ms).unwrap();
                 let mono = now.mono_us.saturating_sub(at.mono_us) / 1000 <= policy.valid_ms;
-                if wall && mono && !self.actors.contains(person) && *person != asked.requester {
-                    people.insert(person.clone());
+                let other = !self.actors.contains(person) && *person != asked.requester;
+                if wall && mono && other && !self.is_out(person, key) {
+                    people.insert(person.clone(), said.clone());
                 }
             }
-            let holds = |role: &String| {
-                people
-                    .iter()
-                    .any(|p| policy.people.get(p).is_some_and(|who| who.roles.contains(role)))
-            };
+            let holds = |role: &String| people.values().any(|s| self.holds(policy, s, role, &people));
+            // What a stolen key asked for, nobody knows who asked.
+            let unproven = unproven.max(usize::from(asked.proven && self.stolen(asked)));
             asked.list.get(asked.used) == Some(act)
                 && !asked.withdrawn
                 && !asked.fell
                 && asked.baseline == self.baseline
                 && asked.zone >= zone
                 && people.len() >= (asked.stated as usize).max(asked.asked_for as usize + unproven)
-                && refusers.is_subset(&people)
+                && refusers.iter().all(|who| people.contains_key(who))
                 && asked.roles.iter().all(holds)
         };
         self.asked.iter().filter(good).map(|a| a.seq).collect()
@@ -262,7 +330,7 @@ impl Oracle {
         let Some(lone) = policy.lone.as_ref().filter(|_| zone == Zone::At) else {
             return Vec::new();
         };
-        let refused = |asked: &Asked| asked.answers.iter().any(|(_, approves, _)| !approves);
+        let refused = |asked: &Asked| asked.answers.iter().any(|s| !s.approves);
         let mine = |asked: &&Asked| asked.list.iter().any(|(s, _)| *s == act.0);
         if self.asked.iter().filter(mine).any(refused) {
             return Vec::new();
@@ -282,6 +350,7 @@ impl Oracle {
                 && !asked.withdrawn
                 && !asked.fell
                 && asked.proven
+                && !self.stolen(asked)
                 && asked.told
                 && asked.baseline == self.baseline
                 && in_time

@@ -25,6 +25,7 @@ fn commands() -> Vec<Command> {
         Command::Withdraw(0),
         Command::Wait(1_860_000),
         Command::Change(0),
+        Command::TakeOut(1, Out::Key),
         Command::Run {
             step: 0,
             undo: false,
@@ -36,7 +37,7 @@ fn commands() -> Vec<Command> {
 }
 
 /// A desk in contain, with one step of this effect.
-fn desk(effect: Effect, at: u32, outside: u32) -> Desk {
+fn desk(effect: Effect, at: u32, outside: u32, external: bool) -> Desk {
     let spec = Spec {
         kind: 2,
         stage: Stage::Contain,
@@ -48,7 +49,7 @@ fn desk(effect: Effect, at: u32, outside: u32) -> Desk {
         rollback_tested: false,
         tries: 2,
     };
-    let mut desk = Desk::new(policy(at, outside, false, false), vec![spec]);
+    let mut desk = Desk::new(policy(at, outside, external, false), vec![spec]);
     let tally = RefCell::default();
     for command in [Command::Seal, Command::Enter, Command::Enter] {
         desk.obey(&tally, &command).unwrap();
@@ -84,7 +85,7 @@ fn every(
 #[test]
 fn every_short_order_of_commands_keeps_the_gate_shut_without_its_people() {
     for (effect, kind, length) in [(Effect::ConfigChange, "at", 4), (Effect::BulkData, "outside", 4)] {
-        let desk = desk(effect, 1, 1);
+        let desk = desk(effect, 1, 1, false);
         let tally = RefCell::default();
         let commands = commands();
         let orders = every(&desk, &tally, &commands, length, &mut Vec::new());
@@ -103,4 +104,50 @@ fn every_short_order_of_commands_keeps_the_gate_shut_without_its_people() {
             "{tally:?}"
         );
     }
+}
+
+#[test]
+fn every_short_order_of_commands_counts_a_lent_role_only_while_it_is_lent() {
+    // Kim alone is `external`, which the rule asks for, and lends it to Ben for five minutes.
+    let desk = desk(Effect::BulkData, 1, 1, true);
+    let commands = [
+        Command::Ask {
+            list: vec![(0, false)],
+            who: 0,
+            proven: true,
+        },
+        Command::Lend {
+            from: 2,
+            to: 1,
+            role: "external",
+            in_ms: 0,
+            lasts_ms: 300_000,
+        },
+        Command::Answer {
+            request: 0,
+            person: 1,
+            approves: true,
+        },
+        Command::Speak(2),
+        Command::TakeOut(2, Out::Key),
+        Command::Wait(301_000),
+        Command::Run {
+            step: 0,
+            undo: false,
+            why: true,
+            who: 0,
+            outcome: Outcome::Done,
+        },
+    ];
+    let tally = RefCell::default();
+    every(&desk, &tally, &commands, 5, &mut Vec::new());
+    let tally = tally.into_inner();
+    let (lent, out) = (
+        tally.ran.get("lent").copied(),
+        tally.refused.get("TakenOut").copied(),
+    );
+    assert!(
+        lent.is_some_and(|n| n >= 10) && out.is_some_and(|n| n >= 1),
+        "{tally:?}"
+    );
 }

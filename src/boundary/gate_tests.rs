@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRunner};
 
-use super::gate_commands_tests::{Command, Spec, command, spec};
+use super::gate_commands_tests::{Command, Out, Spec, command, spec};
 use super::gate_desk_tests::{Desk, PEOPLE, policy, runner, tree};
-use super::gate_oracle_tests::{Last, Oracle, Ran};
+use super::gate_oracle_tests::{Asked as Request, Last, Oracle, Ran, Said};
 use super::{Answer, Asked, Refusal, judge};
 use crate::model::act::{Act, CaptureSpec, Lane, ResolvedUndo, Stage};
 use crate::model::effect::{Effect, Zone};
@@ -64,6 +64,11 @@ impl Desk {
             (Answer::Refused(refusal), Err(_)) => {
                 prop_assert!(!sweep, "a sweep was refused");
                 *tally.refused.entry(name(refusal)).or_default() += 1;
+                let mut before = self.books.clone();
+                before.out.clear();
+                if before.allows(&self.policy, &act, &digest, why, self.now).is_ok() {
+                    *tally.refused.entry("TakenOut".into()).or_default() += 1;
+                }
                 return Ok(());
             }
             (Answer::Go { .. }, Err(why)) => {
@@ -90,6 +95,13 @@ impl Desk {
         *tally.ran.entry(kind).or_default() += 1;
         if act.stage == Stage::Recover && !reads && !undoes {
             *tally.ran.entry("planned").or_default() += 1;
+        }
+        let by_loan = |r: &Request| {
+            let external = |s: &Said| s.person == PEOPLE[2];
+            consumes.contains(&r.seq) && !r.roles.is_empty() && !r.answers.iter().any(external)
+        };
+        if self.books.asked.iter().any(by_loan) {
+            *tally.ran.entry("lent").or_default() += 1;
         }
         let started = ActStarted {
             step: act.step.clone(),
@@ -276,6 +288,26 @@ impl Desk {
                 self.record(PEOPLE[0], event.into());
                 self.books.still_live = *live;
             }
+            Command::Lend {
+                from,
+                to,
+                role,
+                in_ms,
+                lasts_ms,
+            } => self.lend(*from, *to, role, *in_ms, *lasts_ms),
+            Command::TakeOut(person, how) => self.take_out(*person, *how),
+            Command::StandIn { step, wait_ms, out } => {
+                self.prove_all();
+                self.lend(2, 1, "external", 100_000, 200_000);
+                self.obey(tally, &Command::Wait(*wait_ms))?;
+                if self.ask(&[(*step, false)], 0, true).is_some() {
+                    [1, 3].into_iter().for_each(|person| self.answer(0, person, true));
+                }
+                if let Some((person, how)) = out {
+                    self.take_out(*person, *how);
+                }
+                self.run(tally, *step, false, true, 0, Outcome::Done)?;
+            }
             Command::Speak(person) => {
                 let event = QuestionAnswered {
                     step: StepId::new("q").unwrap(),
@@ -385,6 +417,7 @@ fn no_act_at_or_outside_the_boundary_runs_without_its_quorum_and_nothing_else_is
             "NothingToUndo",
             "StillLive",
             "NeedsSignoff",
+            "TakenOut",
         ],
     );
 }
@@ -407,6 +440,7 @@ fn in_recover_none_runs_without_its_quorum_or_against_the_plan_and_nothing_else_
             "NothingToUndo",
             "StillLive",
             "NeedsSignoff",
+            "TakenOut",
         ],
     );
 }

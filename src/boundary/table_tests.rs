@@ -160,6 +160,22 @@ fn a_rule_that_never_decides_is_named_with_the_reason() {
             "a: what it puts at the boundary is outside it already",
         ),
         (&["id: a, zone: outside, effects: [read]"], "a: looking is free"),
+        // What is brought inside beside it is none of its business, or barred all the same.
+        (
+            &[
+                "id: a, zone: at, effects: [backup-change]",
+                "id: b, zone: inside, effects: [deploy], environments: [dev]",
+            ],
+            "a: what it puts at the boundary is outside it already",
+        ),
+        (
+            &[
+                "id: a, zone: at, effects: [deploy], environments: [production]",
+                "id: b, zone: outside, effects: [deploy], environments: [production]",
+                "id: c, zone: inside, effects: [deploy], environments: [dev]",
+            ],
+            "a: `b` holds",
+        ),
         (
             &[
                 "id: a, zone: at, effects: [traffic], freeze: {from: 2020-01-01T00:00:00Z, until: 2020-02-01T00:00:00Z}",
@@ -209,6 +225,11 @@ fn a_rule_that_never_decides_is_named_with_the_reason() {
         &[
             "id: a, zone: at, effects: [backup-change], environments: [production]",
             "id: b, zone: inside, effects: [backup-change], targets: {databases: [orders]}",
+        ],
+        &[
+            "id: a, zone: at, environments: [production]",
+            "id: b, zone: outside",
+            "id: c, zone: inside, effects: [deploy], targets: {databases: [orders]}",
         ],
         &[
             "id: a, zone: at, effects: [deploy], environments: [production]",

@@ -392,6 +392,8 @@ pub(super) mod tests {
     fn it_is_read_back_and_no_other_spelling_is() {
         let text = sample().render();
         assert_eq!(Statement::parse(&text), Ok(sample()));
+        let no = sample().for_decision(Decision::Refuse);
+        assert_eq!(Statement::parse(&no.render()), Ok(no));
         let plan = {
             let mut plan = sample();
             plan.bound.acts.push(plan.bound.acts[0].clone());
@@ -417,6 +419,7 @@ pub(super) mod tests {
             ("\n", "\r\n"),
             ("request-seq: 41", "request-seq: 041"),
             ("request-seq: 41", "request-seq: +41"),
+            ("request-hash: a", "request-hash: g"),
             ("drill: no", "drill: yes"),
             ("stage: recover", "stage: \"recover\""),
             ("stage: recover", "stage:  recover"),
@@ -447,6 +450,16 @@ pub(super) mod tests {
                 .to_string(),
             "line 29: `decision: …` expected"
         );
+        assert_eq!(
+            Statement::parse(&text.replace("seq: 41", "seq: 041"))
+                .unwrap_err()
+                .to_string(),
+            "line 4: not written as this tool writes it"
+        );
+        let long = |bytes: usize| Statement::parse(&text.repeat(200)[..bytes]).unwrap_err().message;
+        assert_eq!(long(CAP), "not written as this tool writes it");
+        assert_eq!(long(CAP + 1), "longer than 262144 bytes");
+        assert_eq!(long(CAP + 2), "longer than 262144 bytes");
         // The line is counted through those that may stand there any number of times.
         assert_eq!(
             Statement::parse(&text.replace(&"2".repeat(64), "22"))

@@ -10,6 +10,7 @@ use ssh_key::{HashAlg, SshSig};
 use super::{
     Certificate, NotCounted, Revoked, RevokedError, Roster, SigError, Signature, VerifiedKey, verify,
 };
+use crate::model::recipient::Recipient;
 
 const NS: &str = "signoff@incident-v1";
 const TEXT: &[u8] = b"incident-signoff v1\n";
@@ -358,6 +359,7 @@ fn a_certificate_names_one_person_of_the_roster_while_it_is_valid() {
             true,
         ),
         (format!("{any}{ANA} {own}\n"), true),
+        (format!("{any}ben@example.com {}\n", pair(3).line()), true),
         (
             format!("*@example.com cert-authority {}\n", pair(3).line()),
             false,
@@ -524,4 +526,50 @@ fn a_list_holds_another_where_it_takes_back_all_of_it() {
     ] {
         assert_eq!(all.holds_all(&read(&part)), held, "{part:?}");
     }
+}
+
+fn roster(text: &str) -> Roster {
+    Roster::parse(text.as_bytes()).unwrap()
+}
+
+#[test]
+fn a_roster_is_empty_where_nobody_could_sign_anything() {
+    let (one, two) = (pair(1).line(), pair(2).line());
+    for (text, empty) in [
+        (String::new(), true),
+        (format!("*@example.com {one}\n"), true),
+        (format!("*@example.com {one}\na?b {two}\n"), true),
+        (format!("*@example.com cert-authority {one}\n"), false),
+        (format!("x@example.com cert-authority {one}\n"), false),
+        (format!("{ANA} {one}\n"), false),
+        (format!("*@example.com {two}\n{ANA} {one}\n"), false),
+        (
+            format!("*@example.com {two}\n*@example.com cert-authority {one}\n"),
+            false,
+        ),
+    ] {
+        assert_eq!(roster(&text).is_empty(), empty, "{text}");
+    }
+}
+
+#[test]
+fn each_finds_their_own_keys_and_nobody_elses() {
+    let (one, two) = (pair(1).line(), pair(2).line());
+    let r = roster(&format!("{ANA} {one}\nben@example.com,b@example.com {two}\n"));
+    let at_ms = i64::try_from(NOON_S * 1000).unwrap();
+    assert_eq!(r.who(&pair(1).fingerprint(), NS, at_ms), Ok(ANA));
+    let keys: Vec<&str> = r.keys_of("ANA@example.com").collect();
+    assert_eq!(keys, [pair(1).fingerprint()]);
+    assert_eq!(r.keys_of("B@example.com").count(), 1);
+    assert_eq!(r.keys_of("kim@example.com").count(), 0);
+    let holds = |r: &Roster, person: &str, key: &str| {
+        let key = key.to_owned().try_into().unwrap();
+        let person = person.to_owned();
+        r.another_holds(&Recipient { person, key }).map(str::to_owned)
+    };
+    assert_eq!(holds(&r, "Ana@example.com", &one), None);
+    assert_eq!(holds(&r, "kim@example.com", &one).as_deref(), Some(ANA));
+    assert_eq!(holds(&r, ANA, &two).as_deref(), Some("ben@example.com"));
+    let without = roster(&format!("ben@example.com {two}\n"));
+    assert_eq!(holds(&without, "kim@example.com", &one), None);
 }

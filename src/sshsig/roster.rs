@@ -455,7 +455,7 @@ fn field(text: &str) -> Option<(&str, usize)> {
     Some((tabbed, tabbed.len() + gap))
 }
 
-/// Splits at a sign outside quotes; `\"` inside quotes does not end them.
+/// Splits at a sign outside quotes. As OpenSSH reads it, `\"` opens and ends none, whatever stands before it.
 fn unquoted_split(text: &str, sign: char) -> impl Iterator<Item = &str> {
     let mut inside = false;
     let mut escaped = false;
@@ -464,7 +464,7 @@ fn unquoted_split(text: &str, sign: char) -> impl Iterator<Item = &str> {
             '"' if !escaped => inside = !inside,
             _ => {}
         }
-        escaped = inside && c == '\\' && !escaped;
+        escaped = c == '\\';
         c == sign && !inside
     })
 }
@@ -554,6 +554,18 @@ mod tests {
             r.who(&fp(), NS, 1_900_000_000_000),
             Err(NotCounted::Ended { .. })
         ));
+        // Whole seconds, both ends included.
+        let (first, last) = (1_767_225_600_000, 1_798_761_540_000);
+        for (at_ms, counts) in [
+            (first - 1, false),
+            (first, true),
+            (last + 999, true),
+            (last + 1000, false),
+        ] {
+            assert_eq!(r.who(&fp(), NS, at_ms).is_ok(), counts, "{at_ms}");
+        }
+        let escaped = roster(&format!("ana@example.com namespaces=\"a\\\",b\" {ANA}"));
+        assert_eq!(escaped.entries()[0].namespaces.as_deref(), Some("a\",b"));
         let quoted = roster(&format!("\"ana@example.com\" {ANA}"));
         assert_eq!(quoted.who(&fp(), NS, NOON), Ok("ana@example.com"));
     }
@@ -608,9 +620,12 @@ mod tests {
              ana@example.com namespaces=\"open {ANA}\n\
              ana@example.com valid-before=\"20261231\" {ANA}\n\
              ana@example.com valid-before=\"20261399Z\" {ANA}\n\
-             ana@example.com valid-after=\"20261231Z\",valid-before=\"20261230Z\" {ANA}\n\
+             ana@example.com valid-after=\"20261231Z\",valid-before=\"20261231Z\" {ANA}\n\
              ana@example.com namespaces=\"a\",namespaces=\"b\" {ANA}\n\
-             ana@example.com,,ben@example.com {ANA}\n"
+             ana@example.com,,ben@example.com {ANA}\n\
+             ana@example.com cert-authority=\"x\" {ANA}\n\
+             ana@example.com valid-after=\"2026 1 1Z\" {ANA}\n\
+             ana@example.com valid-after=\"2026010112345Z\" {ANA}\n"
         );
         insta::assert_snapshot!(mistakes(&text).join("\n"), @r#"
         allowed_signers:1:16: the key cannot be read: key type and base64 text expected (write `name@example.com namespaces="signoff@incident-v1" ssh-ed25519 AAAA…`)
@@ -623,6 +638,9 @@ mod tests {
         allowed_signers:8:17: `valid-before` is not after `valid-after` (swap them, or drop one)
         allowed_signers:9:32: an option stands twice (keep one of them)
         allowed_signers:10:1: a name is empty (write `name@example.com namespaces="signoff@incident-v1" ssh-ed25519 AAAA…`)
+        allowed_signers:11:17: `cert-authority` is not an option (use `namespaces=`, `valid-after=`, `valid-before=` or `cert-authority`)
+        allowed_signers:12:17: `2026 1 1Z` is not a date (write UTC as `20261231Z` or `20261231235959Z`)
+        allowed_signers:13:17: `2026010112345Z` is not a date (write UTC as `20261231Z` or `20261231235959Z`)
         "#);
     }
 

@@ -135,6 +135,8 @@ fn rosters_mean_the_same_to_ssh_keygen() {
         (format!("{ANA} namespaces=\"*,!signoff@*\" {ana}\n"), false),
         (format!("{ANA} namespaces=\"file\" {ana}\n"), false),
         (format!("{ANA} namespaces=\"\" {ana}\n"), false),
+        (format!("{ANA} namespaces=\"x\\\",{NS}\" {ana}\n"), true),
+        (format!("{ANA} namespaces=\"{NS},\\\\\" {ana}\n"), false),
         (format!("{ANA} valid-after=\"20200101Z\" {ana}\n"), true),
         (format!("{ANA} valid-after=\"20990101Z\" {ana}\n"), false),
         (format!("{ANA} valid-before=\"209901010000Z\" {ana}\n"), true),
