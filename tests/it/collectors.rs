@@ -27,6 +27,7 @@ mod harmless;
 mod planted;
 mod servers;
 pub mod shelf;
+mod together;
 
 mod inner {
     use std::collections::BTreeMap;
