@@ -108,7 +108,7 @@ fn every_short_order_of_commands_keeps_the_gate_shut_without_its_people() {
 
 #[test]
 fn every_short_order_of_commands_counts_a_lent_role_only_while_it_is_lent() {
-    // Kim alone is `external`, which the rule asks for, and lends it to Ben for five minutes.
+    // Kim alone is `external`, which the rule asks for, and lends it to Ben for five minutes from then on.
     let desk = desk(Effect::BulkData, 1, 1, true);
     let commands = [
         Command::Ask {
@@ -120,8 +120,8 @@ fn every_short_order_of_commands_counts_a_lent_role_only_while_it_is_lent() {
             from: 2,
             to: 1,
             role: "external",
-            in_ms: 0,
-            lasts_ms: 300_000,
+            in_ms: -60_000,
+            lasts_ms: 360_000,
         },
         Command::Answer {
             request: 0,

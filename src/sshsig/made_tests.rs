@@ -8,7 +8,8 @@ use ssh_key::private::Ed25519Keypair;
 use ssh_key::{HashAlg, SshSig};
 
 use super::{
-    Certificate, NotCounted, Revoked, RevokedError, Roster, SigError, Signature, VerifiedKey, verify,
+    Certificate, NotCounted, Revoked, RevokedError, Roster, SigError, Signature, VerifiedKey, fingerprint_of,
+    verify,
 };
 use crate::model::recipient::Recipient;
 
@@ -174,6 +175,12 @@ fn a_certificate_is_read_for_what_its_authority_signed() {
     let parsed = Signature::parse(text.as_bytes()).unwrap();
     assert_eq!(parsed.authority(), Some(pair(2).fingerprint().as_str()));
     assert_eq!(parsed.fingerprint(), pair(1).fingerprint());
+    assert_eq!(parsed.namespace(), NS);
+    assert_eq!(fingerprint_of(&pair(1).line()), Some(pair(1).fingerprint()));
+    assert_eq!(fingerprint_of("ana"), None);
+    let filed = parsed.armoured();
+    assert_eq!(filed.replace('\n', ""), text.replace('\n', ""));
+    assert!(filed.ends_with("-----\n") && filed.lines().all(|line| line.len() <= 70));
     let plain = Signature::parse(signature(&pair(1).public(), pair(1)).as_bytes()).unwrap();
     assert_eq!(plain.authority(), None);
 }

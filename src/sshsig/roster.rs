@@ -652,6 +652,8 @@ mod tests {
             ("signoff@incident-v1", "s*f@*-v?", true),
             ("signoff@incident-v1", "signoff", false),
             ("ab", "a*b*c", false),
+            ("aab", "*ab", true),
+            ("axb", "*ab", false),
             ("", "*", true),
             ("", "?", false),
         ] {
