@@ -71,6 +71,12 @@ impl<'e> Eye<'e> {
         }
     }
 
+    /// True where the name that these were found under gives one away, or looks like one itself: it is not shown.
+    pub(super) fn names_a_secret(&self, name: &str, found: &[Seen]) -> bool {
+        found.iter().any(|seen| name.contains(seen.value.expose()))
+            || (!found.is_empty() && self.kind(name, UNKNOWN) != UNKNOWN)
+    }
+
     /// What a whole value looks like: adapters that can cut it, and its shape, `unknown` where none fits.
     pub fn whole(&self, value: &str) -> (Vec<String>, String) {
         ((self.adapters)(value), self.kind(value, UNKNOWN))

@@ -98,6 +98,12 @@ impl<'a> Look<'a> {
     }
 
     fn keep(&mut self, all: Vec<Seen>, whose: Whose, at: &str, key: &str, agent: Option<&str>) {
+        let key = match self.eye.names_a_secret(key, &all) {
+            true => key
+                .rsplit_once(", ")
+                .map_or("a name that looks like a secret", |(_, line)| line),
+            false => key,
+        };
         for seen in all {
             let fingerprint = self.eye.fingerprint(seen.value.expose());
             let place = Place {

@@ -57,6 +57,8 @@ fn credential_stores() {
         format!("//registry.npmjs.org/:_authToken={token}\n"),
         format!("machine api.example login ana password {token}\nmachine b\nlogin c\npassword d\n"),
         format!("https://ana:{token}@git.example\n"),
+        // A name that is a secret itself.
+        format!("a\n{token}SHOP_TOKEN={token}\n"),
         format!("db.example:5432:orders:ana:{token}\n"),
         format!("[client]\nuser=ana\npassword={token}\n"),
         format!("[registry]\ntoken = \"{token}\"\n"),
