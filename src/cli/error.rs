@@ -157,7 +157,7 @@ impl From<EngineError> for CliError {
                 CliError::new(Exit::Usage, message)
                     .because(there)
                     .stands("nothing was changed")
-                    .hint("Name one of them as written there, or a key by its fingerprint: SHA256:…, from `ssh-keygen -l -f KEY.pub`")
+                    .hint("Name one of them, as written there")
             }
             EngineError::AgentSession(_) => CliError::new(Exit::Refused, message)
                 .stands("nothing was signed")

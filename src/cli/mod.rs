@@ -12,6 +12,7 @@ mod record;
 mod ui;
 mod view;
 mod walk;
+mod who;
 mod wire;
 
 use std::cell::RefCell;
@@ -100,6 +101,8 @@ struct App {
     root: PathBuf,
     spool_folders: Vec<PathBuf>,
     who: String,
+    /// True where somebody said who they are.
+    said_who: bool,
     incident: Option<IncidentId>,
     config: Option<PathBuf>,
 }
@@ -129,6 +132,7 @@ pub fn run() -> ExitCode {
                 .who
                 .clone()
                 .unwrap_or_else(|| world.host.identity().user),
+            said_who: cli.global.who.is_some(),
             incident: cli.global.incident.clone(),
             config: cli.global.config.clone(),
             prompt: RefCell::new(prompt::here()),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::exit::Exit;
-use crate::engine::{ApprovalFile, TrustFile, Written};
+use crate::engine::{ApprovalFile, MOST_APPROVALS, TrustFile, Written};
 use crate::journal::Hash;
 use crate::world::clock::RealClock;
 use crate::world::entropy::RealEntropy;
@@ -111,6 +111,7 @@ pub fn written(world: &World, given: Option<&Path>) -> Result<Written, CliError>
         Some(_) => None,
         None => trust_note(world, &folder).and_then(|path| noted(world, &path)),
     };
+    let (approvals, approvals_left) = approvals(world, &folder);
     Ok(Written {
         trust,
         trusted_before,
@@ -118,7 +119,8 @@ pub fn written(world: &World, given: Option<&Path>) -> Result<Written, CliError>
         access: read("access.yaml"),
         signers: read("allowed_signers"),
         revoked: read("revoked_keys"),
-        approvals: approvals(world, &folder),
+        approvals,
+        approvals_left,
         folder: Some(folder),
     })
 }
@@ -157,9 +159,8 @@ fn noted(world: &World, path: &Path) -> Option<String> {
 /// Where approvals of acts lie, beside the runbook.
 pub const APPROVED: &str = "approved";
 
-/// The approvals beside the runbook. Whoever can write the folder must not be able to keep an incident from opening.
-fn approvals(world: &World, folder: &Path) -> Vec<ApprovalFile> {
-    const MOST: usize = 64;
+/// The approvals beside the runbook, the first by name, and how many more there are.
+fn approvals(world: &World, folder: &Path) -> (Vec<ApprovalFile>, usize) {
     const CAP: u64 = 32 << 10;
     let folder = folder.join(APPROVED);
     let names = world.files.list(&folder).unwrap_or_default();
@@ -167,10 +168,11 @@ fn approvals(world: &World, folder: &Path) -> Vec<ApprovalFile> {
         let bytes = world.files.read(path, CAP).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    let statements = names
+    let statements: Vec<&PathBuf> = names
         .iter()
-        .filter(|n| n.extension().is_some_and(|e| e == "json"));
-    let one = |name: &PathBuf| {
+        .filter(|n| n.extension().is_some_and(|e| e == "json"))
+        .collect();
+    let one = |name: &&PathBuf| {
         let path = folder.join(name);
         ApprovalFile {
             name: format!("{APPROVED}/{}", name.display()),
@@ -178,7 +180,8 @@ fn approvals(world: &World, folder: &Path) -> Vec<ApprovalFile> {
             statement: text(&path),
         }
     };
-    statements.take(MOST).map(one).collect()
+    let read = statements.iter().take(MOST_APPROVALS).map(one).collect();
+    (read, statements.len().saturating_sub(MOST_APPROVALS))
 }
 
 /// The signature beside a record.

@@ -101,6 +101,7 @@ impl Exercise {
             trust: None,
             revoked: None,
             approvals: Vec::new(),
+            approvals_left: 0,
             trusted_before: None,
         }
     }

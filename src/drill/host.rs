@@ -354,6 +354,7 @@ impl Machine {
             uid: file.map_or(0, |f| uid(&f.owner)),
             gid: file.map_or(0, |f| uid(&f.owner)),
             mtime_ms: file.map_or(0, |f| f.mtime_ms),
+            ctime_ms: file.map_or(0, |f| f.mtime_ms),
             is_dir,
             is_file: !is_dir,
             is_link: false,

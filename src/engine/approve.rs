@@ -23,6 +23,11 @@ use crate::sshsig::{Revoked, Roster, Signature, VerifiedKey, verify};
 
 /// What a signature on an approval is made for.
 pub const APPROVED_NAMESPACE: &str = "approved-act@incident-v1";
+/// Most approvals that an incident reads, the first by name: whoever can write the folder must not keep it from
+/// opening.
+pub const MOST_APPROVALS: usize = 64;
+/// What is said of those past that.
+const LEFT: &str = "lie beside the runbook and were not read";
 /// Largest file whose contents an approval binds, in bytes.
 const LARGEST: u64 = 64 << 20;
 
@@ -140,6 +145,14 @@ impl Parsed {
                 Err(why) => self.wrong(&file.name, format!("this approval does not count: {why}")),
             }
         }
+        if written.approvals_left > 0 {
+            let (left, most) = (written.approvals_left, MOST_APPROVALS);
+            let text = format!(
+                "{left} more approvals {LEFT}: an incident reads the first {most} by name. Remove the ones that ran out \
+                 (`incident runbook lint` names those that do not count)"
+            );
+            self.wrong("approved", text);
+        }
         let files: Vec<&ApprovalFile> = self.approvals.iter().map(|c| &c.file).collect();
         self.approved_acts = match files.is_empty() {
             true => None,
@@ -180,11 +193,22 @@ impl Engine<'_> {
         act
     }
 
-    /// Why the approvals that seem to be meant for this act do not fit it.
+    /// Why the approvals that seem to be meant for this act do not fit it, and that some were not even read.
     pub fn misfits(&self, act: &Resolved) -> Vec<String> {
         if act.approved.is_some() || !act.effects().contains(&Effect::Unknown) {
             return Vec::new();
         }
+        let opened = self.incident().map(|i| i.opened.problems.clone());
+        let told = self.mistakes.iter().map(ToString::to_string);
+        let left = told
+            .chain(opened.unwrap_or_default())
+            .find(|told| told.contains(LEFT));
+        let mut all = self.meant_for(act);
+        all.extend(left);
+        all
+    }
+
+    fn meant_for(&self, act: &Resolved) -> Vec<String> {
         let now_ms = self.world.clock.now().utc_ms;
         let first = |argv: &[String]| argv.first().map(|p| portable(&self.base, p));
         let Act::Run(argv) = &act.act else {

@@ -73,7 +73,7 @@ use crate::world::{World, WorldKind};
 pub use act::{Acted, DoubtAbout};
 pub use anchor::{Anchored, HandedOver};
 pub use answers::Pending;
-pub use approve::{APPROVED_NAMESPACE, ApprovalDraft, ApprovalFile, ToApprove};
+pub use approve::{APPROVED_NAMESPACE, ApprovalDraft, ApprovalFile, MOST_APPROVALS, ToApprove};
 pub use capture::Captured;
 pub use close::{CloseBlock, Unproved};
 pub use compare::{Changed, Compared, Line, compare};
@@ -123,6 +123,8 @@ pub struct Written {
     pub revoked: Option<(String, Vec<u8>)>,
     /// Approvals of acts, from the folder `approved`.
     pub approvals: Vec<ApprovalFile>,
+    /// How many more lie there, past [`MOST_APPROVALS`]; nobody read those.
+    pub approvals_left: usize,
 }
 
 /// Why something was not done.
@@ -389,11 +391,7 @@ impl<'w> Desk<'w> {
         let case = self.store.open_case(id)?;
         let key = *case.key()?;
         let mut recorder = Recorder::new(self.world, Some(case), self.spool_folders.clone(), &self.who);
-        if recorder.absorb_spools()? > 0 {
-            recorder
-                .troubles
-                .push("records spooled elsewhere were taken into the case".into());
-        }
+        recorder.take_in_spools()?;
         recorder.catch_up()?;
         let incident = recorder.incident().ok_or(EngineError::NoIncident)?;
         if incident.id() != id {

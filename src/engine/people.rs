@@ -7,8 +7,8 @@ use super::{Engine, EngineError};
 use crate::journal::Hash;
 use crate::model::event::{DelegationFiled, SignerRevoked, SignoffRejected};
 use crate::model::incident::{Incident, Lent};
-use crate::signoff::{Delegation, DelegationContext, accept_delegation, delegation_namespace};
-use crate::sshsig::{Entry, Roster, VerifiedKey};
+use crate::signoff::{Delegation, DelegationContext, NotDelegated, accept_delegation, delegation_namespace};
+use crate::sshsig::{Entry, Roster, VerifiedKey, fingerprint_of};
 
 /// What became of taking a key or a person out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct TakenOut {
     pub meant: Meant,
     /// Who of the roster could still sign.
     pub left: Vec<String>,
+    /// Roles that the boundary asks for and none of them has.
+    pub lacking: Vec<String>,
     /// Authorities that may vouch for somebody else: fingerprint and names.
     pub authorities: Vec<String>,
 }
@@ -93,6 +95,7 @@ impl Engine<'_> {
             fell,
             doubtful: doubtful.map(|(act, s, _)| (act, s.person.clone())).collect(),
             meant,
+            lacking: Engine::lacking(&now, &left),
             left,
             authorities,
         })
@@ -253,11 +256,9 @@ impl Engine<'_> {
         if roster.entries().iter().any(|e| e.vouches_for(subject)) {
             return Ok((keys, Meant::Vouched));
         }
-        let names = own().flat_map(|e| &e.principals).chain(policy.people.keys());
-        let names: BTreeSet<&str> = names.map(String::as_str).collect();
         Err(EngineError::NobodyCalled {
             name: subject.to_owned(),
-            known: names.into_iter().map(str::to_owned).collect(),
+            known: self.names(),
         })
     }
 
@@ -285,6 +286,89 @@ impl Engine<'_> {
             .who_signed(key, namespace, at_ms)
             .unwrap_or_default();
         incident.taken_out(&person, &on_record(key).prints()).is_some()
+    }
+
+    /// Every name of the roster and of the runbook's people.
+    pub fn names(&self) -> Vec<String> {
+        let roster = self.roster();
+        let own = roster.entries().iter().filter(|e| !e.authority && !e.wildcard);
+        let mut names: BTreeSet<String> = own.flat_map(|e| e.principals.clone()).collect();
+        names.extend(
+            self.incident()
+                .iter()
+                .flat_map(|i| i.opened.policy.people.keys().cloned()),
+        );
+        names.into_iter().collect()
+    }
+
+    /// True where the runbook names people: else nothing is known of roles.
+    pub fn has_people(&self) -> bool {
+        self.incident().is_ok_and(|i| !i.opened.policy.people.is_empty())
+    }
+
+    /// The name that somebody goes by from now on, in this run.
+    pub fn goes_by(&self, name: &str) {
+        self.recorder.borrow_mut().who = name.to_owned();
+    }
+
+    /// Whose public key this is by the roster; `None` where it is nobody's, or no plain key.
+    pub fn whose(&self, public: &str) -> Option<String> {
+        let print = fingerprint_of(public)?;
+        let now = self.world.clock.now().utc_ms;
+        let who = self
+            .roster()
+            .who(&print, delegation_namespace(false), now)
+            .map(str::to_owned);
+        who.ok()
+    }
+
+    /// Says what speaks against lending a role like this, as far as the files here know.
+    pub fn may_lend(&self, lent: &Delegation) -> Result<(), NotDelegated> {
+        match self.incident() {
+            Ok(incident) => lent.fault(&self.roster(), &incident.opened.policy),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Who may lend this role, by the runbook.
+    pub fn givers(&self, role: &str) -> Vec<String> {
+        let incident = self.incident();
+        let people = incident
+            .iter()
+            .flat_map(|i| i.opened.policy.people.keys().cloned());
+        let gives = |name: &String| self.incident().is_ok_and(|i| i.opened.policy.gives(name, role));
+        people.filter(gives).collect()
+    }
+
+    /// Whose signature under a lent role it is, by the roster here.
+    pub fn lends_by(&self, lent: &Delegation, signature: &[u8]) -> Result<(), EngineError> {
+        let now = self.world.clock.now().utc_ms;
+        let text = lent.render();
+        let namespace = delegation_namespace(lent.drill);
+        let (signer, _) = self.signed_by(signature, text.as_bytes(), namespace, now)?;
+        let policy = &self.incident()?.opened.policy;
+        if policy.human(&signer) != policy.human(&lent.from) {
+            let from = lent.from.clone();
+            return Err(NotDelegated::AnotherSigner { signer, from }.into());
+        }
+        Ok(())
+    }
+
+    /// Roles that the boundary asks for and nobody of these has, by the runbook or lent.
+    fn lacking(incident: &Incident, left: &[String]) -> Vec<String> {
+        let policy = &incident.opened.policy;
+        let has = |name: &String, role: &String| {
+            let lent = incident
+                .lent
+                .iter()
+                .any(|l| l.filed.role == *role && policy.human(&l.filed.to) == policy.human(name));
+            lent || policy.person(name).is_some_and(|p| p.roles.contains(role))
+        };
+        let asked: BTreeSet<&String> = policy.need_at.roles.union(&policy.need_outside.roles).collect();
+        let none = asked
+            .into_iter()
+            .filter(|role| !left.iter().any(|name| has(name, role)));
+        none.cloned().collect()
     }
 
     /// Everybody of the roster who took no part and was not taken out, and the authorities that may vouch for more.

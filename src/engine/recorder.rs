@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::EngineError;
-use crate::journal::Hash;
+use crate::journal::{Chain, Hash};
 use crate::model::event::{Event, JournalRecovered};
 use crate::model::ids::IncidentId;
 use crate::model::incident::{At, FoldError, Incident};
@@ -35,6 +35,8 @@ pub struct Recorder<'w> {
     world: &'w World,
     case: Option<Rc<Case>>,
     spool: Option<Spool>,
+    /// Why the case takes nothing in, where part of the record waits in spools: what is new goes into another one.
+    adrift: Option<String>,
     spool_folders: Vec<std::path::PathBuf>,
     /// Shared with whoever looks at it: a long incident is not copied for every question.
     incident: Option<Rc<Incident>>,
@@ -69,6 +71,7 @@ impl<'w> Recorder<'w> {
             world,
             case: case.map(Rc::new),
             spool: None,
+            adrift: None,
             spool_folders,
             incident: None,
             imagined: false,
@@ -162,7 +165,7 @@ impl<'w> Recorder<'w> {
         wait_ms: u32,
         spools: impl Fn(&StoreError) -> bool,
     ) -> Result<Vec<u64>, EngineError> {
-        if let (Some(case), None) = (self.case.clone(), &self.spool) {
+        if let (Some(case), None, None) = (self.case.clone(), &self.spool, &self.adrift) {
             match self.locked(&case, wait_ms, |this, locked| {
                 this.read(locked)?;
                 this.append(locked, events)
@@ -187,7 +190,7 @@ impl<'w> Recorder<'w> {
         decide: impl FnOnce(Option<&Incident>) -> Result<(Vec<Event>, T), EngineError>,
     ) -> Result<(Vec<u64>, T), EngineError> {
         let case = match &self.case {
-            Some(case) if self.spool.is_none() => Rc::clone(case),
+            Some(case) if self.spool.is_none() && self.adrift.is_none() => Rc::clone(case),
             _ => return Err(EngineError::NotDurable),
         };
         self.locked(&case, LOCK_WAIT_MS, |this, locked| {
@@ -383,7 +386,8 @@ impl<'w> Recorder<'w> {
                 (_, Some(incident)) => incident.id().clone(),
                 _ => return Err(EngineError::NoIncident),
             };
-            self.open_spool(&id, "there is none".into());
+            let why = self.adrift.clone();
+            self.open_spool(&id, why.unwrap_or_else(|| "there is none".into()));
         }
         let ts = self.now().rfc3339();
         self.rehearse(&ts, events)?;
@@ -402,8 +406,57 @@ impl<'w> Recorder<'w> {
         self.believe(&ts, std::mem::take(events), &appended)
     }
 
-    /// Takes a spool that an earlier run left into the case.
-    pub fn absorb_spools(&mut self) -> Result<u64, EngineError> {
+    /// Takes what earlier runs spooled into the case. Where the case cannot be written it is read from where it waits.
+    pub fn take_in_spools(&mut self) -> Result<(), EngineError> {
+        match self.absorb_spools() {
+            Ok(0) => Ok(()),
+            Ok(_) => {
+                let text = "records spooled elsewhere were taken into the case";
+                self.troubles.push(text.into());
+                Ok(())
+            }
+            Err(EngineError::Store(e)) if e.is_unwritable() => self.read_spools(&e),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Folds what waits in spools on top of the record, each with a place left for the record that will take it in.
+    fn read_spools(&mut self, why: &StoreError) -> Result<(), EngineError> {
+        let Some(case) = self.case.clone() else {
+            return Ok(());
+        };
+        self.catch_up()?;
+        let mut waits = Vec::new();
+        for folder in Spool::find(case.id(), &self.spool_folders) {
+            let spool = Spool::load(&folder)?;
+            let mut chain = Chain::default();
+            let mut incident = self.incident.take().map(Rc::unwrap_or_clone);
+            for line in crate::journal::lines(spool.lines()) {
+                let line = chain.check_line(line).map_err(StoreError::from)?;
+                let at = At {
+                    seq: u64::try_from(self.hashes.len()).unwrap_or(u64::MAX),
+                    ts: &line.ts,
+                    who: &line.who,
+                    line_sha256: &line.hash,
+                };
+                Incident::apply(&mut incident, &at, decode(&line)?)?;
+                self.hashes.push(line.hash);
+            }
+            self.incident = incident.map(Rc::new);
+            self.hashes.push(chain.head);
+            waits.push(format!("{} in {}", chain.next, folder.display()));
+        }
+        self.troubles.push(format!(
+            "the case folder cannot be written ({why}). Records that wait for it are read from where they are: {}. Let it \
+             be written again (is its disk full, or mounted read-only?), and the next command takes them in; until then \
+             notes go on beside them, stop goes on, and nothing else may act",
+            waits.join(", ")
+        ));
+        self.adrift = Some(why.to_string());
+        Ok(())
+    }
+
+    fn absorb_spools(&mut self) -> Result<u64, EngineError> {
         let Some(case) = self.case.clone() else {
             return Ok(0);
         };
@@ -415,7 +468,14 @@ impl<'w> Recorder<'w> {
                 let spool = Spool::load(&folder)?;
                 let ts = this.now().rfc3339();
                 let who = this.who.clone();
-                taken += locked.absorb(&spool, &ts, &who)?.records;
+                let spooled = locked.absorb(&spool, &ts, &who)?;
+                taken += spooled.records;
+                if let Some(why) = spooled.stays {
+                    this.troubles.push(format!(
+                        "the records of {} are in the case; that folder cannot be removed ({why}) and may stay",
+                        folder.display()
+                    ));
+                }
             }
             if taken > 0 {
                 // The store wrote what was absorbed by itself: fold the record again from its start.

@@ -42,7 +42,7 @@ impl Slice {
         };
         let (kib, shown) = (self.bytes.div_ceil(1024), self.shown.join(", "));
         format!(
-            "a part of the record ({shown}; {kib} KiB, SHA-256 {}){left}",
+            "a part of the record ({shown}; {kib} KiB, unsigned, SHA-256 {}){left}",
             self.sha256
         )
     }

@@ -206,6 +206,9 @@ pub(super) fn ledger(
             names::TAGMANIFEST,
             names::TAGMANIFEST
         );
+    } else {
+        text += "  NOBODY SIGNED the whole: that it is of this incident is the word of whoever sent it. Compare the SHA-256 of\n  \
+                 this file with the one they read to you, or ask for a part of a signed bundle.\n";
     }
     let _ = writeln!(
         text,

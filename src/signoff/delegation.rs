@@ -6,7 +6,7 @@ use super::text::{values, word};
 use crate::model::ids::IncidentId;
 use crate::model::runbook::Policy;
 use crate::model::time;
-use crate::sshsig::{NotCounted, Roster, SigError, Signature, VerifiedKey, verify};
+use crate::sshsig::{Entry, NotCounted, Roster, SigError, Signature, VerifiedKey, verify};
 
 const FORMAT: &str = "incident-delegation v1";
 /// Said in the text, so that whoever signs it reads it.
@@ -85,6 +85,32 @@ impl Delegation {
         let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
         let once = read.nonce.len() == 32 && read.nonce.bytes().all(hex);
         (once && read.render() == text).then_some(read)
+    }
+}
+
+impl Delegation {
+    /// Why it lends nothing by this runbook and this roster, whoever signs it and whenever.
+    pub fn fault(&self, roster: &Roster, policy: &Policy) -> Result<(), NotDelegated> {
+        let human = |name: &str| policy.human(name);
+        let (from, to) = (self.from.clone(), self.to.clone());
+        if !policy.gives(&from, &self.role) {
+            let role = self.role.clone();
+            return Err(NotDelegated::NotTheirs { from, role });
+        }
+        if human(&from) == human(&to) {
+            return Err(NotDelegated::Oneself { from, to });
+        }
+        let named =
+            |e: &Entry| e.vouches_for(&to) || e.principals.iter().any(|name| human(name) == human(&to));
+        if policy.person(&to).is_none() && !roster.entries().iter().any(named) {
+            return Err(NotDelegated::NotRostered { to });
+        }
+        if self.until_ms.saturating_sub(self.from_ms) > LONGEST_MS {
+            return Err(NotDelegated::Time(
+                "it is for more than 31 days: who holds a role for longer is written into the runbook",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -244,21 +270,11 @@ pub fn accept_delegation(
         return Err(NotDelegated::OtherIncident { theirs, ours });
     }
     let human = |name: &str| ctx.policy.human(name);
-    let (from, to) = (said.from.clone(), said.to.clone());
+    let from = said.from.clone();
     if human(&signer) != human(&from) {
         return Err(NotDelegated::AnotherSigner { signer, from });
     }
-    if !ctx.policy.gives(&from, &said.role) {
-        let role = said.role;
-        return Err(NotDelegated::NotTheirs { from, role });
-    }
-    if human(&from) == human(&to) {
-        return Err(NotDelegated::Oneself { from, to });
-    }
-    let mut names = ctx.roster.entries().iter().flat_map(|e| &e.principals);
-    if ctx.policy.person(&to).is_none() && !names.any(|name| human(name) == human(&to)) {
-        return Err(NotDelegated::NotRostered { to });
-    }
+    said.fault(ctx.roster, ctx.policy)?;
     if ctx.acted.iter().any(|who| human(who) == human(&from)) {
         return Err(NotDelegated::Acted { from });
     }
@@ -270,11 +286,6 @@ pub fn accept_delegation(
             Err(NotDelegated::Time("by this clock its time has not begun"))
         }
         Delegation { until_ms, .. } if until_ms <= ctx.now_ms => Err(NotDelegated::Time("its time is over")),
-        Delegation {
-            from_ms, until_ms, ..
-        } if until_ms.saturating_sub(from_ms) > LONGEST_MS => Err(NotDelegated::Time(
-            "it is for more than 31 days: who holds a role for longer is written into the runbook",
-        )),
         said => Ok((said, key)),
     }
 }

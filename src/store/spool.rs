@@ -56,6 +56,8 @@ pub struct Spooled {
     pub records: u64,
     /// The record that says so; `None` where it had been written before.
     pub recorded: Option<Appended>,
+    /// Why its folder stays where it was, though its records are here.
+    pub stays: Option<String>,
 }
 
 impl Spool {
@@ -106,20 +108,26 @@ impl Spool {
         })
     }
 
-    /// Spools of this case left in these folders by an earlier run, of this user and private.
+    /// Spools of this case left in these folders by earlier runs, of this user and private, the oldest of each folder
+    /// first.
     pub fn find(id: &IncidentId, candidates: &[PathBuf]) -> Vec<PathBuf> {
         let prefix = prefix(id);
         let mut found = Vec::new();
         for candidate in candidates {
             let Ok(dir) = Dir::at(candidate) else { continue };
-            for name in dir.names().unwrap_or_default() {
-                let private = |sub: Dir| matches!(sub.exposed(), Ok(None));
-                if name.starts_with(&prefix) && dir.sub(&name).is_ok_and(private) {
-                    found.push(dir.join(&name));
-                }
-            }
+            let private = |sub: Dir| matches!(sub.exposed(), Ok(None));
+            let mut names = dir.names().unwrap_or_default();
+            names.retain(|name| name.starts_with(&prefix) && dir.sub(name).is_ok_and(private));
+            // The tenth comes after the second.
+            names.sort_by_key(|name| (name.len(), name.clone()));
+            found.extend(names.iter().map(|name| dir.join(name)));
         }
         found
+    }
+
+    /// Its lines, whole.
+    pub fn lines(&self) -> &[u8] {
+        &self.lines
     }
 
     /// Reads a spool that an earlier run left, as far as it is whole.
@@ -164,6 +172,7 @@ impl Locked<'_> {
         let mut taken = Spooled {
             records: 0,
             recorded: None,
+            stays: None,
         };
         if spool.chain.next > 0 && !self.has_absorbed(head)? {
             self.keep_spool(head, &spool.lines)?;
@@ -180,8 +189,9 @@ impl Locked<'_> {
             taken.recorded = self.append_group(drafts)?.last().copied();
             self.note_absorbed(head);
         }
+        // What it holds is here: a disk that cannot be written holds nobody up.
         if let Place::Folder(path) = &spool.place {
-            remove(path).doing("remove", path)?;
+            taken.stays = remove(path).err().map(|e| e.to_string());
         }
         Ok(taken)
     }

@@ -18,8 +18,10 @@ pub struct Stat {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// Last change of the contents, ms since the epoch.
+    /// Last change of the contents, ms since the epoch; a program may set it.
     pub mtime_ms: i64,
+    /// Last change of contents, name, owner or mode (`ctime`), ms since the epoch; only the system's clock sets it.
+    pub ctime_ms: i64,
     /// True for a folder.
     pub is_dir: bool,
     /// True for a regular file.
@@ -128,6 +130,7 @@ impl Files for RealFiles {
             uid: meta.uid(),
             gid: meta.gid(),
             mtime_ms: meta.mtime() * 1_000 + meta.mtime_nsec() / 1_000_000,
+            ctime_ms: meta.ctime() * 1_000 + meta.ctime_nsec() / 1_000_000,
             is_dir: meta.is_dir(),
             is_file: meta.is_file(),
             is_link: meta.is_symlink(),

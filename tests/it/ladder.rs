@@ -154,6 +154,7 @@ fn the_ladder_is_climbed_by_whichever_command_comes_next_and_carries_no_secret()
     assert_eq!(Hash::of(&slice).to_string(), cut["sha256"].as_str().unwrap());
     let held = String::from_utf8_lossy(&slice);
     assert!(held.contains("decision: approve") && held.contains("DROP TABLE orders"));
+    assert!(held.contains("NOBODY SIGNED the whole") && said.contains("unsigned"));
     assert!(held.contains("timeline.txt") && held.contains("to sign for swap"));
     for secret in [
         "hunter2",

@@ -1,5 +1,6 @@
 //! `store` against real disks and a crowd of processes: what is appended, and what a cut leaves.
 
+mod adrift;
 mod damage;
 mod disks;
 mod folder;

@@ -1,6 +1,7 @@
 //! What was trusted in peacetime against what an agent may have written since, through the built program.
 
 mod approved;
+mod shelf;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

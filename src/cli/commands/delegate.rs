@@ -5,9 +5,9 @@ use serde_json::json;
 use crate::cli::prompt::confirm_at_terminal;
 use crate::cli::ui::Tone;
 use crate::cli::{App, CliError, Exit};
-use crate::engine::{EngineError, sign_in_person, usual_key};
+use crate::engine::{Engine, EngineError, sign_in_person, usual_key};
 use crate::model::time::{parse_rfc3339, parse_span};
-use crate::signoff::{Delegation, delegation_namespace, wrap_delegation};
+use crate::signoff::{Delegation, NotDelegated, delegation_namespace, wrap_delegation};
 use crate::sshsig::{Signature, verify};
 
 /// Arguments of `delegate`.
@@ -15,7 +15,7 @@ use crate::sshsig::{Signature, verify};
 #[command(
     after_help = "Whoever holds a role by the runbook (or is named there under `gives:`) and has no part in the response lends it \
 to somebody else on the roster: what it prints is filed with `incident signoff add`. It makes nobody a signer, is not lent on, and \
-falls where its giver acts. --as says who you are, as in allowed_signers; --incident binds it to one incident."
+falls where its giver acts. Who gives is whose key it is by the roster here, or --as says it; --incident binds it to one incident."
 )]
 pub struct DelegateArgs {
     /// The role, as in the runbook
@@ -51,6 +51,13 @@ pub fn run(app: &App, args: &DelegateArgs) -> Result<Exit, CliError> {
         .stands("nothing was signed")
         .hint("Name yours: --key FILE"));
     };
+    let written = crate::cli::wire::written(&app.world, app.config.as_deref()).unwrap_or_default();
+    // Where the files of the team are here, what would be refused on filing is refused now.
+    let here = match written.folder {
+        Some(_) => app.desk().preview(&written).ok().filter(Engine::has_people),
+        None => None,
+    };
+    let from = giver(app, here.as_ref(), &key)?;
     let mut nonce = [0_u8; 16];
     app.world.entropy.fill(&mut nonce).map_err(EngineError::from)?;
     let incident = app.incident.clone();
@@ -58,17 +65,21 @@ pub fn run(app: &App, args: &DelegateArgs) -> Result<Exit, CliError> {
         drill: incident.as_ref().is_some_and(|id| id.is_drill()),
         incident,
         role: args.role.clone(),
-        from: app.who.clone(),
+        from,
         to: args.to.clone(),
         from_ms: now,
         until_ms,
         nonce: nonce.iter().map(|b| format!("{b:02x}")).collect(),
     };
+    if let Some(engine) = &here {
+        engine
+            .may_lend(&lent)
+            .map_err(|why| lends_nothing(engine, &lent, why))?;
+    }
     let text = lent.render();
     for line in text.lines() {
         app.ui.aside(line);
     }
-    let written = crate::cli::wire::written(&app.world, app.config.as_deref()).unwrap_or_default();
     crate::cli::deeds::strange(&app.ui, app.desk().strange_program(&written));
     if !args.yes && !confirm_at_terminal("Lend exactly this?", "--yes")? {
         app.ui.aside("Nothing was signed.");
@@ -84,6 +95,12 @@ pub fn run(app: &App, args: &DelegateArgs) -> Result<Exit, CliError> {
     };
     let signature = Signature::parse(&made).map_err(|e| not(e.to_string()))?;
     let by = verify(&signature, text.as_bytes(), namespace).map_err(|e| not(e.to_string()))?;
+    if let Some(Err(why)) = here.as_ref().map(|engine| engine.lends_by(&lent, &made)) {
+        return Err(CliError::new(Exit::Refused, format!("this would lend nothing: {why}"))
+            .because("by the roster that is here")
+            .stands("nothing was handed out")
+            .hint("Name your own key as it stands in allowed_signers: --key FILE, and who you are: --as PERSON"));
+    }
     let block = wrap_delegation(&text, &signature.armoured());
     if app.ui.json {
         app.ui.value(&json!({ "lent": {
@@ -106,4 +123,51 @@ pub fn run(app: &App, args: &DelegateArgs) -> Result<Exit, CliError> {
         "They file it with `incident signoff add`, before the other one signs.",
     );
     Ok(Exit::Done)
+}
+
+/// Who gives: as they said, else by the key's line in the roster that is here, else as they answer.
+fn giver(app: &App, here: Option<&Engine<'_>>, key: &str) -> Result<String, CliError> {
+    let names = here.map(Engine::names).unwrap_or_default();
+    if let Some(name) = app.known(&names)? {
+        return Ok(name);
+    }
+    let public = match key.ends_with(".pub") {
+        true => key.to_owned(),
+        false => format!("{key}.pub"),
+    };
+    let public = app
+        .world
+        .files
+        .read(&app.world.host.cwd().join(public), 16 << 10)
+        .ok();
+    let whose = |engine: &Engine<'_>| engine.whose(&String::from_utf8_lossy(&public?));
+    match here.and_then(whose) {
+        Some(name) => Ok(name),
+        None => app.asked_who(&names),
+    }
+}
+
+/// What would be refused on filing, with who could.
+fn lends_nothing(engine: &Engine<'_>, lent: &Delegation, why: NotDelegated) -> CliError {
+    let error = match &why {
+        NotDelegated::NotRostered { to } => EngineError::NobodyCalled {
+            name: to.clone(),
+            known: engine.names(),
+        }
+        .into(),
+        _ => CliError::new(Exit::Refused, format!("this would lend nothing: {why}")),
+    };
+    if !matches!(why, NotDelegated::NotTheirs { .. }) {
+        return error.stands("nothing was signed");
+    }
+    let role = &lent.role;
+    let error = match engine.givers(role) {
+        all if all.is_empty() => error.because(format!(
+            "nobody under `people:` has the role `{role}`, or gives it"
+        )),
+        all => error.because(format!("who may lend `{role}`: {}", all.join(", "))),
+    };
+    error.stands("nothing was signed").hint(format!(
+        "One of them runs it on their own machine, or the runbook names you: `gives: [{role}]`"
+    ))
 }

@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use crate::cli::ui::Tone;
 use crate::cli::{App, CliError, Exit, deeds, view};
-use crate::engine::{Meant, TakenOut};
+use crate::engine::{EngineError, Meant, TakenOut};
 use crate::evidence::escape;
 use crate::model::ids::StepId;
 
@@ -132,7 +132,15 @@ pub fn signoff(app: &App, args: &SignoffArgs) -> Result<Exit, CliError> {
             app.ui
                 .line("A request that was made before keeps its number of people; ask again for fewer.");
         }
-        SignoffCommand::Revoke { subject, why } => taken_out(app, subject, &engine.revoke(subject, why)?),
+        SignoffCommand::Revoke { subject, why } => {
+            app.named(&engine)?;
+            let out = engine.revoke(subject, why).map_err(|e| match e {
+                EngineError::NobodyCalled { .. } => CliError::from(e)
+                    .hint("A key is named by its fingerprint: SHA256:…, from `ssh-keygen -l -f KEY.pub`"),
+                e => e.into(),
+            })?;
+            taken_out(app, subject, &out);
+        }
         SignoffCommand::List => {
             let pending = engine.pending()?;
             if pending.is_empty() {
@@ -239,6 +247,14 @@ fn taken_out(app: &App, subject: &str, out: &TakenOut) {
             "  ",
             &format!("who can still sign: {}", left.join(", ")),
         ),
+    }
+    for role in &out.lacking {
+        let role = escape(role);
+        let text = format!(
+            "none of them is `{role}`, which the boundary asks for: whoever may lend it does so with \
+             `incident delegate {role} --to PERSON --until 4h`"
+        );
+        ui.hanging(Tone::Bad, "  ", &text);
     }
     for authority in &out.authorities {
         let text = format!("and whoever this authority vouches for: {}", escape(authority));

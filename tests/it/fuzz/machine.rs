@@ -101,6 +101,7 @@ impl Files for Shared {
                 uid: 1000,
                 gid: 1000,
                 mtime_ms: 0,
+                ctime_ms: 0,
                 is_dir,
                 is_file: !is_dir,
                 is_link: false,

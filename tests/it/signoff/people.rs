@@ -130,7 +130,7 @@ fn taking_somebody_out_opens_no_other_way() {
 }
 
 /// A team whose rule asks for a `dba`, which Ben is and Kim is not.
-fn asks_for_a_dba() -> Option<Team> {
+pub(super) fn asks_for_a_dba() -> Option<Team> {
     let runbook = RUNBOOK
         .replace(
             "ben@example.com: {roles: [on-call]}",

@@ -28,7 +28,7 @@ const MOVE: &str = "#!/bin/sh\n./bin/balance \"$1\"\n";
 const KEYS: &str = "#!/bin/sh\n./bin/balance\npsql -c 'ALTER ROLE bot NOLOGIN'\n";
 
 /// A repository that ana trusts, and in which ben approved `move`.
-fn approved() -> Option<Desk> {
+pub(super) fn approved() -> Option<Desk> {
     let desk = unapproved()?;
     let (code, told) = approve(&desk, &["move"], "ben");
     assert_eq!(code, Some(0), "{told}");
@@ -57,14 +57,14 @@ fn trust(desk: &Desk) {
     assert_eq!(out.status.code(), Some(0), "{}", desk.told(&out));
 }
 
-fn approve(desk: &Desk, what: &[&str], who: &str) -> (Option<i32>, String) {
+pub(super) fn approve(desk: &Desk, what: &[&str], who: &str) -> (Option<i32>, String) {
     let head = ["runbook", "approve", "--key", who, "--yes"];
     let args: Vec<&str> = head.iter().chain(what).copied().collect();
     let out = desk.run(&args);
     (out.status.code(), plain(&desk.told(&out)))
 }
 
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -85,7 +85,7 @@ fn judged(desk: &Desk, act: &[&str]) -> (String, Value, String) {
     )
 }
 
-fn is_approved(desk: &Desk, act: &[&str], zone: &str) {
+pub(super) fn is_approved(desk: &Desk, act: &[&str], zone: &str) {
     let (found, by, misfit) = judged(desk, act);
     assert_eq!(
         (found.as_str(), &by),
@@ -94,7 +94,7 @@ fn is_approved(desk: &Desk, act: &[&str], zone: &str) {
     );
 }
 
-fn is_not(desk: &Desk, act: &[&str], words: &str) {
+pub(super) fn is_not(desk: &Desk, act: &[&str], words: &str) {
     let (found, by, misfit) = judged(desk, act);
     assert_eq!((found.as_str(), &by), ("outside", &Value::Null), "{act:?}");
     assert!(misfit.contains(words), "{words}: {misfit}");

@@ -8,7 +8,7 @@ use crate::cli::prompt::confirm_at_terminal;
 use crate::cli::ui::{Tone, styled};
 use crate::cli::view::verdict;
 use crate::cli::{App, CliError, Exit, wire};
-use crate::engine::{EngineError, ToApprove, agent_session, usual_key};
+use crate::engine::{EngineError, MOST_APPROVALS, ToApprove, agent_session, usual_key};
 use crate::evidence::escape;
 use crate::model::approved::day;
 use crate::model::effect::Effect;
@@ -67,6 +67,21 @@ pub fn run(app: &App, args: &ApproveArgs) -> Result<Exit, CliError> {
     }
     let refused = |e: EngineError| CliError::from(e).stands("nothing was approved");
     let draft = app.desk().approval(&written, &what).map_err(refused)?;
+    let folder = written.folder.as_ref().map(|f| app.world.host.cwd().join(f));
+    let folder = folder.ok_or_else(|| CliError::new(Exit::Failed, "there is no folder to keep it in"))?;
+    let path = folder.join(wire::APPROVED).join(format!("{}.json", draft.name));
+    if written.approvals.len() >= MOST_APPROVALS && app.world.files.stat(&path).is_err() {
+        let there = written.approvals.len() + written.approvals_left;
+        return Err(CliError::new(
+            Exit::Refused,
+            format!("{there} approvals lie beside the runbook already"),
+        )
+        .because(format!(
+            "an incident reads the first {MOST_APPROVALS} by name, so this one might never count"
+        ))
+        .stands("nothing was approved")
+        .hint("Remove those that nobody needs: `incident runbook lint` names the ones that do not count"));
+    }
     show(app, &draft.said.unknown, &draft.statement);
     if let Some(why) = agent_session(&app.world) {
         return Err(refused(EngineError::AgentSession(why)));
@@ -84,9 +99,6 @@ pub fn run(app: &App, args: &ApproveArgs) -> Result<Exit, CliError> {
         return Ok(Exit::Waiting);
     }
     let (signature, by) = app.desk().approve(&written, &draft, &key).map_err(refused)?;
-    let folder = written.folder.as_ref().map(|f| app.world.host.cwd().join(f));
-    let folder = folder.ok_or_else(|| CliError::new(Exit::Failed, "there is no folder to keep it in"))?;
-    let path = folder.join(wire::APPROVED).join(format!("{}.json", draft.name));
     for (path, bytes) in [
         (wire::signature_of(&path), &signature),
         (path.clone(), &draft.statement),

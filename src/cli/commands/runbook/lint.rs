@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::boundary::{Row, Stretch, idle, matrix, unlisted, unmet};
 use crate::cli::ui::{Tone, Ui, styled};
 use crate::cli::view::verdict;
-use crate::cli::{App, CliError, Exit};
+use crate::cli::{App, CliError, Exit, wire};
 use crate::engine::{Engine, EngineError, SHIPPED_RUNBOOK, SHIPPED_RUNBOOK_NAME, Written};
 use crate::evidence::escape;
 use crate::model::act::{Act, Resolved, ResolvedUndo, Stage};
@@ -153,7 +153,7 @@ fn peacetime(engine: &Engine<'_>) -> Result<Vec<String>, CliError> {
     let approvals = engine
         .mistakes
         .iter()
-        .filter(|d| d.message.contains("this approval does not count"));
+        .filter(|d| d.file.starts_with(wire::APPROVED));
     all.extend(approvals.map(|d| format!("{}: {}", d.file, d.message)));
     for row in engine.plan()? {
         if let Ok(act) = &row.resolved {
