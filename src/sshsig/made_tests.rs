@@ -560,6 +560,24 @@ fn a_roster_is_empty_where_nobody_could_sign_anything() {
 }
 
 #[test]
+fn an_authority_vouches_for_whom_its_line_names_and_a_plain_key_for_nobody() {
+    let key = pair(1).line();
+    for (line, vouches) in [
+        (
+            format!("*@example.com,!kim@example.com cert-authority {key}\n"),
+            true,
+        ),
+        (format!("*@vendor.example cert-authority {key}\n"), false),
+        (format!("*@example.com {key}\n"), false),
+        (format!("{ANA} {key}\n"), false),
+    ] {
+        let r = roster(&line);
+        assert_eq!(r.entries()[0].vouches_for(ANA), vouches, "{line}");
+        assert!(!r.entries()[0].vouches_for("kim@example.com"), "{line}");
+    }
+}
+
+#[test]
 fn each_finds_their_own_keys_and_nobody_elses() {
     let (one, two) = (pair(1).line(), pair(2).line());
     let r = roster(&format!("{ANA} {one}\nben@example.com,b@example.com {two}\n"));

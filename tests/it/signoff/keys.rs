@@ -88,6 +88,11 @@ fn weak_rsa_and_p521_are_refused_by_name() {
         check(&bench.sign("weak", NS, TEXT), TEXT, NS),
         Err(SigError::WeakRsa { bits: 2048 })
     );
+    bench.key("short", &["-t", "rsa", "-b", "3070"]);
+    assert_eq!(
+        check(&bench.sign("short", NS, TEXT), TEXT, NS),
+        Err(SigError::WeakRsa { bits: 3070 })
+    );
     bench.key("big", &["-t", "ecdsa", "-b", "521"]);
     assert!(matches!(
         check(&bench.sign("big", NS, TEXT), TEXT, NS),
