@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Desk, Engine, EngineError, Parsed, Written, sign_in_person};
+use super::desk::{Parsed, base_of};
+use super::{Desk, Engine, EngineError, Written, sign_in_person};
 use crate::journal::Hash;
 use crate::model::act::{Act, Pinned, Resolved};
 use crate::model::approved::{Approval, Approved, day, on_disk, portable};
@@ -431,7 +432,7 @@ impl Desk<'_> {
         let no = EngineError::Escalation;
         let signature = sign_in_person(self.world, key, APPROVED_NAMESPACE, &draft.statement)?;
         let now = self.world.clock.now();
-        let base = super::base_of(self.world, written);
+        let base = base_of(self.world, written);
         let force = super::trust::in_force(self.world, written, &base);
         let parsed = Parsed::of(&force.written);
         let revoked = parsed.revoked.map_err(no)?;

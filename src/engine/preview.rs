@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::desk::{Parsed, base_of};
 use super::recorder::Recorder;
 use super::resolve::ad_hoc;
-use super::{Desk, Engine, EngineError, Found, Parsed, Written};
+use super::{Desk, Engine, EngineError, Found, Written};
 use crate::effects::{ActText, amounts, detect};
 use crate::model::act::{Act, BackupFound, Resolved, ResolvedUndo};
 use crate::model::event::Opened;
@@ -53,7 +54,7 @@ impl<'w> Desk<'w> {
     pub fn preview(&self, written: &Written) -> Result<Engine<'w>, EngineError> {
         let world = self.world;
         let now = world.clock.now();
-        let base = super::base_of(world, written);
+        let base = base_of(world, written);
         let force = super::trust::in_force(world, written, &base);
         let written = force.written.as_ref();
         let parsed =

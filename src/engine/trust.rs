@@ -11,7 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::{Desk, Engine, EngineError, Parsed, Written, sign_in_person};
+use super::desk::Parsed;
+use super::{Desk, Engine, EngineError, Written, sign_in_person};
 use crate::boundary::stricter;
 use crate::journal::Hash;
 use crate::model::act::{Act, CaptureSpec, Resolved};

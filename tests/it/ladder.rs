@@ -39,12 +39,12 @@ fn with_a_ladder(stub: &Stub, first: &str) -> Option<Desk> {
       who: [ben@example.com]
       notify: [sh, ./page, ben{first}]
       send: [statement, brief, timeline, log, heap, huge]
-      within: 2s
+      within: 4s
     - name: rescue
       who: [rescue]
       webhook: {{host: 127.0.0.1, url: {{file: {home}/hook.url}}, token: {{file: {home}/hook.token}}}}
-      within: 2s
-    - {{name: vendor, notify: [sh, ./page, vendor], within: 2s, send: request}}
+      within: 4s
+    - {{name: vendor, notify: [sh, ./page, vendor], within: 4s, send: request}}
 "
     );
     let runbook = crate::cli::RUNBOOK.replace(
@@ -115,7 +115,7 @@ fn rung(n: u64, name: &str, sent: bool) -> (u64, String, bool) {
 }
 
 fn wait() {
-    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    std::thread::sleep(std::time::Duration::from_millis(4_100));
 }
 
 #[test]
@@ -164,12 +164,6 @@ fn the_ladder_is_climbed_by_whichever_command_comes_next_and_carries_no_secret()
     ] {
         assert!(!held.contains(secret), "{secret}");
     }
-    let verified = desk.run(&["verify", "slice-ben.tar"]);
-    let told = desk.told(&verified);
-    assert_eq!(verified.status.code(), Some(11), "{told}");
-    let bent = String::from_utf8_lossy(&slice).replacen("DROP TABLE orders", "DROP TABLE others", 1);
-    desk.file("bent.tar", &bent);
-    assert_eq!(desk.run(&["verify", "bent.tar"]).status.code(), Some(10));
     // Nobody is told twice, and nobody else before the time is up.
     desk.run(&["note", "waiting"]);
     assert_eq!(notices(&desk).len(), 1);
@@ -245,6 +239,14 @@ fn the_ladder_is_climbed_by_whichever_command_comes_next_and_carries_no_secret()
     let done = desk.run(&["done", "swap", "the shop reads the copy"]);
     assert_eq!(done.status.code(), Some(0), "{}", desk.told(&done));
     assert_eq!(notices(&desk).len(), 3);
+    // What the first of them was sent proves itself to them.
+    let verified = desk.run(&["verify", "slice-ben.tar"]);
+    let told = desk.told(&verified);
+    assert_eq!(verified.status.code(), Some(11), "{told}");
+    let bent = std::fs::read(desk.home().join("slice-ben.tar")).unwrap();
+    let bent = String::from_utf8_lossy(&bent).replacen("DROP TABLE orders", "DROP TABLE others", 1);
+    desk.file("bent.tar", &bent);
+    assert_eq!(desk.run(&["verify", "bent.tar"]).status.code(), Some(10));
 }
 
 #[test]
