@@ -72,7 +72,7 @@ struct Swept {
 }
 
 pub fn measure(table: &mut Table) {
-    const SWEEPS: usize = 5;
+    const SWEEPS: usize = 11;
     let all: Vec<Swept> = (0..SWEEPS).map(|_| once()).collect();
     let figure = |pick: fn(&Swept) -> f64| median(all.iter().map(pick).collect());
     let took_ms = figure(|s| s.took_ms);

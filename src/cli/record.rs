@@ -2,11 +2,13 @@
 
 use super::{App, CliError, Exit};
 use crate::engine::EngineError;
+use crate::evidence::escape;
 use crate::journal::Hash;
 use crate::model::ids::IncidentId;
 use crate::model::incident::{At, Incident};
 use crate::model::time::{Moment, parse_rfc3339};
 use crate::report::Entry;
+use crate::store::Spool;
 
 /// Everything one case says of itself.
 pub struct Record {
@@ -50,6 +52,13 @@ impl Record {
             CliError::new(Exit::Failed, format!("{id} holds no record yet"))
                 .hint("What was spooled elsewhere is taken in by `incident resume`")
         })?;
+        for spool in Spool::find(id, &app.spool_folders) {
+            app.ui.aside(&format!(
+                "not in it: the records that wait in {}, because the case folder could not be written. `incident status` \
+                 takes them in as soon as it can be",
+                escape(&spool.display().to_string())
+            ));
+        }
         Ok(Record {
             entries,
             incident,

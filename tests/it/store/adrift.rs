@@ -67,6 +67,12 @@ fn on_a_disk_that_turned_read_only_every_command_reads_what_is_there_and_the_rec
         status.contains("assess") && status.contains("cannot be written"),
         "{status}"
     );
+    // What only reads says that it has not read everything.
+    let timeline = said("timeline");
+    assert!(
+        timeline.contains("not in it: the records that wait in /dev/shm/") && !timeline.contains(" first "),
+        "{timeline}"
+    );
     // Stop asks nobody, and stays in the incident that is open.
     let stop = said("stop");
     assert!(
@@ -77,6 +83,7 @@ fn on_a_disk_that_turned_read_only_every_command_reads_what_is_there_and_the_rec
     assert!(said("note fourth").contains("were taken into the case"), "{told}");
     assert!(!said("note fifth").contains("the case"), "{told}");
     let (_, last) = told.rsplit_once("== timeline").unwrap();
+    assert!(!last.contains("not in it"), "{last}");
     for word in ["first", "second", "third", "fourth", "fifth"] {
         assert_eq!(last.matches(&format!(" {word} ")).count(), 1, "{word}: {last}");
     }
