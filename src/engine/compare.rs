@@ -58,7 +58,7 @@ pub struct Line {
     pub file: String,
     /// How it stands there.
     pub way: Way,
-    /// Its text, at most [`WIDTH`] characters.
+    /// Its text, at most 300 characters.
     pub text: String,
     /// Whose doing it is.
     pub whose: Whose,

@@ -45,7 +45,7 @@ pub struct Written {
     pub revoked: Option<(String, Vec<u8>)>,
     /// Approvals of acts, from the folder `approved`.
     pub approvals: Vec<ApprovalFile>,
-    /// How many more lie there, past [`MOST_APPROVALS`]; nobody read those.
+    /// How many more lie there, past [`super::MOST_APPROVALS`]; nobody read those.
     pub approvals_left: usize,
 }
 
