@@ -29,8 +29,6 @@ pub struct Journal {
     pub marks: BTreeMap<u64, Mark>,
     /// What was filed of heads that are held elsewhere.
     pub anchors: Vec<AnchorFiled>,
-    /// Bytes of good lines in each file read.
-    pub good: Vec<u64>,
     /// What the first record binds.
     pub(super) opening: Option<Opening>,
     /// Time of the newest record, as it says.
@@ -115,7 +113,6 @@ impl Journal {
             }
         }
         part.sha256 = Hash(hasher.finalize().into());
-        self.good.push(part.len);
         Ok(part)
     }
 }

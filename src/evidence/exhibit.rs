@@ -1,14 +1,11 @@
 //! One piece of evidence, and the ledger of all: what was collected, and what was not and why.
 
-use std::cell::RefCell;
-use std::io::{self, Read, Write};
-
 use memchr::memmem;
 use serde::de::IgnoredAny;
-use serde::ser::{Error as _, SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 
-use super::rows::{Rows, Said, row};
+use super::hashing::Hashing;
+use super::rows::{Row, Said, row};
 use crate::journal::{Hash, Line};
 use crate::model::event::CaptureItem;
 
@@ -64,26 +61,11 @@ pub struct Hole {
 }
 
 impl Ledger {
-    /// Writes the ledger as it stands in a bundle: JSON, in one spelling.
-    pub fn render<R: Read>(&self, rows: Rows<R>, out: impl Write) -> io::Result<()> {
-        let mut out = io::BufWriter::with_capacity(super::hashing::CHUNK, out);
-        let text = Text {
-            rows: Streamed(RefCell::new(rows)),
-            unfinished: &self.unfinished,
-            unreadable: &self.unreadable,
-            withheld: &self.withheld,
-            foreign: &self.foreign,
-        };
-        serde_json::to_writer_pretty(&mut out, &text)?;
-        out.write_all(b"\n")?;
-        out.flush()
-    }
-
     /// Takes over what the text of a ledger says and no journal does: which files were kept out. `None` where
     /// `end`, its last bytes, do not reach back to the end of its rows.
     ///
     /// The rows follow from the journal and are most of the text. Whoever reads this compares the whole with
-    /// what [`Ledger::render`] makes of it, so nothing is believed by its place.
+    /// what [`LedgerText`] makes of it, so nothing is believed by its place.
     pub fn read_left_out(&mut self, end: &[u8]) -> Option<Result<(), String>> {
         // No text holds a bare line feed, so this stands between two fields.
         let after_rows = memmem::rfind(end, b"\n  \"unfinished\": ")?;
@@ -119,28 +101,56 @@ impl Ledger {
     }
 }
 
-/// The ledger as it is written.
-#[derive(Serialize)]
-#[serde(bound = "")]
-struct Text<'a, R: Read> {
-    rows: Streamed<R>,
-    unfinished: &'a [u64],
-    unreadable: &'a [u64],
-    withheld: &'a [LeftOut],
-    foreign: &'a [LeftOut],
+/// The ledger as it stands in a bundle, piece by piece: JSON in one spelling, one row a line.
+#[derive(Debug, Default)]
+pub(super) struct LedgerText {
+    rows: bool,
+    piece: Vec<u8>,
 }
 
-/// Rows that are written as they are read.
-struct Streamed<R>(RefCell<Rows<R>>);
-
-impl<R: Read> Serialize for Streamed<R> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut all = serializer.serialize_seq(None)?;
-        for row in &mut *self.0.borrow_mut() {
-            all.serialize_element(&row.map_err(S::Error::custom)?)?;
-        }
-        all.end()
+impl LedgerText {
+    /// The next row, and what stands before it.
+    pub fn row(&mut self, row: &Row) -> &[u8] {
+        self.piece.clear();
+        self.piece.extend_from_slice(match self.rows {
+            false => b"{\n  \"rows\": [\n    ",
+            true => b",\n    ",
+        });
+        self.rows = true;
+        value(&mut self.piece, row);
+        &self.piece
     }
+
+    /// What stands after the last row.
+    pub fn end(mut self, ledger: &Ledger) -> Vec<u8> {
+        self.piece.clear();
+        let out = &mut self.piece;
+        out.extend_from_slice(match self.rows {
+            false => b"{\n  \"rows\": []",
+            true => b"\n  ]",
+        });
+        list(out, "unfinished", &ledger.unfinished);
+        list(out, "unreadable", &ledger.unreadable);
+        list(out, "withheld", &ledger.withheld);
+        list(out, "foreign", &ledger.foreign);
+        out.extend_from_slice(b"\n}\n");
+        self.piece
+    }
+}
+
+/// A field that is a list, one value a line.
+fn list(out: &mut Vec<u8>, name: &str, values: &[impl Serialize]) {
+    out.extend_from_slice(format!(",\n  \"{name}\": [").as_bytes());
+    for (n, one) in values.iter().enumerate() {
+        out.extend_from_slice(if n == 0 { b"\n    " } else { b",\n    " });
+        value(out, one);
+    }
+    out.extend_from_slice(if values.is_empty() { b"]" } else { b"\n  ]" });
+}
+
+/// Texts and integers can always be written into memory.
+fn value(out: &mut Vec<u8>, value: &impl Serialize) {
+    serde_json::to_writer(out, value).unwrap_or_default();
 }
 
 /// What stands after the rows of a ledger.
@@ -162,6 +172,9 @@ pub struct LedgerFold {
     pub ledger: Ledger,
     /// Files that exhibits say they stored.
     pub files: Vec<ExhibitFile>,
+    text: LedgerText,
+    /// The text so far.
+    seen: Hashing,
 }
 
 impl LedgerFold {
@@ -194,6 +207,7 @@ impl LedgerFold {
             });
         }
         let row = row(of, exhibit, item);
+        self.seen.add(self.text.row(&row));
         self.ledger.rows += 1;
         if row.status.is_hole() {
             self.ledger.partial.push(Hole {
@@ -203,16 +217,35 @@ impl LedgerFold {
         }
     }
 
-    /// The ledger, and the files in order of their paths.
-    pub fn end(mut self) -> (Ledger, Vec<ExhibitFile>) {
+    /// The ledger, the files in order of their paths, and what becomes the ledger's text.
+    pub(super) fn end(mut self) -> (Ledger, Vec<ExhibitFile>, Unended) {
         self.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         self.files.dedup();
-        (self.ledger, self.files)
+        let text = Unended {
+            text: self.text,
+            seen: self.seen,
+        };
+        (self.ledger, self.files, text)
+    }
+}
+
+/// The text of a ledger up to its last row, known by its hash.
+pub(super) struct Unended {
+    text: LedgerText,
+    seen: Hashing,
+}
+
+impl Unended {
+    /// The whole text's length and hash.
+    pub fn end(mut self, ledger: &Ledger) -> Hashing {
+        self.seen.add(&self.text.end(ledger));
+        self.seen
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::rows::Rows;
     use super::*;
     use crate::journal::Chain;
     use serde_json::json;
@@ -235,12 +268,24 @@ mod tests {
             fold.add(&read.check_line(&line).unwrap());
             journal.extend(line);
         }
-        let (ledger, mut text) = (fold.end().0, Vec::new());
+        let (ledger, _, hashed) = fold.end();
         let len = journal.len() as u64;
-        ledger
-            .render(Rows::of(vec![(&*journal, len)]), &mut text)
-            .unwrap();
-        (ledger, String::from_utf8(text).unwrap())
+        let rows = Rows::of(vec![(&*journal, len)]).map(Result::unwrap);
+        let text = text(rows, &ledger);
+        assert_eq!(
+            hashed.end(&ledger).entry("ledger.json").sha256,
+            Hash::of(text.as_bytes()),
+            "read again it is the same"
+        );
+        (ledger, text)
+    }
+
+    fn text(rows: impl Iterator<Item = Row>, ledger: &Ledger) -> String {
+        let mut text = LedgerText::default();
+        let mut all = Vec::new();
+        rows.for_each(|row| all.extend_from_slice(text.row(&row)));
+        all.extend(text.end(ledger));
+        String::from_utf8(all).unwrap()
     }
 
     fn ended(capture: u64, status: &str) -> serde_json::Value {
@@ -304,15 +349,12 @@ mod tests {
             withheld: vec![kept_out],
             ..Ledger::default()
         };
-        let mut text = Vec::new();
-        ledger.render(Rows::<&[u8]>::of(Vec::new()), &mut text).unwrap();
+        let text = text(std::iter::empty(), &ledger);
         let mut read = Ledger::default();
-        assert_eq!(read.read_left_out(&text), Some(Ok(())));
+        assert_eq!(read.read_left_out(text.as_bytes()), Some(Ok(())));
         assert_eq!(read, ledger);
-        assert_eq!(read.read_left_out(&text[text.len() - 10..]), None);
-        let more = String::from_utf8(text)
-            .unwrap()
-            .replace("\"foreign\"", "\"more\": 1, \"foreign\"");
+        assert_eq!(read.read_left_out(&text.as_bytes()[text.len() - 10..]), None);
+        let more = text.replace("\"foreign\"", "\"more\": 1, \"foreign\"");
         assert!(read.read_left_out(more.as_bytes()).is_some_and(|r| r.is_err()));
     }
 }

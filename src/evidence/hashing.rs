@@ -56,7 +56,7 @@ pub struct Digested {
 }
 
 /// Length and hash of a text that is made piece by piece.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Hashing {
     hasher: Sha256,
     len: u64,
@@ -71,16 +71,6 @@ impl Hashing {
     /// The text as a member of this name.
     pub fn entry(self, name: &str) -> Entry {
         Entry::new(name, Hash(self.hasher.finalize().into()), self.len)
-    }
-}
-
-impl io::Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.add(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

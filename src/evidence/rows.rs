@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read};
 
 use serde::Serialize;
 
-use crate::journal::{self, Ahead, Line};
+use crate::journal::{self, Line};
 use crate::model::event::{CaptureItem, Event, ItemStatus};
 
 /// One line of the ledger: one thing that was looked at, and what became of it.
@@ -138,10 +138,8 @@ impl<R: Read> Rows<R> {
             if !journal::kind_of(&self.line).is_some_and(speaks) {
                 continue;
             }
-            let ahead = Ahead::of(&self.line);
-            let line = ahead.line(&self.line);
-            let line =
-                line.ok_or_else(|| io::Error::other("the journal has changed since it was checked"))?;
+            let line = journal::parts(&self.line)
+                .ok_or_else(|| io::Error::other("the journal has changed since it was checked"))?;
             if let Some(Said::Filed {
                 of, exhibit, items, ..
             }) = Said::of(&line)

@@ -186,7 +186,7 @@ impl Shelf {
             };
             self.journals.push((entry, part.len));
         }
-        let (ledger, stored) = journal.fold.end();
+        let (ledger, stored, _) = journal.fold.end();
         self.ledger = ledger;
         Ok(stored
             .into_iter()

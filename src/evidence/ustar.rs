@@ -35,16 +35,33 @@ pub fn header(name: &str, size: u64) -> Option<Header> {
     put(MODE.start, b"0000644");
     put(108, b"0000000"); // owner
     put(116, b"0000000"); // group
-    put(SIZE.start, format!("{size:011o}").as_bytes());
+    put(SIZE.start, &octal::<11>(size));
     put(136, b"00000000000"); // time of change
     put(TYPE, b"0");
     put(MAGIC.start, b"ustar\x0000");
     put(329, b"0000000"); // device numbers
     put(337, b"0000000");
     put(PREFIX.start, prefix.as_bytes());
-    let sum = format!("{:06o}\0 ", checksum(&block));
-    block[SUM].copy_from_slice(sum.as_bytes());
+    let sum = octal::<6>(u64::from(checksum(&block)));
+    block[SUM.start..SUM.start + 6].copy_from_slice(&sum);
+    block[SUM.end - 1] = b' ';
     Some(block)
+}
+
+/// The last digits of a number.
+fn octal<const DIGITS: usize>(number: u64) -> [u8; DIGITS] {
+    let mut left = number;
+    let mut digits = [b'0'; DIGITS];
+    for digit in digits.iter_mut().rev() {
+        *digit += u8::try_from(left & 7).unwrap_or_default();
+        left >>= 3;
+    }
+    digits
+}
+
+/// True where a header can hold the name below a folder.
+pub fn holds(folder: &str, name: &str) -> bool {
+    folder.len() + 1 + name.len() <= NAME.len() || split(&format!("{folder}/{name}")).is_some()
 }
 
 /// Bytes of zero padding after a member of this size.
@@ -177,6 +194,12 @@ mod tests {
         assert!(header(&"x".repeat(101), 0).is_none());
         assert!(header(&format!("{}/{}", "d".repeat(156), "f"), 0).is_none());
         assert!(header("a", MEMBER_CAP + 1).is_none());
+        for len in 90..260 {
+            for name in ["f".repeat(len), format!("{}/f", "d".repeat(len))] {
+                let held = header(&format!("INC-1/{name}"), 0).is_some();
+                assert_eq!(holds("INC-1", &name), held, "{name}");
+            }
+        }
     }
 
     #[test]

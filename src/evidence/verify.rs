@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 
 use super::anchors::HeadFile;
 use super::chain::Journal;
-use super::exhibit::{ExhibitFile, Hole, Ledger};
-use super::hashing::{Hashing, Job, hash_many};
+use super::exhibit::{ExhibitFile, Hole, Ledger, Unended};
+use super::hashing::{Job, hash_many};
 use super::manifest::Entry;
 use super::read::{self, Container, Opened, TAG_CAP};
 pub use super::report::{
     Anchored, Countersigned, Fault, JournalReport, Kind, Receipt, Signer, SignoffCheck, VerifyReport, Vouched,
 };
-use super::rows::Rows;
 use super::seal::{Seal, seal_namespace};
 use super::signoffs::Claims;
 use super::{escape, names};
@@ -228,15 +227,15 @@ impl Check {
         self.receipts(&bundle.container, &bundle.tags, heads, &journal, &seal.incident);
         self.anchor(&journal);
 
-        let (mut ledger, stored) = journal.fold.end();
-        self.ledger_text(bundle, &mut ledger, &journal.good)?;
+        let (mut ledger, stored, follows) = journal.fold.end();
+        self.ledger_text(bundle, &mut ledger, follows)?;
         self.exhibits(stored, &bundle.payload);
         self.ledger(ledger);
         Ok(())
     }
 
     /// The ledger in the bundle is the one that follows from the journal, in its one spelling.
-    fn ledger_text(&mut self, bundle: &Opened, ledger: &mut Ledger, good: &[u64]) -> Result<(), Fault> {
+    fn ledger_text(&mut self, bundle: &Opened, ledger: &mut Ledger, follows: Unended) -> Result<(), Fault> {
         let unreadable = |e: io::Error| Fault::new(names::LEDGER, format!("cannot be read: {e}"));
         let entry = bundle
             .tag(names::LEDGER)
@@ -251,17 +250,7 @@ impl Check {
         }
         read.unwrap_or_else(|| Err("not in the one spelling of a ledger".to_owned()))
             .map_err(|why| Fault::new(names::LEDGER, why))?;
-        let mut journals = Vec::new();
-        let names = names::journals(bundle.tags.iter().map(|e| &*e.name));
-        for (name, good) in names.into_iter().zip(good) {
-            let entry = bundle.tag(name).ok_or_else(|| Fault::new(name, "not there"))?;
-            journals.push((bundle.container.open(entry).map_err(unreadable)?, *good));
-        }
-        let mut follows = Hashing::default();
-        ledger
-            .render(Rows::of(journals), &mut follows)
-            .map_err(unreadable)?;
-        if follows.entry(names::LEDGER).sha256 != entry.sha256 {
+        if follows.end(ledger).entry(names::LEDGER).sha256 != entry.sha256 {
             self.fault(names::LEDGER, "it does not say what the journal says");
         }
         if ledger.withheld != super::plan::withheld() {
@@ -323,7 +312,7 @@ impl Check {
         self.signoffs(signed, &claims, &journal, &incident);
         self.receipts(&container, &tags, heads, &journal, &incident);
         self.anchor(&journal);
-        let (_, stored) = journal.fold.end();
+        let (_, stored, _) = journal.fold.end();
         self.exhibits(stored, &plan.payload);
         let evidence = plan.payload.iter().filter(|e| *e.name != *names::NOTHING);
         self.report.files = evidence.clone().count() as u64;

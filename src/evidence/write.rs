@@ -6,6 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::exhibit::LedgerText;
 use super::hashing::{CHUNK, Hashing, Neighbours};
 use super::manifest::Entry;
 use super::plan::{Body, Plan};
@@ -90,16 +91,20 @@ pub(super) struct Tar<'a, W> {
     out: &'a mut W,
     buffer: Box<[u8]>,
     used: usize,
-    top: &'a str,
+    /// Top folder and slash, and then the name of a member.
+    name: String,
+    below_top: usize,
 }
 
 impl<'a, W: Write> Tar<'a, W> {
-    pub fn new(out: &'a mut W, top: &'a IncidentId) -> Self {
+    pub fn new(out: &'a mut W, top: &IncidentId) -> Self {
+        let name = format!("{top}/");
         Tar {
             out,
             buffer: vec![0; 2 * CHUNK].into_boxed_slice(),
             used: 0,
-            top: top.as_str(),
+            below_top: name.len(),
+            name,
         }
     }
 
@@ -109,7 +114,11 @@ impl<'a, W: Write> Tar<'a, W> {
         for tag in plan.tags.iter().filter(|tag| shown(&tag.entry.name)) {
             match &tag.body {
                 Body::Bytes(bytes) => self.whole(&tag.entry.name, bytes)?,
-                Body::CaseFile => self.file(&mut files, &tag.entry)?,
+                // The journal may have grown since it was sealed.
+                Body::CaseFile => {
+                    let file = open(&mut files, &tag.entry)?;
+                    self.copy(&tag.entry, file.take(tag.entry.len))?;
+                }
                 Body::Ledger => self.ledger(plan, &tag.entry)?,
                 Body::Manifest => {
                     self.header(&tag.entry.name, tag.entry.len)?;
@@ -122,7 +131,7 @@ impl<'a, W: Write> Tar<'a, W> {
         for entry in plan.payload.iter().filter(|entry| shown(&entry.name)) {
             match *entry.name == *names::NOTHING {
                 true => self.whole(names::NOTHING, names::NOTHING_TEXT)?,
-                false => self.file(&mut files, entry)?,
+                false => self.copy(entry, open(&mut files, entry)?)?,
             }
         }
         self.end()
@@ -155,10 +164,11 @@ impl<'a, W: Write> Tar<'a, W> {
     }
 
     fn header(&mut self, name: &str, len: u64) -> Result<(), WriteError> {
-        let name = format!("{}/{name}", self.top);
-        match ustar::header(&name, len) {
+        self.name.truncate(self.below_top);
+        self.name.push_str(name);
+        match ustar::header(&self.name, len) {
             Some(block) => Ok(self.put(&block)?),
-            None => Err(WriteError::Name(name)),
+            None => Err(WriteError::Name(self.name.clone())),
         }
     }
 
@@ -178,24 +188,25 @@ impl<'a, W: Write> Tar<'a, W> {
 
     fn ledger(&mut self, plan: &Plan, entry: &Entry) -> Result<(), WriteError> {
         self.header(&entry.name, entry.len)?;
-        let mut both = Both {
-            tar: self,
-            seen: Hashing::default(),
+        let (mut text, mut seen) = (LedgerText::default(), Hashing::default());
+        let unread = |why| WriteError::Read {
+            path: names::JOURNAL.to_owned(),
+            why,
         };
-        plan.ledger_text(&mut both)?;
-        if both.seen.entry(&entry.name) != *entry {
+        for row in plan.rows().map_err(unread)? {
+            let row = row.map_err(unread)?;
+            let piece = text.row(&row);
+            self.put(piece)?;
+            seen.add(piece);
+        }
+        let end = text.end(&plan.ledger);
+        self.put(&end)?;
+        seen.add(&end);
+        if seen.entry(&entry.name) != *entry {
             let path = names::JOURNAL.to_owned();
             return Err(WriteError::Changed { path });
         }
         Ok(self.pad(entry.len)?)
-    }
-
-    fn file(&mut self, files: &mut Neighbours<'_>, entry: &Entry) -> Result<(), WriteError> {
-        let path = || entry.name.to_string();
-        let file = files
-            .open(&entry.name)
-            .map_err(|why| WriteError::Read { path: path(), why })?;
-        self.copy(entry, file)
     }
 
     /// A member copied from elsewhere; its hash must be the planned one.
@@ -204,21 +215,29 @@ impl<'a, W: Write> Tar<'a, W> {
         self.header(&entry.name, entry.len)?;
         let mut hasher = Sha256::new();
         let mut left = entry.len;
-        while left > 0 {
+        loop {
             if self.buffer.len() - self.used < CHUNK {
                 self.flush()?;
             }
-            let room = (self.buffer.len() - self.used).min(usize::try_from(left).unwrap_or(usize::MAX));
+            // One byte more than there should be: a file that has grown is seen without another call.
+            let most = usize::try_from(left).unwrap_or(usize::MAX).saturating_add(1);
+            let room = (self.buffer.len() - self.used).min(most);
             let part = &mut self.buffer[self.used..self.used + room];
             let n = match file.read(part) {
-                Ok(0) => return Err(WriteError::Changed { path: path() }),
                 Ok(n) => n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(why) => return Err(WriteError::Read { path: path(), why }),
             };
+            let Some(rest) = left.checked_sub(n as u64).filter(|rest| n > 0 || *rest == 0) else {
+                return Err(WriteError::Changed { path: path() });
+            };
             hasher.update(&part[..n]);
             self.used += n;
-            left -= n as u64;
+            left = rest;
+            // Fewer bytes than there was room for are the last ones of a file.
+            if left == 0 && n < room {
+                break;
+            }
         }
         if Hash(hasher.finalize().into()) != entry.sha256 {
             return Err(WriteError::Changed { path: path() });
@@ -227,19 +246,53 @@ impl<'a, W: Write> Tar<'a, W> {
     }
 }
 
-/// Writes into a tar and hashes what was written.
-struct Both<'t, 'a, W> {
-    tar: &'t mut Tar<'a, W>,
-    seen: Hashing,
+fn open(files: &mut Neighbours<'_>, entry: &Entry) -> Result<File, WriteError> {
+    files.open(&entry.name).map_err(|why| WriteError::Read {
+        path: entry.name.to_string(),
+        why,
+    })
 }
 
-impl<W: Write> Write for Both<'_, '_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.tar.put(bytes)?;
-        self.seen.add(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_any_length_is_copied_and_one_byte_more_or_less_is_a_change() {
+        let incident = IncidentId::new("INC-20261122-0314-k7qf").unwrap();
+        for len in [
+            0,
+            1,
+            511,
+            512,
+            CHUNK - 1,
+            CHUNK,
+            CHUNK + 1,
+            2 * CHUNK,
+            5 * CHUNK + 7,
+        ] {
+            let text: Vec<u8> = (0..=len).map(|n| n as u8).collect();
+            let planned = Entry::new("data/0001-x/y", Hash::of(&text[..len]), len as u64);
+            // What is written before it leaves the buffer full in different ways.
+            for before in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1] {
+                let copied = |file: &[u8]| {
+                    let mut out = Vec::new();
+                    let mut tar = Tar::new(&mut out, &incident);
+                    tar.put(&vec![0; before]).unwrap();
+                    tar.copy(&planned, file)?;
+                    tar.end()?;
+                    Ok::<_, WriteError>(out)
+                };
+                let out = copied(&text[..len]).unwrap();
+                let from = before + ustar::BLOCK as usize;
+                assert!(out[from..from + len] == text[..len], "{len} behind {before}");
+                let changed = |file: &[u8]| matches!(copied(file), Err(WriteError::Changed { .. }));
+                assert!(changed(&text), "{len} behind {before}: grown");
+                assert!(
+                    len == 0 || changed(&text[..len - 1]),
+                    "{len} behind {before}: cut"
+                );
+            }
+        }
     }
 }

@@ -374,17 +374,13 @@ impl Ahead {
             places: line.strip_suffix(b"\n").and_then(scan::scan),
         }
     }
+}
 
-    /// The line's parts, its place in a chain unchecked; `None` where it is not canonical.
-    pub fn line<'a>(&self, line: &'a [u8]) -> Option<Line<'a>> {
-        let body = line.strip_suffix(b"\n")?;
-        let quick = self.places.as_ref().and_then(|places| places.line(body));
-        let parts = quick.or_else(|| parse_strictly(0, line, body).ok())?;
-        Some(Line {
-            hash: self.hash,
-            ..parts
-        })
-    }
+/// A line's parts, neither its place in a chain nor its hash looked at; `None` where it is not canonical.
+pub fn parts(line: &[u8]) -> Option<Line<'_>> {
+    let body = line.strip_suffix(b"\n")?;
+    let quick = scan::scan(body).and_then(|places| places.line(body));
+    quick.or_else(|| parse_strictly(0, line, body).ok())
 }
 
 /// The definition of canonical: parse, write again, compare.

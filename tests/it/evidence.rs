@@ -430,18 +430,20 @@ fn a_file_changed_after_it_was_stored_stops_the_bundle() {
         "unchanged: NO: data/0001-processes/stdout: not what the journal says was stored"
     );
 
-    // Another size, or gone: seen while planning.
-    fs::write(&file, b"x").unwrap();
-    let refused = plan(&case.path, &case.meta()).unwrap_err().to_string();
-    assert_eq!(
-        refused,
-        "data/0001-processes/stdout: the journal says 15 bytes were stored, it has 1 now"
-    );
+    // Another size, too.
+    for other in [&b"x"[..], b"PID CMD\n1 init\nand more"] {
+        fs::write(&file, other).unwrap();
+        let refused = write_file(&case.plan(), None, &out).unwrap_err();
+        assert!(matches!(refused, WriteError::Changed { .. }), "{refused}");
+    }
+    // Gone: seen while planning.
     fs::remove_file(&file).unwrap();
-    assert!(matches!(
-        plan(&case.path, &case.meta()),
-        Err(PlanError::Changed { .. })
-    ));
+    let refused = plan(&case.path, &case.meta()).unwrap_err();
+    assert!(matches!(refused, PlanError::Gone { .. }), "{refused}");
+    assert_eq!(
+        refused.to_string(),
+        "data/0001-processes/stdout: the journal says 15 bytes were stored, and it is not there"
+    );
 }
 
 #[test]

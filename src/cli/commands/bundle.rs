@@ -46,7 +46,7 @@ impl From<PlanError> for CliError {
     fn from(error: PlanError) -> Self {
         let message = format!("there is no bundle: {error}");
         match error {
-            PlanError::Changed { .. } => CliError::new(Exit::Broken, message).hint(
+            PlanError::Gone { .. } => CliError::new(Exit::Broken, message).hint(
                 "`incident verify` names every file that changed; `--changed` bundles them as they are now",
             ),
             PlanError::Journal(_) => CliError::new(Exit::Broken, message)

@@ -2,7 +2,7 @@
 
 use incident::drill::{self, Player};
 use incident::engine::compare_mirror;
-use incident::journal::{Ahead, Chain, Hash, Head, Record, kind_of, lines};
+use incident::journal::{Chain, Hash, Head, Record, kind_of, lines, parts};
 use incident::model::event::Event;
 use incident::model::ids::IncidentId;
 use incident::model::incident::{At, Incident};
@@ -78,10 +78,7 @@ fn journal_lines() {
                             .kind
                             .contains(|c: char| !(c.is_ascii_lowercase() || c == '.' || c == '-')))
             );
-            assert_eq!(
-                Ahead::of(line).line(line).map(|l| l.record().unwrap()),
-                Some(record.clone())
-            );
+            assert_eq!(parts(line).map(|l| l.record().unwrap()), Some(record.clone()));
             // What is accepted is what would be written.
             let mut again = before;
             let written = again
