@@ -11,5 +11,7 @@ pub(super) fn items(argv: &[String], cwd: Option<&Path>) -> Vec<Source> {
         cwd: cwd.map(Path::to_owned),
         env: Env::Given,
         optional: false,
+        more: None,
+        silent: false,
     })]
 }

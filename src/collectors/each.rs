@@ -45,7 +45,6 @@ impl EachSource {
     }
 
     pub(super) async fn take(self, ctx: Ctx<'_>) -> Vec<Taken> {
-        let began = ctx.world.clock.now().mono_us;
         let item = self.item();
         let rows = match self.rows(ctx).await {
             Ok(rows) => rows,
@@ -71,7 +70,7 @@ impl EachSource {
             let Some(source) = fill::verb(&self.table, &entry, &self.prefix, &values) else {
                 continue;
             };
-            taken.extend(source.take_or_skip(ctx, began).await);
+            taken.extend(source.take_or_skip(ctx).await);
         }
         taken
     }

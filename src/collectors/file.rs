@@ -6,9 +6,9 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Ctx;
 use super::names;
 use super::source::{Item, Taken};
+use super::{Ctx, others};
 use crate::model::event::ItemStatus;
 use crate::model::time::rfc3339;
 use crate::world::files::Stat;
@@ -24,7 +24,12 @@ pub(super) fn name_of(path: &Path) -> String {
 /// A file, or everything below a folder, up to the limits.
 ///
 /// With `newer_ms` only what was changed since then; the rest stands in the list alone.
-pub(super) fn tree(ctx: Ctx<'_>, top: &Path, newer_ms: Option<i64>, prefix: Option<&str>) -> Vec<Taken> {
+pub(super) async fn tree(
+    ctx: Ctx<'_>,
+    top: &Path,
+    newer_ms: Option<i64>,
+    prefix: Option<&str>,
+) -> Vec<Taken> {
     let began = ctx.world.clock.now().mono_us;
     let mut taken = Vec::new();
     let mut listing = "# mode owner bytes changed path\n".to_owned();
@@ -88,7 +93,7 @@ pub(super) fn tree(ctx: Ctx<'_>, top: &Path, newer_ms: Option<i64>, prefix: Opti
         } else if files >= ctx.limits.files {
             let why = format!("only {} files are taken from one folder", ctx.limits.files);
             taken.push(Taken::hole(item, ItemStatus::Skipped, &why));
-        } else if let Some(why) = ctx.over(began) {
+        } else if let Some(why) = ctx.over() {
             taken.push(Taken::hole(item, ItemStatus::Skipped, why));
         } else if spent >= ctx.limits.deadline {
             taken.push(Taken::hole(
@@ -98,7 +103,7 @@ pub(super) fn tree(ctx: Ctx<'_>, top: &Path, newer_ms: Option<i64>, prefix: Opti
             ));
         } else {
             files += 1;
-            taken.push(copy(ctx, item, &path));
+            taken.push(copy(ctx, item, &path).await);
         }
     }
     let item = Item {
@@ -111,15 +116,15 @@ pub(super) fn tree(ctx: Ctx<'_>, top: &Path, newer_ms: Option<i64>, prefix: Opti
             "# {older} of these were not changed since then and are not taken"
         );
     }
-    taken.insert(0, keep(ctx, item, &mut listing.as_bytes()));
+    taken.insert(0, keep(ctx, item, &mut listing.as_bytes()).await);
     taken
 }
 
 /// One file that a table names, up to the cap.
-pub(super) fn named(ctx: Ctx<'_>, item: Item, path: &Path) -> Taken {
+pub(super) async fn named(ctx: Ctx<'_>, item: Item, path: &Path) -> Taken {
     match ctx.world.files.stat(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => not_here(item),
-        _ => copy(ctx, item, path),
+        _ => copy(ctx, item, path).await,
     }
 }
 
@@ -129,13 +134,13 @@ fn not_here(item: Item) -> Taken {
 }
 
 /// A file as it was while it was read; whether it changed meanwhile stands beside it.
-fn copy(ctx: Ctx<'_>, item: Item, path: &Path) -> Taken {
+async fn copy(ctx: Ctx<'_>, item: Item, path: &Path) -> Taken {
     let before = ctx.world.files.stat(path);
     let mut file = match ctx.world.files.open(path) {
         Ok(file) => file,
         Err(e) => return failed(item, &e),
     };
-    let taken = keep(ctx, item, &mut file);
+    let taken = keep(ctx, item, &mut file).await;
     match (before, ctx.world.files.stat(path)) {
         (Ok(before), Ok(after)) if taken.why.is_none() => Taken {
             why: changed(&before, &after),
@@ -163,7 +168,7 @@ fn changed(before: &Stat, after: &Stat) -> Option<String> {
     ))
 }
 
-fn keep(ctx: Ctx<'_>, item: Item, from: &mut dyn Read) -> Taken {
+async fn keep(ctx: Ctx<'_>, item: Item, from: &mut dyn Read) -> Taken {
     let began = ctx.world.clock.now().mono_us;
     let mut out = match ctx.sink.open(&item.name) {
         Ok(out) => out,
@@ -172,6 +177,7 @@ fn keep(ctx: Ctx<'_>, item: Item, from: &mut dyn Read) -> Taken {
     let mut buffer = vec![0; 64 << 10];
     let mut bytes: u64 = 0;
     let (status, why) = loop {
+        others().await;
         let room = ctx.limits.cap.saturating_sub(bytes);
         let read = match from.read(&mut buffer) {
             Ok(0) => break (ItemStatus::Collected, None),

@@ -298,7 +298,12 @@ pub(super) fn verb(table: &Table, entry: &Entry, prefix: &str, values: &Values) 
     let name = format!("{prefix}{}", values.fill(&entry.name)?);
     Some(match &entry.verb {
         Verb::Processes => Source::Processes(name),
-        Verb::Run { argv, env } => Source::Program(Program {
+        Verb::Run {
+            argv,
+            env,
+            more,
+            silent,
+        } => Source::Program(Program {
             name,
             argv: values.argv(argv)?,
             cwd: None,
@@ -307,6 +312,8 @@ pub(super) fn verb(table: &Table, entry: &Entry, prefix: &str, values: &Values) 
                 _ => Env::Own(Vec::new()),
             },
             optional: true,
+            more: more.clone(),
+            silent: *silent,
         }),
         Verb::File(path) => Source::File {
             name,
@@ -320,7 +327,7 @@ pub(super) fn verb(table: &Table, entry: &Entry, prefix: &str, values: &Values) 
             },
             prefix: Some(name),
         },
-        Verb::Sql { columns, text } => {
+        Verb::Sql { columns, text, each } => {
             let database = table.database.as_ref()?;
             Source::Sql(Sql {
                 url: values.secrets.get(&database.url)?.clone(),
@@ -330,6 +337,7 @@ pub(super) fn verb(table: &Table, entry: &Entry, prefix: &str, values: &Values) 
                     name,
                     columns: columns.clone(),
                     text: values.fill(text)?,
+                    each: *each,
                 }],
             })
         }

@@ -113,7 +113,7 @@ impl Get {
                 url,
                 headers: headers.collect(),
                 body: None,
-                deadline: ctx.limits.deadline,
+                deadline: ctx.limits.silence(),
                 tls: TlsFiles {
                     ca: self.door.ca.clone(),
                     identity: None,

@@ -44,7 +44,6 @@ impl Repository {
     }
 
     pub(super) async fn take(self, ctx: Ctx<'_>) -> Vec<Taken> {
-        let began = ctx.world.clock.now().mono_us;
         let there = match ctx.world.files.stat(&self.repo) {
             Ok(stat) if stat.is_dir => Ok(()),
             Ok(_) => Err("it is no folder".to_owned()),
@@ -67,7 +66,7 @@ impl Repository {
             }
         };
         let taken: Vec<Vec<Taken>> = stream::iter(looks(&self, &overrides))
-            .map(|look| look.take_or_skip(ctx, began))
+            .map(|look| look.take_or_skip(ctx))
             .buffered(TOGETHER)
             .collect()
             .await;
@@ -129,6 +128,8 @@ fn looks(of: &Repository, overrides: &[(String, String)]) -> Vec<Source> {
                 cwd: Some(of.repo.clone()),
                 env: Env::Own(environment(overrides)),
                 optional: false,
+                more: None,
+                silent: false,
             })
         })
         .collect()

@@ -24,8 +24,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::task::Poll;
 
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
@@ -52,12 +53,15 @@ pub trait Sink {
     fn open<'s>(&'s self, name: &str) -> io::Result<Box<dyn Write + 's>>;
 }
 
+/// What began just before the time of a capture ran out has this long.
+const LAST: Duration = Duration::from_secs(10);
+
 /// How long and how much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// For each item.
+    /// For each item, while it goes on telling.
     pub deadline: Duration,
-    /// For each item without any output.
+    /// For each item without any output; a server is not waited for longer. The deadline, where there is none.
     pub no_progress: Option<Duration>,
     /// For the whole capture: what has not begun by then is skipped.
     pub total: Duration,
@@ -70,12 +74,17 @@ pub struct Limits {
 impl Limits {
     /// What fits into a quick baseline of a minute.
     pub const QUICK: Limits = Limits {
-        deadline: Duration::from_secs(10),
-        no_progress: None,
+        deadline: Duration::from_secs(30),
+        no_progress: Some(Duration::from_secs(10)),
         total: Duration::from_secs(45),
         cap: 64 << 20,
         files: 10_000,
     };
+
+    /// How long an answer is waited for that comes in one piece.
+    fn silence(&self) -> Duration {
+        self.no_progress.unwrap_or(self.deadline).min(self.deadline)
+    }
 }
 
 /// What a capture is handed besides its specification.
@@ -93,16 +102,35 @@ pub struct Ctx<'a> {
     pub started: &'a dyn Fn(Child),
     /// How often Ctrl-C had been pressed when it began.
     pub presses: u32,
+    /// When it began, microseconds of the clock that only goes forward.
+    pub began_us: u64,
 }
 
 impl Ctx<'_> {
+    /// How long this capture has been going on.
+    fn spent(&self) -> Duration {
+        Duration::from_micros(self.world.clock.now().mono_us.saturating_sub(self.began_us))
+    }
+
+    /// For an item that begins now: it is over soon after the time of the capture is.
+    fn item(self) -> Self {
+        let left = (self.limits.total + LAST).saturating_sub(self.spent());
+        let deadline = self.limits.deadline.min(left);
+        Ctx {
+            limits: Limits {
+                deadline,
+                ..self.limits
+            },
+            ..self
+        }
+    }
+
     /// Why nothing more is begun, once the time is over or somebody pressed Ctrl-C.
-    fn over(&self, began_us: u64) -> Option<&'static str> {
-        let spent = Duration::from_micros(self.world.clock.now().mono_us.saturating_sub(began_us));
+    fn over(&self) -> Option<&'static str> {
         if self.world.interrupt.count() > self.presses {
             return Some("interrupted");
         }
-        (spent >= self.limits.total).then_some("the time for this capture had run out")
+        (self.spent() >= self.limits.total).then_some("the time for this capture had run out")
     }
 
     /// Waits for a server, and no longer once somebody presses Ctrl-C: nobody sits out its deadline then.
@@ -118,6 +146,19 @@ impl Ctx<'_> {
         }
         Err(Interrupted)
     }
+}
+
+/// Lets the other looks go on: what reads files never waits, and what waits must not be found late.
+async fn others() {
+    let mut been = false;
+    poll_fn(|context| match std::mem::replace(&mut been, true) {
+        true => Poll::Ready(()),
+        false => {
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 /// Somebody pressed Ctrl-C while a server was waited for.
@@ -167,7 +208,6 @@ pub fn plan(spec: &CaptureSpec, scene: &Scene) -> Result<Vec<Item>, NotGiven> {
 
 /// Looks, and says of each item what became of it, in the order of the plan.
 pub async fn run(ctx: Ctx<'_>, spec: &CaptureSpec, scene: &Scene) -> Vec<Taken> {
-    let began = ctx.world.clock.now().mono_us;
     let sources = match items(spec, scene) {
         Ok(sources) => sources,
         Err(NotGiven(why)) => vec![Source::Hole(source::Hole {
@@ -177,7 +217,7 @@ pub async fn run(ctx: Ctx<'_>, spec: &CaptureSpec, scene: &Scene) -> Vec<Taken> 
         })],
     };
     let taken: Vec<Vec<Taken>> = stream::iter(sources)
-        .map(|source| source.take_or_skip(ctx, began))
+        .map(|source| source.take_or_skip(ctx))
         .buffered(TOGETHER)
         .collect()
         .await;

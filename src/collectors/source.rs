@@ -119,6 +119,10 @@ pub(super) struct Program {
     pub env: Env,
     /// True where a host may well lack it: then it is skipped, not failed.
     pub optional: bool,
+    /// What stands in its output where there was more than it gave.
+    pub more: Option<String>,
+    /// True where it says nothing before its end: silence is no standstill then.
+    pub silent: bool,
 }
 
 /// Where a program's environment comes from.
@@ -155,15 +159,15 @@ impl Source {
     }
 
     /// Looks, unless there is no time left or somebody pressed Ctrl-C.
-    pub(super) async fn take_or_skip(self, ctx: Ctx<'_>, began_us: u64) -> Vec<Taken> {
-        match ctx.over(began_us) {
+    pub(super) async fn take_or_skip(self, ctx: Ctx<'_>) -> Vec<Taken> {
+        match ctx.over() {
             Some(why) => {
                 let items = self.items().into_iter();
                 items
                     .map(|item| Taken::hole(item, ItemStatus::Skipped, why))
                     .collect()
             }
-            None => self.take(ctx).await,
+            None => self.take(ctx.item()).await,
         }
     }
 
@@ -179,12 +183,12 @@ impl Source {
             };
             match self {
                 Source::Program(program) => run(ctx, program).await,
-                Source::File { ref path, .. } => vec![file::named(ctx, only(&self), path)],
+                Source::File { ref path, .. } => vec![file::named(ctx, only(&self), path).await],
                 Source::Tree {
                     path,
                     newer_ms,
                     prefix,
-                } => file::tree(ctx, &path, newer_ms, prefix.as_deref()),
+                } => file::tree(ctx, &path, newer_ms, prefix.as_deref()).await,
                 Source::Processes(_) => vec![host::processes(ctx, only(&self))],
                 Source::Sql(sql) => sql.take(ctx).await,
                 Source::Get(get) => get.take(ctx).await,
@@ -235,16 +239,28 @@ async fn run(ctx: Ctx<'_>, program: Program) -> Vec<Taken> {
         env,
         stdin: None,
         deadline: ctx.limits.deadline,
-        no_progress: ctx.limits.no_progress,
+        no_progress: ctx.limits.no_progress.filter(|_| !program.silent),
         cap: ctx.limits.cap,
     };
     let mut started = |child| (ctx.started)(child);
+    let mut out = Watched {
+        to: &mut *out,
+        word: program.more.as_deref().unwrap_or_default().as_bytes(),
+        tail: Vec::new(),
+        seen: false,
+    };
     let ran = ctx
         .world
         .spawn
         .run(command, &mut out, &mut err, &mut started)
         .await;
-    let (status, why) = word(&ran, program.optional);
+    let (status, why) = match word(&ran, program.optional) {
+        (ItemStatus::Collected, _) if out.seen => {
+            let why = "it gave only the first part: there is more".to_owned();
+            (ItemStatus::Truncated, Some(why))
+        }
+        other => other,
+    };
     let mut taken = vec![Taken {
         name: program.name,
         source: source.clone(),
@@ -373,6 +389,33 @@ fn word(ran: &Ran, optional: bool) -> (ItemStatus, Option<String>) {
         End::NotStarted(why) => (ItemStatus::Failed, why.clone()),
     };
     (status, Some(why))
+}
+
+/// A way to a file on which a word is looked for; none, where it is empty.
+struct Watched<'s> {
+    to: &'s mut dyn Write,
+    word: &'s [u8],
+    /// What the next bytes may go on with.
+    tail: Vec<u8>,
+    seen: bool,
+}
+
+impl Write for Watched<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.to.write(bytes)?;
+        if !self.word.is_empty() && !self.seen {
+            self.tail
+                .extend_from_slice(bytes.get(..written).unwrap_or_default());
+            self.seen = self.tail.windows(self.word.len()).any(|at| at == self.word);
+            let past = self.tail.len().saturating_sub(self.word.len() - 1);
+            self.tail.drain(..past);
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
 }
 
 /// A file that exists only once something is written to it.

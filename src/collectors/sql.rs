@@ -1,6 +1,8 @@
 //! Questions to a database, one session for all of them, each answer a file of its own.
 
-use serde_json::Value;
+use std::time::Duration;
+
+use serde_json::json;
 
 use super::Ctx;
 use super::source::{Item, Taken, keep};
@@ -29,6 +31,8 @@ pub(super) struct Statement {
     pub columns: Vec<String>,
     /// The statement.
     pub text: String,
+    /// True where the last cell of each row is a statement, whose answer stands in its place.
+    pub each: bool,
 }
 
 impl Sql {
@@ -42,7 +46,6 @@ impl Sql {
 
     /// Asks one after the other. A lost session is opened again for the next question.
     pub(super) async fn take(self, ctx: Ctx<'_>) -> Vec<Taken> {
-        let began = ctx.world.clock.now().mono_us;
         let mut session: Option<Box<dyn SqlSession>> = None;
         let mut taken = Vec::new();
         for statement in &self.ask {
@@ -50,7 +53,7 @@ impl Sql {
                 name: statement.name.clone(),
                 touches: one_line(&statement.text),
             };
-            if let Some(why) = ctx.over(began) {
+            if let Some(why) = ctx.over() {
                 taken.push(Taken::hole(item, ItemStatus::Skipped, why));
                 continue;
             }
@@ -78,10 +81,17 @@ impl Sql {
             let at = ctx.world.clock.now().mono_us;
             let query = ctx
                 .world
-                .timeout(ctx.limits.deadline, open.query(&statement.text));
+                .timeout(ctx.limits.silence(), open.query(&statement.text));
             let asked = ctx.answer(query).await;
             let ms = (ctx.world.clock.now().mono_us - at) / 1_000;
             match asked {
+                Ok(Some(Ok(rows))) if statement.each => {
+                    let (one, alive) = each(ctx, item, &**open, &rows, &statement.columns, at).await;
+                    taken.push(one);
+                    if !alive {
+                        session = None;
+                    }
+                }
                 Ok(Some(Ok(rows))) => taken.push(answer(ctx, item, &rows, &statement.columns, ms)),
                 Ok(Some(Err(e))) => {
                     taken.push(Taken {
@@ -115,7 +125,7 @@ impl Sql {
     async fn open(&self, ctx: Ctx<'_>) -> Result<Box<dyn SqlSession>, NetError> {
         let url = ctx.world.secrets.read(&self.url).await;
         let url = url.map_err(|e| NetError::Setup(e.to_string()))?;
-        let session = ctx.world.sql.open(&url, ctx.limits.deadline).await?;
+        let session = ctx.world.sql.open(&url, ctx.limits.silence()).await?;
         for statement in &self.must {
             session.query(statement).await?;
         }
@@ -127,6 +137,76 @@ impl Sql {
     }
 }
 
+/// Asks what the last cell of each row says, and puts the answer in its place; or why there is none, so that one
+/// locked table does not take the rest with it. Also whether the session is still good for another question.
+async fn each(
+    ctx: Ctx<'_>,
+    item: Item,
+    session: &dyn SqlSession,
+    list: &Rows,
+    columns: &[String],
+    at: u64,
+) -> (Taken, bool) {
+    let mut text = String::new();
+    let (mut without, mut over) = (0_usize, None::<String>);
+    for row in list {
+        let Some((Some(statement), told)) = row.split_last() else {
+            continue;
+        };
+        let spent = Duration::from_micros(ctx.world.clock.now().mono_us.saturating_sub(at));
+        let left = ctx.limits.silence().saturating_sub(spent);
+        if over.is_none() {
+            over = match ctx.over() {
+                None if left.is_zero() => Some("the time for this had run out".to_owned()),
+                why => why.map(str::to_owned),
+            };
+        }
+        let asked = match over.clone() {
+            Some(why) => Err(why),
+            None => {
+                let query = ctx.world.timeout(left, session.query(statement));
+                let (why, ends) = match ctx.answer(query).await {
+                    Ok(Some(Ok(rows))) => (Ok(rows), false),
+                    Ok(Some(Err(e))) => (Err(e.to_string()), !matches!(e, NetError::Refused(_))),
+                    Ok(None) => (Err("no answer in time".to_owned()), true),
+                    Err(e) => (Err(e.to_string()), true),
+                };
+                if ends {
+                    over = Some("the session was given up before".to_owned());
+                }
+                why
+            }
+        };
+        let mut cells = told.to_vec();
+        let why = match asked {
+            Ok(answer) => {
+                cells.extend(answer.into_iter().flatten());
+                None
+            }
+            Err(why) => {
+                without += 1;
+                Some(why)
+            }
+        };
+        text.push_str(&object(columns, &cells, why.as_deref()));
+        text.push('\n');
+    }
+    let ms = (ctx.world.clock.now().mono_us - at) / 1_000;
+    let taken = keep(ctx, item, text.as_bytes(), ms);
+    let taken = match taken.status {
+        ItemStatus::Collected if without > 0 => Taken {
+            status: ItemStatus::Truncated,
+            why: Some(format!(
+                "{without} of {} have no answer; each says why",
+                list.len()
+            )),
+            ..taken
+        },
+        _ => taken,
+    };
+    (taken, over.is_none())
+}
+
 /// Rows as JSON, one object a line, so that a reader needs no list of columns.
 fn answer(ctx: Ctx<'_>, item: Item, rows: &Rows, columns: &[String], ms: u64) -> Taken {
     let mut text = String::new();
@@ -135,16 +215,22 @@ fn answer(ctx: Ctx<'_>, item: Item, rows: &Rows, columns: &[String], ms: u64) ->
             let cells: Vec<&str> = row.iter().map(|c| c.as_deref().unwrap_or("")).collect();
             text.push_str(&cells.join("\t"));
         } else {
-            // In the order in which they were asked for: a map would sort them.
-            let cells = columns.iter().zip(row).map(|(column, cell)| {
-                let cell = cell.as_ref().map_or(Value::Null, |c| Value::String(c.clone()));
-                format!("{}:{cell}", Value::String(column.clone()))
-            });
-            text.push_str(&format!("{{{}}}", cells.collect::<Vec<_>>().join(",")));
+            text.push_str(&object(columns, row, None));
         }
         text.push('\n');
     }
     keep(ctx, item, text.as_bytes(), ms)
+}
+
+/// One row. In the order in which the columns were asked for: a map would sort them.
+fn object(columns: &[String], row: &[Option<String>], why: Option<&str>) -> String {
+    let cells = columns
+        .iter()
+        .map(String::as_str)
+        .zip(row.iter().map(Option::as_deref));
+    let cells = cells.chain(why.map(|why| ("why", Some(why))));
+    let cells = cells.map(|(column, cell)| format!("{}:{}", json!(column), json!(cell)));
+    format!("{{{}}}", cells.collect::<Vec<_>>().join(","))
 }
 
 /// `forbidden` where the server said so: SQLSTATE 42501 and 28xxx, MySQL 1044, 1045, 1142, 1227, Redis NOPERM.

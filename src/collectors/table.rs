@@ -120,6 +120,10 @@ pub(super) enum Verb {
     Run {
         argv: Vec<Arg>,
         env: Option<String>,
+        /// What stands in the output where there was more than the program gave.
+        more: Option<String>,
+        /// True where it says nothing before its end.
+        silent: bool,
     },
     File(String),
     Tree {
@@ -129,6 +133,7 @@ pub(super) enum Verb {
     Sql {
         columns: Vec<String>,
         text: String,
+        each: bool,
     },
     Get {
         path: String,
@@ -301,8 +306,14 @@ fn entry(node: &Node, mistakes: &Mistakes) -> Option<Entry> {
         Some(Verb::Processes)
     } else if let Some(run) = fields.take("run") {
         let argv = args(run, mistakes);
-        let env = fields.text("env");
-        Some(Verb::Run { argv, env })
+        let (env, more) = (fields.text("env"), fields.text("more"));
+        let silent = fields.flag("silent") == Some(true);
+        Some(Verb::Run {
+            argv,
+            env,
+            more,
+            silent,
+        })
     } else if let Some(path) = fields.text("file") {
         Some(Verb::File(path))
     } else if let Some(path) = fields.text("tree") {
@@ -310,7 +321,18 @@ fn entry(node: &Node, mistakes: &Mistakes) -> Option<Entry> {
         Some(Verb::Tree { path, newer })
     } else if let Some(text) = fields.text("sql") {
         let columns = fields.texts("columns");
-        Some(Verb::Sql { columns, text })
+        Some(Verb::Sql {
+            columns,
+            text,
+            each: false,
+        })
+    } else if let Some(text) = fields.text("sql-each") {
+        let columns = fields.texts("columns");
+        Some(Verb::Sql {
+            columns,
+            text,
+            each: true,
+        })
     } else if let Some(path) = fields.text("get") {
         let head = fields.flag("head") == Some(true);
         Some(Verb::Get { path, head })

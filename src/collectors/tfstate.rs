@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::Ctx;
 use super::source::{Item, Taken, keep, output, plain};
+use super::{Ctx, Limits};
 use crate::model::event::ItemStatus;
 
 /// Longest state that is read, in bytes.
@@ -79,7 +79,12 @@ impl State {
             StateFrom::Program(argv) => {
                 let fixed = plain(Vec::new()).into_iter().skip(1);
                 let env = (ctx.env)().into_iter().chain(fixed).collect();
-                output(ctx, argv, env, CAP).await
+                // It may have to fetch much before it says a word.
+                let limits = Limits {
+                    no_progress: None,
+                    ..ctx.limits
+                };
+                output(Ctx { limits, ..ctx }, argv, env, CAP).await
             }
         }
     }

@@ -83,6 +83,7 @@ impl Engine<'_> {
                 // A look changes nothing: what it started needs no settling after a crash.
                 started: &|_| {},
                 presses: self.world.interrupt.count(),
+                began_us: self.world.clock.now().mono_us,
             };
             self.world
                 .wait(collectors::run(ctx, &handed, &scene))

@@ -17,6 +17,8 @@ jailed!(
     a_real_podman_tells_its_containers,
     copies_are_told_with_everybody_who_could_replace_them,
     what_changes_something_is_left_alone_unless_asked_for,
+    a_look_may_take_long_while_it_tells_something,
+    what_a_program_left_out_is_said,
     the_first_look_changes_nothing_on_this_host,
 );
 
@@ -432,6 +434,63 @@ mod inner {
         let missing = of("backups", &[("paths", "/nowhere/x.dump")]);
         let (taken, _) = take(&world, &missing, LIMITS);
         assert_eq!(status(&taken, "backups.txt"), ItemStatus::Failed);
+    }
+
+    #[test]
+    #[ignore = "runs in a jail"]
+    fn a_look_may_take_long_while_it_tells_something() {
+        let world = world(&Keys::default());
+        let limits = Limits {
+            deadline: Duration::from_secs(60),
+            no_progress: Some(Duration::from_secs(3)),
+            total: Duration::from_secs(60),
+            ..LIMITS
+        };
+        let (taken, shelf) = take(
+            &world,
+            &command("for n in 1 2 3 4 5 6 7 8; do echo $n; sleep 0.5; done"),
+            limits,
+        );
+        assert_eq!(status(&taken, "stdout"), ItemStatus::Collected, "{taken:?}");
+        assert_eq!(shelf.text("stdout").lines().count(), 8);
+        let (taken, shelf) = take(&world, &command("echo a; sleep 1001"), limits);
+        let why = taken[0].why.as_deref().unwrap();
+        assert!(
+            taken[0].status == ItemStatus::TimedOut && why.starts_with("no output for too long"),
+            "{taken:?}"
+        );
+        assert_eq!(shelf.text("stdout"), "a\n");
+        // What is really used tells the two apart, and is over within a minute.
+        let quick = Limits::QUICK;
+        assert!(quick.no_progress.is_some_and(|silence| silence < quick.deadline));
+        assert!(quick.total + quick.no_progress.unwrap() < Duration::from_secs(60));
+    }
+
+    #[test]
+    #[ignore = "runs in a jail"]
+    fn what_a_program_left_out_is_said() {
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "none", "/usr/local/bin"])
+            .status();
+        assert!(mounted.unwrap().success());
+        // Its word for it comes in two pieces, and what an event quotes of another call is none.
+        let script = "#!/bin/sh\ncase \"$*\" in\n*Username*) echo '{\"Events\": [{\"CloudTrailEvent\": \"{\\\"NextToken\\\": 1}\"}]}';;\n\
+                      *lookup-events*) printf '{\"Events\": [], \"NextTo'; sleep 0.2; echo 'ken\": \"eyJ\"}';;\n*) echo '{}';;\nesac\n";
+        std::fs::write("/usr/local/bin/aws", script).unwrap();
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions("/usr/local/bin/aws", mode).unwrap();
+        let world = world(&Keys::default());
+        let (taken, shelf) = take(&world, &of("cloudtrail", &[("user", "deploy-bot")]), LIMITS);
+        assert_eq!(status(&taken, "events.json"), ItemStatus::Truncated, "{taken:#?}");
+        assert_eq!(
+            shelf.text("events.json"),
+            "{\"Events\": [], \"NextToken\": \"eyJ\"}\n"
+        );
+        assert_eq!(
+            status(&taken, "events-of-user-deploy-bot.json"),
+            ItemStatus::Collected,
+            "{taken:#?}"
+        );
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Collectors against real databases, and against HTTP servers of our own.
 
+use std::time::Duration;
+
 use incident::collectors::Limits;
 use incident::model::act::CaptureSpec;
 use incident::model::event::ItemStatus;
+use incident::model::secret::Secret;
 use serde_json::Value;
 
 use super::shelf::{LIMITS, of, status, take, with_secret};
@@ -26,8 +29,19 @@ fn a_postgres_server_is_read_by_a_login_that_can_only_read() {
         &world,
         "create role reader login password 'made-up' in role pg_monitor; create table orders (id int primary key, what text); \
          insert into orders select g, 'x' from generate_series(1, 1000) g; delete from orders where id > 900; \
-         create table hidden (id int); grant select on orders to reader",
+         create table hidden (id int); grant select on orders to reader; \
+         create table guarded (id int, whose text); insert into guarded values (1, 'reader'), (2, 'ana'); grant select on guarded to reader; \
+         alter table guarded enable row level security; create policy own on guarded using (whose = current_user); \
+         create table \"held; drop table orders\" (id int); grant select on \"held; drop table orders\" to reader",
     );
+    // Somebody, perhaps the agent, is in the middle of changing a table.
+    let admin = Secret::new(pg.admin());
+    let holder = world
+        .wait(world.sql.open(&admin, Duration::from_secs(10)))
+        .unwrap()
+        .unwrap();
+    let lock = "begin; lock table \"held; drop table orders\" in access exclusive mode";
+    world.wait(holder.query(lock)).unwrap().unwrap();
     let before = pg.run(&world, CHANGES);
     let spec = with_secret(&world, of("postgres", &[]), "url", &pg.url("reader", "made-up"));
     let (taken, shelf) = take(&world, &spec, LIMITS);
@@ -36,6 +50,25 @@ fn a_postgres_server_is_read_by_a_login_that_can_only_read() {
         rows.iter().any(|r| r["table"] == "orders" && r["rows"] == "900"),
         "{rows:?}"
     );
+    // A policy would have shown one of two rows; a lock would have held up all. Both are named, and nothing is made up.
+    assert_eq!(status(&taken, "row-counts.jsonl"), ItemStatus::Truncated);
+    for (table, why) in [
+        ("guarded", "row-level security"),
+        ("held; drop table orders", "lock timeout"),
+    ] {
+        let row = rows.iter().find(|r| r["table"] == table).unwrap();
+        assert!(
+            row["rows"].is_null() && row["why"].as_str().unwrap().contains(why),
+            "{row}"
+        );
+    }
+    let sizes = lines(&shelf.text("tables.jsonl"));
+    let size = |table: &str| &sizes.iter().find(|r| r["table"] == table).unwrap()["bytes"];
+    assert!(
+        size("held; drop table orders").is_null() && size("orders").is_string(),
+        "{sizes:?}"
+    );
+    drop(holder);
     let uncounted = lines(&shelf.text("not-counted.jsonl"));
     assert_eq!(
         uncounted[0]["table"], "hidden",
@@ -53,7 +86,7 @@ fn a_postgres_server_is_read_by_a_login_that_can_only_read() {
     assert_eq!(status(&taken, "cron-jobs.jsonl"), ItemStatus::Failed);
     assert_eq!(status(&taken, "restore-point"), ItemStatus::Skipped);
     let whole = taken.iter().filter(|t| t.status == ItemStatus::Collected).count();
-    assert!(whole >= 20, "{taken:#?}");
+    assert!(whole >= 19, "{taken:#?}");
     assert_eq!(before, pg.run(&world, CHANGES), "nothing was changed");
     assert!(!format!("{taken:?}").contains("made-up"));
 }
@@ -84,9 +117,27 @@ fn a_mariadb_server_is_read() {
     let Some(maria) = Maria::start(&world, &[]) else {
         return;
     };
-    maria.run(&world, "create database shop; create table shop.orders (id int primary key); insert into shop.orders values (1), (2)");
+    maria.run(
+        &world,
+        "create database shop; create table shop.orders (id int primary key); insert into shop.orders values (1), (2); \
+         create table shop.`o``; drop table shop.orders` (id int); create table shop.hidden (id int, what text); \
+         create user reader@'%' identified by 'made-up'; grant select on shop.orders to reader@'%'; \
+         grant select on shop.`o``; drop table shop.orders` to reader@'%'; grant insert on shop.hidden to reader@'%'",
+    );
+    let spec = with_secret(&world, of("mysql", &[]), "url", &maria.url("reader", "made-up"));
+    let (taken, shelf) = take(&world, &spec, LIMITS);
+    let rows = lines(&shelf.text("row-counts.jsonl"));
+    let count = |table: &str| rows.iter().find(|r| r["table"] == table).unwrap();
+    assert_eq!(count("orders")["rows"], "2", "{rows:?}");
+    assert_eq!(count("o`; drop table shop.orders")["rows"], "0");
+    assert!(
+        count("hidden")["why"].as_str().unwrap().contains("1142"),
+        "{rows:?}"
+    );
+    assert_eq!(status(&taken, "row-counts.jsonl"), ItemStatus::Truncated);
     let spec = with_secret(&world, of("mysql", &[]), "url", &maria.root());
     let (taken, shelf) = take(&world, &spec, LIMITS);
+    assert_eq!(status(&taken, "row-counts.jsonl"), ItemStatus::Collected);
     assert!(shelf.text("tables.jsonl").contains("\"orders\""), "{taken:#?}");
     assert!(shelf.text("columns.jsonl").contains("\"id\""));
     assert!(shelf.text("status.jsonl").contains("\"Uptime\""));
@@ -190,4 +241,61 @@ fn a_profile_takes_what_it_was_given_and_names_the_rest() {
     let CaptureSpec::Collector { .. } = wrong else {
         panic!()
     };
+}
+
+#[test]
+fn what_changes_a_database_is_done_where_it_is_asked_for_and_only_then() {
+    let world = network_world();
+    let Some(pg) = Pg::start_cron(&world) else { return };
+    pg.run(&world, "create extension pg_cron");
+    pg.run(
+        &world,
+        "create role reader login password 'made-up' in role pg_monitor; grant usage on schema cron to reader; \
+         select cron.schedule('purge', '0 3 * * *', 'delete from orders')",
+    );
+    let position = |world: &_| {
+        pg.run(world, "select pg_current_wal_insert_lsn()")[0][0]
+            .clone()
+            .unwrap()
+    };
+    // Written before it is looked at: what a server still does by itself is not the look's.
+    pg.run(&world, "checkpoint");
+    let before = position(&world);
+    let spec = with_secret(&world, of("postgres", &[]), "url", &pg.admin());
+    let (taken, shelf) = take(&world, &spec, LIMITS);
+    assert_eq!(status(&taken, "restore-point"), ItemStatus::Skipped);
+    assert!(
+        shelf.text("cron-jobs.jsonl").contains("delete from orders"),
+        "{taken:#?}"
+    );
+    assert!(shelf.text("extensions.jsonl").contains("pg_cron"));
+    let CaptureSpec::Collector { name, with, .. } = spec else {
+        panic!()
+    };
+    let asked = CaptureSpec::Collector {
+        name,
+        with,
+        changing: vec!["restore-point".to_owned()],
+    };
+    let (taken, shelf) = take(&world, &asked, LIMITS);
+    assert_eq!(
+        status(&taken, "restore-point"),
+        ItemStatus::Collected,
+        "{taken:#?}"
+    );
+    assert!(
+        shelf.text("restore-point").contains("\"lsn\":\""),
+        "{}",
+        shelf.text("restore-point")
+    );
+    assert_ne!(before, position(&world), "the record of it");
+    // Who sees only their own jobs sees none, and is told so: an empty list would say that there are none.
+    let spec = with_secret(&world, of("postgres", &[]), "url", &pg.url("reader", "made-up"));
+    let (taken, _) = take(&world, &spec, LIMITS);
+    let jobs = taken.iter().find(|t| t.name == "cron-jobs.jsonl").unwrap();
+    assert_eq!(jobs.status, ItemStatus::Forbidden, "{jobs:?}");
+    assert!(
+        jobs.why.as_deref().unwrap().contains("row-level security"),
+        "{jobs:?}"
+    );
 }

@@ -61,7 +61,12 @@ pub const LIMITS: Limits = Limits {
 
 pub fn take(world: &World, spec: &CaptureSpec, limits: Limits) -> (Vec<Taken>, Shelf) {
     let shelf = Shelf::default();
-    let env = || vec![("PATH".to_owned(), Secret::new("/usr/bin:/bin".into()))];
+    let env = || {
+        vec![(
+            "PATH".to_owned(),
+            Secret::new("/usr/local/bin:/usr/bin:/bin".into()),
+        )]
+    };
     let ctx = Ctx {
         world,
         limits,
@@ -69,6 +74,7 @@ pub fn take(world: &World, spec: &CaptureSpec, limits: Limits) -> (Vec<Taken>, S
         env: &env,
         started: &|child| assert!(child.pid > 0),
         presses: 0,
+        began_us: world.clock.now().mono_us,
     };
     let taken = world.wait(run(ctx, spec, &scene(Path::new("/")))).unwrap();
     for item in &taken {

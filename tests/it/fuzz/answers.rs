@@ -270,6 +270,7 @@ fn collected_answers() {
                 env: &Vec::new,
                 started: &|_| {},
                 presses: 0,
+                began_us: world.clock.now().mono_us,
             };
             let taken = world.wait(run(ctx, spec, &scene(Path::new("/")))).unwrap();
             for item in &taken {

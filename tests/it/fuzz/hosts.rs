@@ -288,6 +288,7 @@ fn repositories() {
             env: &Vec::new,
             started: &|_| {},
             presses: 0,
+            began_us: world.clock.now().mono_us,
         };
         let taken = world.wait(run(ctx, &spec, &scene(Path::new("/")))).unwrap();
         assert!(!taken.is_empty());
