@@ -2,6 +2,17 @@
 
 use super::*;
 
+/// The act is run, by Ana, and comes out well.
+fn done() -> Command {
+    Command::Run {
+        step: 0,
+        undo: false,
+        why: true,
+        who: 0,
+        outcome: Outcome::Done,
+    }
+}
+
 /// What can happen around one act that needs people; Ana asks and runs, Ben and Kim may sign.
 fn commands() -> Vec<Command> {
     let ask = |proven| Command::Ask {
@@ -26,13 +37,7 @@ fn commands() -> Vec<Command> {
         Command::Wait(1_860_000),
         Command::Change(0),
         Command::TakeOut(1, Out::Key),
-        Command::Run {
-            step: 0,
-            undo: false,
-            why: true,
-            who: 0,
-            outcome: Outcome::Done,
-        },
+        done(),
     ]
 }
 
@@ -131,13 +136,7 @@ fn every_short_order_of_commands_counts_a_lent_role_only_while_it_is_lent() {
         Command::Speak(2),
         Command::TakeOut(2, Out::Key),
         Command::Wait(301_000),
-        Command::Run {
-            step: 0,
-            undo: false,
-            why: true,
-            who: 0,
-            outcome: Outcome::Done,
-        },
+        done(),
     ];
     let tally = RefCell::default();
     every(&desk, &tally, &commands, 5, &mut Vec::new());

@@ -141,6 +141,9 @@ impl From<EngineError> for CliError {
             EngineError::WrongKind { .. } => CliError::new(Exit::Usage, message),
             EngineError::Running => CliError::new(Exit::Waiting, message)
                 .hint("Wait for it, or look with `incident status`; two terminals cannot run one act twice"),
+            EngineError::OnlyInMemory => CliError::new(Exit::Failed, message)
+                .stands("what is on record already stays there; `incident stop` goes on without a record")
+                .hint("Write down by hand what you did and when, let the disk be written again (is it full, or mounted read-only?), then `incident did \"…\"`"),
             EngineError::NotDurable => CliError::new(Exit::Failed, message)
                 .hint("Free some space or name another place with --store, then `incident resume`"),
             EngineError::Signoff(refusal) => {

@@ -1,9 +1,12 @@
 //! A record read without taking its lock and without changing a byte: also a closed or a drilled one.
 
+use std::path::Path;
+
 use super::{App, CliError, Exit};
 use crate::engine::EngineError;
 use crate::evidence::escape;
 use crate::journal::Hash;
+use crate::model::event::Event;
 use crate::model::ids::IncidentId;
 use crate::model::incident::{At, Incident};
 use crate::model::time::{Moment, parse_rfc3339};
@@ -52,7 +55,17 @@ impl Record {
             CliError::new(Exit::Failed, format!("{id} holds no record yet"))
                 .hint("What was spooled elsewhere is taken in by `incident resume`")
         })?;
-        for spool in Spool::find(id, &app.spool_folders) {
+        let taken = |spool: &Path| {
+            let head = Spool::load(spool)
+                .ok()
+                .map(|spool| spool.chain().head.to_string());
+            entries
+                .iter()
+                .any(|e| matches!(&e.event, Event::SpoolAbsorbed(e) if Some(&e.head) == head.as_ref()))
+        };
+        // What was taken in may still lie on a disk from which nothing can be removed.
+        let spools = Spool::find(id, &app.spool_folders).into_iter();
+        for spool in spools.filter(|spool| !taken(spool)) {
             app.ui.aside(&format!(
                 "not in it: the records that wait in {}, because the case folder could not be written. `incident status` \
                  takes them in as soon as it can be",

@@ -76,6 +76,9 @@ pub enum EngineError {
     /// No durable journal line, no act.
     #[error("the record cannot be written to disk, so nothing but stop may act")]
     NotDurable,
+    /// What would end with this process is on no record.
+    #[error("neither the case folder nor any other place can be written, so this is on no record")]
+    OnlyInMemory,
     /// Nobody could sign.
     #[error("no signers are configured: at and outside the boundary stay blocked")]
     NoSigners,

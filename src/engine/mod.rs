@@ -195,7 +195,7 @@ impl<'w> Engine<'w> {
     }
 
     fn record(&self, event: impl Into<Event>) -> Result<u64, EngineError> {
-        self.recorder.borrow_mut().record(event)
+        self.recorder.borrow_mut().record_kept(event)
     }
 
     /// The redactor that knows every secret read so far.

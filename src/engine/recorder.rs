@@ -12,7 +12,7 @@ use crate::model::event::{Event, JournalRecovered};
 use crate::model::ids::IncidentId;
 use crate::model::incident::{At, FoldError, Incident};
 use crate::model::time::Moment;
-use crate::store::{Appended, Case, Draft, Locked, Spool, StoreError};
+use crate::store::{Appended, Case, Draft, Locked, Place, Spool, StoreError};
 use crate::world::World;
 
 /// An event as the readers beside the journal (screen, `--json`) see it.
@@ -143,8 +143,14 @@ impl<'w> Recorder<'w> {
 
     /// Writes a group of events with one sync; in a spool where the case folder cannot be written.
     pub fn record_all(&mut self, mut events: Vec<Event>) -> Result<Vec<u64>, EngineError> {
-        let unwritable = |e: &StoreError| e.is_unwritable();
-        self.record_or_spool(&mut events, LOCK_WAIT_MS, unwritable)
+        self.record_or_spool(&mut events, LOCK_WAIT_MS, StoreError::is_unwritable, false)
+    }
+
+    /// Writes one event where it outlives this process, else refuses: what is lost with it was never on record.
+    pub fn record_kept(&mut self, event: impl Into<Event>) -> Result<u64, EngineError> {
+        let mut events = vec![event.into()];
+        self.record_or_spool(&mut events, LOCK_WAIT_MS, StoreError::is_unwritable, true)
+            .map(|seqs| seqs.first().copied().unwrap_or(0))
     }
 
     /// Writes what stop has to say: whatever is wrong with the case, the record goes on and stop with it.
@@ -154,9 +160,8 @@ impl<'w> Recorder<'w> {
 
     /// The same from a list: what is written leaves it, what is not stays for another try.
     pub fn record_off(&mut self, events: &mut Vec<Event>) -> Result<Vec<u64>, EngineError> {
-        self.record_or_spool(events, STOP_LOCK_WAIT_MS, |e| {
-            !matches!(e, StoreError::NotARecord(_))
-        })
+        let any = |e: &StoreError| !matches!(e, StoreError::NotARecord(_));
+        self.record_or_spool(events, STOP_LOCK_WAIT_MS, any, false)
     }
 
     fn record_or_spool(
@@ -164,6 +169,7 @@ impl<'w> Recorder<'w> {
         events: &mut Vec<Event>,
         wait_ms: u32,
         spools: impl Fn(&StoreError) -> bool,
+        kept: bool,
     ) -> Result<Vec<u64>, EngineError> {
         if let (Some(case), None, None) = (self.case.clone(), &self.spool, &self.adrift) {
             match self.locked(&case, wait_ms, |this, locked| {
@@ -179,7 +185,7 @@ impl<'w> Recorder<'w> {
                 Err(e) => return Err(e),
             }
         }
-        self.write_spooled(events)
+        self.write_spooled(events, kept)
     }
 
     /// Decides on the newest state and writes what was decided, with nobody in between.
@@ -368,14 +374,28 @@ impl<'w> Recorder<'w> {
     /// Starts a spool for an incident whose folder could not be made at all.
     pub fn open_spool(&mut self, id: &IncidentId, why: String) {
         let spool = Spool::open(id, self.spool_folders.clone());
-        self.troubles.push(format!(
-            "the case folder cannot be written ({why}); the record goes on in {}",
-            spool.place()
-        ));
+        self.troubles.push(match (spool.place(), &self.adrift) {
+            (Place::Memory, _) => format!(
+                "the case folder cannot be written ({why}), and no other place either: what this command does stands only \
+                 in memory and is lost when it ends, so keep what stands on this screen"
+            ),
+            (place, None) => {
+                format!("the case folder cannot be written ({why}); the record goes on in {place}")
+            }
+            (place, Some(_)) => format!("what this command adds waits in {place}"),
+        });
         self.spool = Some(spool);
     }
 
-    fn write_spooled(&mut self, events: &mut Vec<Event>) -> Result<Vec<u64>, EngineError> {
+    /// Whether anything that is written now outlives this process.
+    fn is_kept(&self) -> Result<(), EngineError> {
+        match self.spool.as_ref().map(Spool::place) {
+            Some(Place::Memory) => Err(EngineError::OnlyInMemory),
+            _ => Ok(()),
+        }
+    }
+
+    fn write_spooled(&mut self, events: &mut Vec<Event>, kept: bool) -> Result<Vec<u64>, EngineError> {
         if self.imagined {
             return Err(EngineError::NoIncident);
         }
@@ -389,6 +409,9 @@ impl<'w> Recorder<'w> {
             let why = self.adrift.clone();
             self.open_spool(&id, why.unwrap_or_else(|| "there is none".into()));
         }
+        if kept {
+            self.is_kept()?;
+        }
         let ts = self.now().rfc3339();
         self.rehearse(&ts, events)?;
         let drafts: Vec<Draft> = events.iter().map(|e| self.draft(&ts, e)).collect();
@@ -397,6 +420,10 @@ impl<'w> Recorder<'w> {
             for draft in drafts {
                 appended.push(spool.append(draft)?);
             }
+        }
+        if kept {
+            // The place may have been lost on the way.
+            self.is_kept()?;
         }
         // Numbers of spooled records run on from what is known; the spool has a chain of its own.
         let base = u64::try_from(self.hashes.len()).unwrap_or(u64::MAX);
@@ -444,12 +471,14 @@ impl<'w> Recorder<'w> {
             }
             self.incident = incident.map(Rc::new);
             self.hashes.push(chain.head);
-            waits.push(format!("{} in {}", chain.next, folder.display()));
+            if chain.next > 0 {
+                waits.push(format!("{} in {}", chain.next, folder.display()));
+            }
         }
         self.troubles.push(format!(
-            "the case folder cannot be written ({why}). Records that wait for it are read from where they are: {}. Let it \
-             be written again (is its disk full, or mounted read-only?), and the next command takes them in; until then \
-             notes go on beside them, stop goes on, and nothing else may act",
+            "the case folder cannot be written ({why}; is its disk full, or mounted read-only?): the records that wait for \
+             it are read from where they are ({}), and once it can be written the next command takes them in; until then \
+             stop and notes go on, and nothing else may act",
             waits.join(", ")
         ));
         self.adrift = Some(why.to_string());
@@ -470,7 +499,8 @@ impl<'w> Recorder<'w> {
                 let who = this.who.clone();
                 let spooled = locked.absorb(&spool, &ts, &who)?;
                 taken += spooled.records;
-                if let Some(why) = spooled.stays {
+                // Said once: what is there a second time was taken in before.
+                if let Some(why) = spooled.stays.filter(|_| spooled.records > 0) {
                     this.troubles.push(format!(
                         "the records of {} are in the case; that folder cannot be removed ({why}) and may stay",
                         folder.display()

@@ -211,16 +211,25 @@ impl Shapes {
         hits
     }
 
-    /// Secrets in base64 text of several lines whose telling piece is itself cut by the end of a line,
-    /// beginning at or after `at`.
+    /// Secrets in base64 text of several lines, beginning at or after `at`: where the telling piece is itself cut by the
+    /// end of a line; and anywhere where something stands before each line, which is looked over here alone.
     pub fn folded(&self, text: &[u8], at: usize, folds: &[Fold]) -> Vec<Hit> {
         let mut hits = Vec::new();
         for fold in folds {
             let mut decoded_to = 0;
-            let pieces = self.pieces.find_overlapping_iter(&fold.signs);
-            let broken = pieces.filter_map(|piece| fold.broken(piece.range()));
-            for piece in broken.filter(|piece| piece.start >= at) {
-                let span = self.inside_base64(text, piece, &mut decoded_to);
+            for piece in self.pieces.find_overlapping_iter(&fold.signs) {
+                let piece = piece.range();
+                let place = match fold.prefixed {
+                    true => fold.place(piece.clone()),
+                    false => fold.broken(piece.clone()),
+                };
+                let Some(place) = place.filter(|place| place.start >= at) else {
+                    continue;
+                };
+                let span = match fold.prefixed {
+                    true => self.inside_fold(fold, piece, &mut decoded_to),
+                    false => self.inside_base64(text, place, &mut decoded_to),
+                };
                 hits.extend(span.map(|span| Hit {
                     from: span.start,
                     span,
@@ -312,29 +321,51 @@ impl Shapes {
         let end = base64_ends(text, hit.end, text.len().min(hit.end + DECODED));
         let body = text.get(start..end)?;
         *decoded_to = end;
-        let mut standard: Vec<u8> = Vec::with_capacity(body.len());
+        let mut signs: Vec<u8> = Vec::with_capacity(body.len());
         let mut rest = body;
         while let Some(sign) = rest.first() {
             match line_end(rest) {
                 0 => {
-                    standard.push(match sign {
-                        b'-' => b'+',
-                        b'_' => b'/',
-                        other => *other,
-                    });
+                    signs.push(standard(sign));
                     rest = rest.get(1..)?;
                 }
                 n => rest = rest.get(n..)?,
             }
         }
+        self.holds_a_secret(&signs).then_some(start..end)
+    }
+
+    /// The same where something stands before each line.
+    fn inside_fold(&self, fold: &Fold, piece: Range<usize>, decoded_to: &mut usize) -> Option<Range<usize>> {
+        if piece.start < *decoded_to {
+            return None;
+        }
+        let start = piece.start.saturating_sub(DECODED).max(*decoded_to);
+        let end = fold.signs.len().min(piece.end + DECODED);
+        *decoded_to = end;
+        let signs = fold.signs.get(start..end)?.iter();
+        let standard: Vec<u8> = signs.map(standard).collect();
+        self.holds_a_secret(&standard).then(|| fold.place(start..end))?
+    }
+
+    /// True for base64 text in which a secret is written.
+    fn holds_a_secret(&self, signs: &[u8]) -> bool {
         // Where the text began earlier than we look back, one of four beginnings is the right one.
-        (0..4).find_map(|skip| {
-            let part = standard.get(skip..)?;
-            let whole = part.get(..part.len() - usize::from(part.len() % 4 == 1))?;
-            let inner = self.base64.decode(whole).ok()?;
-            let secret = !self.find(&inner, 0).is_empty();
-            secret.then_some(start..end)
+        (0..4).any(|skip| {
+            let part = signs.get(skip..).unwrap_or_default();
+            let whole = part.get(..part.len() - usize::from(part.len() % 4 == 1));
+            let inner = self.base64.decode(whole.unwrap_or_default());
+            inner.is_ok_and(|inner| !self.find(&inner, 0).is_empty())
         })
+    }
+}
+
+/// The sign in the usual alphabet.
+fn standard(sign: &u8) -> u8 {
+    match sign {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => *other,
     }
 }
 

@@ -10,8 +10,8 @@ const HELD: usize = 64 << 10;
 /// Bytes that are looked at in one go.
 const BLOCK: usize = 4 * HELD;
 
-/// Bytes kept before what is looked at, so that a word's beginning is still seen as one.
-const CONTEXT: usize = 128;
+/// Bytes kept before what is looked at, so that a word's beginning, and that of a line, is still seen as one.
+const CONTEXT: usize = 512;
 
 /// Longest match that is waited for; one that goes on is taken out in parts.
 const PATIENCE: usize = 1 << 20;

@@ -4,20 +4,21 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use procfs::process::{FDTarget, MMapPath, Process as Proc, all_processes};
+use procfs::process::{FDTarget, Process as Proc, all_processes};
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use super::host::{Host, HostError, Identity, Pid, Process, Signal, Signalled};
-use super::jail;
+use super::{jail, proc};
 use crate::model::secret::Secret;
 
-/// Longest environment that is read of one process, in bytes.
+/// Longest environment, and longest list of arguments, that is read of one process, in bytes.
 const ENVIRON_CAP: u64 = 2 << 20;
+/// Longest table of the kernel that is read, in bytes.
+const TABLE_CAP: u64 = 64 << 20;
 /// Most open files told of one process.
 const OPEN_FILES_CAP: usize = 1_000;
 /// How long a socket table may be reused while many processes are looked at in a row.
@@ -99,13 +100,21 @@ impl Host for RealHost {
         let Some(proc) = exactly(pid) else {
             return Vec::new();
         };
-        let Ok(fds) = proc.fd() else {
+        let Ok(entries) = fs::read_dir(format!("/proc/{}/fd", proc.pid())) else {
             return Vec::new();
         };
-        let mut open: Vec<String> = fds
+        let links: Vec<PathBuf> = entries
             .flatten()
             .take(OPEN_FILES_CAP)
-            .filter_map(|fd| match fd.target {
+            .filter_map(|entry| fs::read_link(entry.path()).ok())
+            .collect();
+        if exactly(pid).is_none() {
+            // Its number may be another's by now.
+            return Vec::new();
+        }
+        let mut open: Vec<String> = links
+            .into_iter()
+            .filter_map(|link| match proc::opened(link) {
                 FDTarget::Path(path) => Some(path.display().to_string()),
                 FDTarget::Socket(inode) => Some(self.socket(&proc, inode)),
                 FDTarget::MemFD(name) => Some(format!("memfd {name}")),
@@ -119,17 +128,8 @@ impl Host for RealHost {
     }
 
     fn mapped_files(&self, pid: Pid) -> Vec<String> {
-        let maps = exactly(pid).and_then(|proc| proc.maps().ok());
-        let mut files: Vec<String> = maps
-            .into_iter()
-            .flatten()
-            .filter_map(|map| match map.pathname {
-                MMapPath::Path(path) => Some(path.display().to_string()),
-                _ => None,
-            })
-            .collect();
-        files.sort();
-        files.dedup();
+        let maps = exactly(pid).and_then(|proc| read(&proc, "maps", TABLE_CAP));
+        let mut files = proc::mapped(&maps.unwrap_or_default());
         files.truncate(OPEN_FILES_CAP);
         files
     }
@@ -247,7 +247,8 @@ fn exactly(pid: Pid) -> Option<Proc> {
 
 fn describe(proc: &Proc, users: &HashMap<u32, String>) -> Option<Process> {
     let stat = proc.stat().ok()?;
-    let uid = real_uid(proc)?;
+    // Only this line is parsed: a look at many processes must be quick.
+    let uid = proc::real_uid(&read(proc, "status", ENVIRON_CAP)?)?;
     Some(Process {
         id: Pid {
             pid: u32::try_from(stat.pid).ok()?,
@@ -259,25 +260,24 @@ fn describe(proc: &Proc, users: &HashMap<u32, String>) -> Option<Process> {
         user: user_name(users, uid),
         state: stat.state,
         exe: proc.exe().ok(),
-        argv: proc.cmdline().unwrap_or_default(),
+        argv: proc::words(&read(proc, "cmdline", ENVIRON_CAP).unwrap_or_default()),
         cwd: proc.cwd().ok(),
         // Opening is what the kernel checks; nothing is read.
         readable: proc.open_relative("environ").is_ok(),
     })
 }
 
-/// The real user id. Only this line of `status` is parsed: a look at many processes must be quick.
-fn real_uid(proc: &Proc) -> Option<u32> {
-    let mut text = String::new();
-    io::Read::read_to_string(&mut proc.open_relative("status").ok()?, &mut text).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    line.split_whitespace().next()?.parse().ok()
+/// A file of the process's folder, as far as it may be read.
+fn read(proc: &Proc, file: &str, cap: u64) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = proc.open_relative(file).ok()?;
+    io::Read::read_to_end(&mut io::Read::take(file, cap), &mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// Names in `/etc/passwd`, by user id.
 fn users() -> HashMap<u32, String> {
-    fs::read_to_string("/etc/passwd")
-        .unwrap_or_default()
+    String::from_utf8_lossy(&fs::read("/etc/passwd").unwrap_or_default())
         .lines()
         .filter_map(|line| {
             let mut fields = line.split(':');
@@ -344,12 +344,7 @@ fn sockets_of(proc: &Proc) -> Sockets {
             all.insert(entry.inode, format!("{name} {}", entry.remote_address));
         }
     }
-    for entry in proc.unix().unwrap_or_default() {
-        let path = entry.path.map_or_else(
-            || "unnamed".to_owned(),
-            |p| String::from_utf8_lossy(p.as_os_str().as_bytes()).into_owned(),
-        );
-        all.insert(entry.inode, format!("unix {path}"));
-    }
+    let table = read(proc, "net/unix", TABLE_CAP).unwrap_or_default();
+    all.extend(proc::unix_sockets(&table).map(|(inode, path)| (inode, format!("unix {path}"))));
     all
 }

@@ -14,6 +14,7 @@ pub mod http;
 pub mod interrupt;
 pub mod jail;
 mod linux;
+mod proc;
 pub mod secrets;
 pub mod spawn;
 pub mod sql;

@@ -9,9 +9,12 @@
 
 mod answers;
 mod bundles;
+mod coded;
 mod hosts;
 mod machine;
 mod mutant;
+mod own;
+mod processes;
 mod records;
 mod stores;
 mod texts;
@@ -39,10 +42,17 @@ readers!(
     records: journal_lines, journal_events, signatures, rosters, revocations, statements, lent_roles_and_claims, mirrors, pastes;
     bundles: bundles_as_bytes, bundles_made_true_again, disclosed_parts, cases;
     stores: credential_stores;
-    hosts: schedules, supervisors, repositories, transcripts, coded_answers, redis_replies;
+    hosts: schedules, supervisors, repositories, transcripts;
+    coded: coded_answers, redis_replies;
+    own: approvals, notes, undo_data, additions, typed_words;
     answers: time_stamps, provider_answers, collected_answers;
     texts: runbooks, boundary_examples, inventories, provider_tables, redacted_streams, shown_and_searched_bytes, shell_lines, sql, http_requests, files_beside_acts;
 );
+
+#[test]
+fn processes() {
+    crate::local::jailed("fuzz::processes::processes");
+}
 
 /// Runs the inner test of this name in a process with little memory.
 fn alone(name: &str) {

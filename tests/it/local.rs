@@ -54,10 +54,19 @@ pub fn jailed(name: &str) {
         ])
         .arg(format!("HOME={}", home.path().display()))
         .arg(format!("TMPDIR={}", home.path().display()))
-        .args(["INCIDENT_NODE", "CI"].iter().filter_map(|name| {
-            let value = std::env::var(name).ok()?;
-            Some(format!("{name}={value}"))
-        }))
+        .args(
+            [
+                "INCIDENT_NODE",
+                "CI",
+                "INCIDENT_FUZZ_SECONDS",
+                "INCIDENT_FUZZ_SEED",
+            ]
+            .iter()
+            .filter_map(|name| {
+                let value = std::env::var(name).ok()?;
+                Some(format!("{name}={value}"))
+            }),
+        )
         .args(["sh", "-c", script, "sh"])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "--ignored", "--nocapture", "--test-threads=1"])

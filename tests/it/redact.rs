@@ -95,6 +95,11 @@ fn tokens() -> Vec<String> {
         pem("EC ", 2, "\\n"),
         pem("", 26, "\\\\n"),
         pem("", 26, "\n    "),
+        pem("RSA ", 25, "\n> "),
+        pem("", 26, "\n+"),
+        pem("", 26, "\n-"),
+        pem("OPENSSH ", 6, "\n# "),
+        pem("EC ", 2, "\n * "),
     ]
 }
 
@@ -349,11 +354,20 @@ pub fn in_base64() -> Vec<(String, String)> {
             (format!("data: {first}\n{rest} end"), rest.to_owned())
         })
     };
+    let behind = |token: &String| {
+        [("+", 76, 55), ("> ", 76, 56), ("2026-11-22T03:14:07Z ", 64, 46)].map(|(prefix, width, lead)| {
+            let text = format!("{}{token}\n", ".".repeat(lead));
+            let rest = STANDARD.encode(&text).split_off(width);
+            (prefixed(&text, width, prefix, prefix, "\n") + " end", rest)
+        })
+    };
     // A key is longer than two lines; it is broken in a test of its own.
     let short = |token: &&String| !token.starts_with("-----");
     let all = told_in_base64();
     let one = all.iter().flat_map(spelt);
-    one.chain(all.iter().filter(short).flat_map(folded)).collect()
+    one.chain(all.iter().filter(short).flat_map(folded))
+        .chain(all.iter().filter(short).flat_map(behind))
+        .collect()
 }
 
 #[test]
@@ -403,6 +417,74 @@ fn secrets_inside_base64_on_several_lines_are_found() {
     }
 }
 
+/// What stands before each line of a diff, a quoted mail, a comment, an indented block, a log; `0` is moved on.
+pub const PREFIXES: [&str; 12] = [
+    "+",
+    "-",
+    " ",
+    "+    ",
+    "> ",
+    ">> ",
+    "# ",
+    "// ",
+    " * ",
+    "      ",
+    "2026-11-22T03:14:0Z ",
+    "Nov 22 03:14:0 db1 app[712]: ",
+];
+
+/// Base64 text of several lines with something before each, whose first line begins as this says.
+pub fn prefixed(text: &str, width: usize, first: &str, prefix: &str, end: &str) -> String {
+    let whole = STANDARD.encode(text);
+    let lines = whole
+        .as_bytes()
+        .chunks(width)
+        .map(|l| std::str::from_utf8(l).unwrap());
+    let numbered = |(n, line)| {
+        let before = if n == 0 { first } else { prefix };
+        format!("{}{line}", before.replace(":0", &format!(":{:02}", n % 60)))
+    };
+    (0..).zip(lines).map(numbered).collect::<Vec<_>>().join(end)
+}
+
+/// Wherever the end of a line cuts it, and whether or not the text began on a line of its own.
+#[test]
+fn secrets_inside_base64_on_lines_that_begin_with_something_are_found() {
+    let r = redactor(&["correct-horse-battery-staple-of-no-shape-at-all-99"]);
+    let prose = "Nothing to be seen in this line, nor in the next one; only words of no weight. ".repeat(3);
+    let known = "correct-horse-battery-staple-of-no-shape-at-all-99".to_owned();
+    let secrets = [
+        format!("ghp_{}", a(36)),
+        format!("AKIA{}", made(BASE32, 16, 3)),
+        known,
+    ];
+    for secret in &secrets {
+        for prefix in PREFIXES {
+            for (width, end) in [(76, "\n"), (64, "\r\n"), (76, "\\n")] {
+                for first in [prefix.to_owned(), format!("{prefix}tls.key: ")] {
+                    for lead in 0..20 {
+                        let text = format!("{} {secret} {prose}", &prose[..149 + lead * 3]);
+                        let text = prefixed(&text, width, &first, prefix, end);
+                        let (clean, receipts) = r.redact(format!("first{end}{text}{end}#last").as_bytes());
+                        let clean = String::from_utf8(clean).unwrap();
+                        let all = format!("{width} {lead} {first:?} {prefix:?} {secret}: {clean}");
+                        // What stands behind a colon may be taken out for its variety, line by line.
+                        assert!(!receipts.is_empty(), "{all}");
+                        assert!(clean.starts_with("first") && clean.ends_with("#last"), "{all}");
+                        let joined = clean.replace(end, "").replace(prefix, "");
+                        let spelling = STANDARD.encode(secret);
+                        assert!(!joined.contains(&spelling[..16]), "{all}");
+                        for offset in 0..3 {
+                            let spelling = STANDARD.encode(format!("{}{secret}", "x".repeat(offset)));
+                            assert!(!clean.contains(&spelling[8..28]), "{all}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// A value this run has read itself has no prefix to be known by, and is as often cut.
 #[test]
 fn known_values_inside_base64_on_several_lines_are_found() {
@@ -431,8 +513,12 @@ fn known_values_inside_base64_on_several_lines_are_found() {
 /// Everything that looks like a secret and is none.
 pub fn lookalikes() -> Vec<String> {
     let uuid = "0b7f7a3e-6d7c-4b42-9f1e-2f7a1c9d8e55";
-    let image = STANDARD.encode(made("\u{1}\u{2}azAZ09 .,;:-_", 3000, 21));
-    vec![
+    let bytes = made("\u{1}\u{2}azAZ09 .,;:-_", 3000, 21);
+    let image = STANDARD.encode(&bytes);
+    // What stands behind a colon in a log has the variety of a token, whatever it is.
+    let quiet = PREFIXES.iter().filter(|prefix| !prefix.ends_with(": "));
+    let lines = quiet.map(|prefix| prefixed(&bytes, 76, prefix, prefix, "\n"));
+    let mut all = vec![
         format!("commit {}", made(HEX, 40, 1)),
         format!("sha256:{}", made(HEX, 64, 2)),
         format!("request {uuid} done"),
@@ -506,7 +592,9 @@ pub fn lookalikes() -> Vec<String> {
         format!("module: {}.handlers.orders", mixed(40, 46)),
         "error: this_is_a_rather_long_identifier_of_a_test_function_2026".into(),
         "kind: CustomResourceDefinitionConversionWebhookConfiguration".into(),
-    ]
+    ];
+    all.extend(lines);
+    all
 }
 
 #[test]

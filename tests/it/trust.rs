@@ -1,6 +1,6 @@
 //! What was trusted in peacetime against what an agent may have written since, through the built program.
 
-mod approved;
+pub mod approved;
 mod shelf;
 
 use std::fs;

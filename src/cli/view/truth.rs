@@ -26,7 +26,11 @@ pub fn mirror(ui: &Ui, mirror: &Mirror, now: Moment) {
 pub fn lag(ui: &Ui, engine: &Engine<'_>) -> Result<(), CliError> {
     const MS: i64 = 10_000;
     let now = engine.world().clock.now();
-    let late = |m: &Mirror| m.error.is_some() || m.since_ms.is_some_and(|since| now.utc_ms - since >= MS);
+    let late = |m: &Mirror| {
+        m.error.is_some()
+            || m.since_ms
+                .is_some_and(|since| now.utc_ms.saturating_sub(since) >= MS)
+    };
     if let Some(lags) = engine.mirror()?.filter(|m| m.behind > 0 && late(m)) {
         mirror(ui, &lags, now);
     }

@@ -8,6 +8,7 @@ mod compare;
 mod place;
 mod send;
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -106,7 +107,10 @@ impl Mirror {
             1 => "1 record".to_owned(),
             n => format!("{n} records"),
         };
-        let since = match self.since_ms.and_then(|ms| u64::try_from(now_ms - ms).ok()) {
+        let since = match self
+            .since_ms
+            .and_then(|ms| u64::try_from(now_ms.checked_sub(ms)?).ok())
+        {
             Some(ms) => format!(" since {}", span(ms)),
             None => String::new(),
         };
@@ -143,15 +147,26 @@ impl Engine<'_> {
 
     /// How the mirror stands; `None` where no place was chosen.
     pub fn mirror(&self) -> Result<Option<Mirror>, EngineError> {
-        let incident = self.incident()?;
-        let Some((chosen, place)) = &incident.mirror else {
+        let mut incident = self.incident()?;
+        let Some((chosen, place)) = incident.mirror.clone() else {
             return Ok(None);
         };
         let case = self.recorder.borrow().case();
-        let note = case.map(|case| Note::read(&case, *chosen)).unwrap_or_default();
+        let note = case.map(|case| Note::read(&case, chosen)).unwrap_or_default();
+        if note.next > incident.records && self.catch_up().is_ok() {
+            // Another terminal wrote on, and that is there already.
+            incident = self.incident()?;
+        }
+        // A note is anybody's who can write here: what it says beyond this record is not known.
+        let fits = match note.next.cmp(&incident.records) {
+            Ordering::Less => true,
+            Ordering::Equal => note.head == self.head().map(|(_, hash)| hash),
+            Ordering::Greater => false,
+        };
+        let note = if fits { note } else { Note::default() };
         let behind = incident.records.saturating_sub(note.next);
         Ok(Some(Mirror {
-            place: place.clone(),
+            place,
             folder: Some(note.folder).filter(|f| !f.is_empty()),
             there: note.next,
             behind,
@@ -179,7 +194,7 @@ impl Engine<'_> {
 /// Starts a pusher where the place lacks something and none runs; true where it did. Never waits, never fails: what
 /// cannot be started shows as a lag.
 pub(super) fn wake(world: &World, case: &Case, chosen: u64, records: u64) -> bool {
-    if Note::read(case, chosen).next >= records || !matches!(case.try_mirror_lock(), Ok(Some(_))) {
+    if Note::read(case, chosen).next == records || !matches!(case.try_mirror_lock(), Ok(Some(_))) {
         return false;
     }
     let (Some(program), Some(store)) = (world.host.program(), case.path().parent()) else {
@@ -416,17 +431,18 @@ impl Pusher<'_> {
             return Ok(Once::NoPlace);
         };
         let mut note = Note::read(self.case, chosen);
-        if note.next == self.seen.records {
-            return Ok(Once::Nothing);
-        }
         self.seen.begin(self.case, note.next)?;
-        if note.next > 0 && self.seen.before != note.head {
-            // The record went on another way than what is there (a repair): both are kept, each in its folder.
+        if note.next > 0 && (self.seen.before.is_none() || self.seen.before != note.head) {
+            // The record went on another way than what is there (a repair, a note that somebody changed): both are
+            // kept, each in its folder.
             note = Note {
                 chosen,
                 ..Note::default()
             };
             self.seen.begin(self.case, 0)?;
+        }
+        if note.next == self.seen.records {
+            return Ok(Once::Nothing);
         }
         let Some((batch, last, head)) = self.seen.batch(note.trying) else {
             return Ok(Once::Nothing);

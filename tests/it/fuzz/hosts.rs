@@ -1,10 +1,7 @@
-//! Readers of what a host's own programs and files say, and of what providers say that are not tables: schedules,
-//! supervisors, repositories, transcripts, databases, XML.
+//! Readers of what a host's own programs and files say: schedules, supervisors, repositories, transcripts.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,21 +14,16 @@ use incident::model::fact::Fact;
 use incident::model::grant::{Supervisor, Target, Trigger, TriggerKind};
 use incident::model::ids::TargetId;
 use incident::model::secret::Secret;
-use incident::providers::Registry;
 use incident::world::host::Process;
-use incident::world::sql::RealSql;
-use incident::world::{Sql, World};
 
-use super::answers::{AUTH, Names, SECRET};
+use super::answers::Names;
 use super::machine::Shared;
 use super::mutant::{Mutant, Random};
 use super::{as_is, feed};
 use crate::collectors::shelf::scene;
-use crate::providers::contract::Case;
-use crate::support::network_world;
 
 /// Keeps nothing.
-struct Nothing;
+pub struct Nothing;
 
 impl Keeper for Nothing {
     fn fingerprint(&self, _: &str) -> String {
@@ -44,7 +36,7 @@ impl Keeper for Nothing {
     fn held(&self, _: &str, _: &str, _: usize) {}
 }
 
-fn trigger(kind: TriggerKind) -> Target {
+pub fn trigger(kind: TriggerKind) -> Target {
     Target::Trigger(Trigger {
         id: TargetId::new("x").unwrap(),
         agent: None,
@@ -205,9 +197,20 @@ fn supervisors() {
         "down: /srv/a: 0s, normally up\n",
         "/srv/a: up (pid 9) 2 seconds\n",
         "down (signal SIGTERM) 1 seconds, normally up, want up\n",
+        "[PM2] Spawning\n[{\"pid\":812,\"pm_id\":3,\"pm2_env\":{\"status\":\"online\"}},{\"pid\":0,\"pm_id\":4,\"pm2_env\":{\"status\":\"stopped\"}}]\n",
     ];
     let words = [
-        "STOPPED", "FATAL", "down", "finish", "want up", "(pid ", "pid ", ": ",
+        "STOPPED",
+        "FATAL",
+        "down",
+        "finish",
+        "want up",
+        "(pid ",
+        "pid ",
+        ": ",
+        "[{",
+        "\"errored\"",
+        "\"pm_id\":3",
     ];
     let machine = Shared::default();
     let world = machine.world();
@@ -218,10 +221,12 @@ fn supervisors() {
             Supervisor::Runit,
             Supervisor::S6,
             Supervisor::Daemontools,
+            Supervisor::Pm2,
         ] {
+            let entry = if by == Supervisor::Pm2 { "3" } else { "/srv/a" };
             let target = trigger(TriggerKind::Supervised {
                 by,
-                entry: "/srv/a".to_owned(),
+                entry: entry.to_owned(),
                 user: "nobody".to_owned(),
                 tool: "/usr/bin/tool".to_owned(),
                 at: None,
@@ -235,6 +240,11 @@ fn supervisors() {
                 .to_owned();
             let down = match by {
                 Supervisor::Supervisord => first.contains("STOPPED") || first.contains("FATAL"),
+                // Only a list that names this entry, and a word for it.
+                Supervisor::Pm2 => {
+                    let text = String::from_utf8_lossy(input);
+                    text.contains("pm_id") && (text.contains("stopped") || text.contains("errored"))
+                }
                 _ => first.contains("down"),
             };
             assert!(down || !says_dead(&facts), "{by:?}: {facts:?}");
@@ -409,149 +419,4 @@ fn transcripts() {
         }
     });
     assert!(sure > 0);
-}
-
-/// Adapters that are no tables, and answers of the kind each reads: XML, JSON, rows, what scripts print.
-#[test]
-#[ignore = "runs in a process of its own"]
-fn coded_answers() {
-    let tables: BTreeSet<&str> = incident::providers::rest::SHIPPED
-        .iter()
-        .map(|(file, _)| file.trim_end_matches(".yaml"))
-        .collect();
-    let registry = Registry::shipped();
-    let coded: Vec<(String, Vec<String>)> = registry
-        .all()
-        .filter(|a| !tables.contains(a.name()))
-        .map(|a| {
-            (
-                a.name().to_owned(),
-                a.about().needs.into_iter().map(|(key, _)| key).collect(),
-            )
-        })
-        .collect();
-    assert!(coded.len() >= 10, "{coded:?}");
-    let seeds = [
-        "<GetAccessKeyLastUsedResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><GetAccessKeyLastUsedResult><UserName>bot</UserName></GetAccessKeyLastUsedResult></GetAccessKeyLastUsedResponse>",
-        "<ListAccessKeysResponse><ListAccessKeysResult><IsTruncated>false</IsTruncated><AccessKeyMetadata><member><UserName>bot</UserName><AccessKeyId>AKIAIOSFODNN7EXAMPLE</AccessKeyId><Status>Active</Status></member></AccessKeyMetadata></ListAccessKeysResult></ListAccessKeysResponse>",
-        "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no &amp; &#x41;</Message></Error><RequestId>1</RequestId></ErrorResponse>",
-        "<?xml version=\"1.0\"?><SignedIdentifiers><SignedIdentifier><Id>a</Id><AccessPolicy><Start>2026-11-22T03:14:07Z</Start><Expiry>2027-11-22</Expiry><Permission>rw</Permission></AccessPolicy></SignedIdentifier></SignedIdentifiers>",
-        "{\"Name\":\"x\",\"State\":\"ENABLED\",\"ReservedConcurrentExecutions\":0,\"value\":[{\"keyName\":\"key1\",\"value\":\"a2V5\"}]}",
-        "bot\tt\tf\t2026-11-22 03:14:07+00\t\\N\n16384\tbot\tf\tt\t-1\n",
-        "user bot on sanitize-payload #5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8 ~* +@all\nflags\ton\n",
-        "incident:begin\nfile /home/bot/.ssh/authorized_keys\ntext c3NoLWVkMjU1MTkgQUFBQUMzIGJvdAo=\nwritable yes\nend\n",
-        "incident:begin\nme 1\nmyuid 0\nuid 1000\nstat /proc/9/stat:9 (sshd) S 1 9 9 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 77 0\nowner /proc/9/status:Uid: 1000\nend\n",
-        "",
-    ];
-    let words = [
-        "<member>",
-        "</member>",
-        "<![CDATA[",
-        "<!DOCTYPE a [<!ENTITY b \"c\">]>",
-        "&amp;",
-        "&#x0;",
-        "<a ",
-        "/>",
-        "Inactive",
-        "DISABLED",
-        "\t",
-        "\\N\n",
-        "incident:begin\n",
-        "end\n",
-        "stat /proc/",
-        "base64",
-    ];
-    let machine = Shared::default();
-    let world: World = machine.world();
-    let turn = Cell::new((0, 200));
-    let choose = |random: &mut Random, input: Vec<u8>| {
-        let status = [200, 200, 200, 201, 204, 400, 401, 403, 404, 409, 412][random.below(11)];
-        turn.set((random.below(coded.len()), status));
-        input
-    };
-    feed("coded answers", &Mutant::new(seeds, &words), choose, |input| {
-        let (at, status) = turn.get();
-        let (name, needs) = &coded[at];
-        {
-            let mut machine = machine.0.borrow_mut();
-            machine.files.clear();
-            machine.started.clear();
-            machine.says = input.to_vec();
-            machine.status = status;
-        }
-        let value = |key: &str| match key {
-            "host" => "db1",
-            "key" => "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJvdGJvdGJvdGJvdGJvdGJvdGJvdGJvdGJvdGJvdGJv",
-            "address" | "api" | "url" | "endpoint" => "https://api.example",
-            _ => "bot",
-        };
-        let with: Vec<(&str, &str)> = needs.iter().map(|key| (key.as_str(), value(key))).collect();
-        let keys = |of: &str| match name.starts_with("aws") {
-            true => format!("AKIAIOSFODNN7EXAMPLE:{of}"),
-            false => of.to_owned(),
-        };
-        let mut case = Case::new(&world, name, &with)
-            .auth(&keys(AUTH))
-            .secret(&keys(SECRET));
-        case.before();
-        case.cut();
-        case.sessions();
-        case.probe();
-        let facts = format!("{:?}", case.facts);
-        assert!(
-            !facts.contains(AUTH) && !facts.contains(SECRET),
-            "{name}: {facts}"
-        );
-        let _ = case.proof();
-    });
-}
-
-/// What calls itself a Redis and is none: no reply holds us up, and no cell comes of nothing.
-#[test]
-#[ignore = "runs in a process of its own"]
-fn redis_replies() {
-    let seeds = [
-        "+OK\r\n*2\r\n$5\r\nflags\r\n*2\r\n:1\r\n*2\r\n+a\r\n+b\r\n",
-        "+OK\r\n$9\r\nid=1 x=y\n\r\n",
-        "-NOAUTH no\r\n",
-        "+PONG\r\n*-1\r\n$-1\r\n*0\r\n",
-        "%2\r\n+a\r\n:1\r\n+b\r\n#t\r\n",
-    ];
-    let words = [
-        "*2147483647\r\n",
-        "$9999999\r\n",
-        "*1\r\n",
-        "$-1\r\n",
-        "\r\n",
-        ":",
-        "-ERR x\r\n",
-        "_\r\n",
-    ];
-    let world = network_world();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("redis://bot:{SECRET}@{}/0", listener.local_addr().unwrap());
-    let url = Secret::new(url);
-    feed("Redis replies", &Mutant::new(seeds, &words), as_is, |input| {
-        let said = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let (mut stream, _) = listener.accept().unwrap();
-                // Whoever has read enough hangs up.
-                let _ = stream.write_all(input);
-                let _ = stream.shutdown(std::net::Shutdown::Write);
-                let _ = std::io::copy(&mut stream, &mut std::io::sink());
-            });
-            world.wait(async {
-                let session = RealSql.open(&url, Duration::from_secs(10)).await?;
-                session.query("CLIENT LIST").await
-            })
-        });
-        match said.unwrap() {
-            Ok(rows) => {
-                let cells: usize = rows.iter().flatten().flatten().map(String::len).sum();
-                // A byte that is no UTF-8 becomes three.
-                assert!(cells <= 3 * input.len(), "{cells} of {}", input.len());
-            }
-            Err(e) => assert!(!e.to_string().contains(SECRET), "{e}"),
-        }
-    });
 }

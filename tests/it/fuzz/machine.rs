@@ -27,6 +27,8 @@ pub struct Machine {
     pub crontab: Vec<u8>,
     /// The programs that were started.
     pub started: Vec<Started>,
+    /// The addresses that were asked.
+    pub asked: Vec<String>,
 }
 
 /// What a program was started with: its words, and its environment.
@@ -172,7 +174,8 @@ impl Spawn for Shared {
 
 impl Http for Shared {
     fn send(&self, request: HttpRequest) -> Later<'_, Result<HttpResponse, NetError>> {
-        let machine = self.0.borrow();
+        let mut machine = self.0.borrow_mut();
+        machine.asked.push(request.url.clone());
         // A second part ends a list: a hundred of them would only take time.
         let more = request.url.contains("arker=");
         let answer = HttpResponse {

@@ -166,7 +166,7 @@ fn redacted_streams() {
         "AKIAIOSFODNN7EXAMPLE ghp_0123456789abcdefghijABCDEFGHIJ012345\n-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n".to_owned(),
         "just a log line, 2026-11-22T03:14:07Z id=5e55 sum=0123456789abcdef\n".repeat(20),
         // On two lines, the first of which ends within what tells the secret.
-        in_base64().iter().rev().take(3).map(|(text, _)| format!("{text}\n")).collect(),
+        in_base64().iter().rev().take(6).map(|(text, _)| format!("{text}\n")).collect(),
     ];
     let words = [
         KNOWN,
@@ -178,6 +178,9 @@ fn redacted_streams() {
         "Bearer ",
         "-----BEGIN PRIVATE KEY-----\n",
         "Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5LXN0YXBsZS05",
+        "\n+",
+        "\n> ",
+        "\n2026-11-22T03:14:08Z ",
     ];
     let mutant = Mutant::new(seeds, &words);
     let cuts = std::cell::Cell::new(1);

@@ -28,7 +28,7 @@ const MOVE: &str = "#!/bin/sh\n./bin/balance \"$1\"\n";
 const KEYS: &str = "#!/bin/sh\n./bin/balance\npsql -c 'ALTER ROLE bot NOLOGIN'\n";
 
 /// A repository that ana trusts, and in which ben approved `move`.
-pub(super) fn approved() -> Option<Desk> {
+pub fn approved() -> Option<Desk> {
     let desk = unapproved()?;
     let (code, told) = approve(&desk, &["move"], "ben");
     assert_eq!(code, Some(0), "{told}");
