@@ -80,10 +80,11 @@ pub fn long_word(text: &[u8], mark: usize) -> Option<Range<usize>> {
     start += blanks.take_while(|b| b" \t".contains(b)).count();
     start += usize::from(text.get(start) == Some(&b'\\'));
     start += usize::from(matches!(text.get(start), Some(b'"' | b'\'')));
+    let sign = |b: &u8| b.is_ascii_alphanumeric() || b"_-".contains(b);
+    // Most words are short: one look at where the 32nd sign would stand passes over them.
+    text.get(start + 31).filter(|b| sign(b))?;
     let word = text.get(start..)?.iter().take(128);
-    let len = word
-        .take_while(|b| b.is_ascii_alphanumeric() || b"_-".contains(b))
-        .count();
+    let len = word.take_while(|b| sign(b)).count();
     (len >= 32).then_some(start..start + len)
 }
 

@@ -7,8 +7,12 @@ use super::{Receipt, Redactor};
 /// Bytes held back at the end of what has come so far; longer than any secret with its name.
 const HELD: usize = 64 << 10;
 
-/// Bytes that are looked at in one go.
+/// Fewest bytes that are looked at in one go.
 const BLOCK: usize = 4 * HELD;
+
+/// Most of them: what is held back is looked at again with the next ones, so a long stream is looked at in larger
+/// pieces. Of a short one less is lost should the program be killed.
+const LARGE_BLOCK: usize = 16 * HELD;
 
 /// Bytes kept before what is looked at, so that a word's beginning, and that of a line, is still seen as one.
 const CONTEXT: usize = 512;
@@ -160,7 +164,7 @@ impl<'a, W: Write> Stream<'a, W> {
     fn count(&mut self, end: usize) {
         let passed = self.text.get(self.done..end).unwrap_or_default();
         self.offset += passed.len() as u64;
-        self.line += passed.iter().filter(|&&b| b == b'\n').count() as u64;
+        self.line += memchr::memchr_iter(b'\n', passed).count() as u64;
         self.done = end;
     }
 
@@ -189,7 +193,8 @@ impl<W: Write> Write for Stream<'_, W> {
         } else {
             self.spell(input, false);
         }
-        if self.text.len() - self.done >= BLOCK {
+        let passed = usize::try_from(self.offset / 4).unwrap_or(LARGE_BLOCK);
+        if self.text.len() - self.done >= passed.clamp(BLOCK, LARGE_BLOCK) {
             self.emit(false)?;
         }
         Ok(input.len())
