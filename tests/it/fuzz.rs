@@ -8,6 +8,7 @@
 //! `INCIDENT_FUZZ_SECONDS=600` runs each for ten minutes instead of a second; `INCIDENT_FUZZ_SEED=N` begins with that number.
 
 mod answers;
+mod beside;
 mod bundles;
 mod coded;
 mod hosts;
@@ -43,10 +44,11 @@ readers!(
     bundles: bundles_as_bytes, bundles_made_true_again, disclosed_parts, cases;
     stores: credential_stores;
     hosts: schedules, supervisors, repositories, transcripts;
-    coded: coded_answers, redis_replies;
+    coded: coded_answers, redis_replies, pasted_credentials;
     own: approvals, notes, undo_data, additions, typed_words;
     answers: time_stamps, provider_answers, collected_answers;
-    texts: runbooks, boundary_examples, inventories, provider_tables, redacted_streams, shown_and_searched_bytes, shell_lines, sql, http_requests, files_beside_acts;
+    texts: runbooks, boundary_examples, inventories, provider_tables, redacted_streams, shown_and_searched_bytes, shell_lines, sql, http_requests;
+    beside: files_beside_acts, surroundings;
 );
 
 #[test]

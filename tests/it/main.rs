@@ -35,3 +35,4 @@ mod sweep;
 mod trust;
 mod undo;
 mod walk;
+mod whose;

@@ -162,3 +162,75 @@ fn redis_replies() {
         }
     });
 }
+
+/// What a responder pastes as a credential, well or badly: no refusal repeats it.
+#[test]
+#[ignore = "runs in a process of its own"]
+fn pasted_credentials() {
+    const PASTED: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    let seeds = [
+        format!("AKIAIOSFODNN7EXAMPLE:{PASTED}"),
+        format!(
+            "{{\"Credentials\":{{\"AccessKeyId\":\"AKIAIOSFODNN7EXAMPLE\",\"SecretAccessKey\":\"{PASTED}\"}}}}"
+        ),
+        format!(
+            "[default]\nexport aws_access_key_id=AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = '{PASTED}'\n"
+        ),
+        format!(
+            "mysql://root:{}@127.0.0.1:1/orders?sslmode=disable",
+            PASTED.replace('/', "%2F")
+        ),
+        format!(
+            "redis://:{}@127.0.0.1:1/0?sslrootcert=/none",
+            PASTED.replace('/', "%2F")
+        ),
+    ];
+    let words = [
+        "[prod]\n",
+        "aws_access_key_id=x\n",
+        "%zz",
+        "@",
+        ":",
+        "?sslmode=maybe",
+        "\"SessionToken\":\"t\",",
+        "\r\n",
+    ];
+    let machine = Shared::default();
+    machine.0.borrow_mut().status = 403;
+    let world = machine.world();
+    let real = network_world();
+    let keys: Vec<Needs> = adapters(false)
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("aws"))
+        .collect();
+    assert!(!keys.is_empty());
+    feed(
+        "pasted credentials",
+        &Mutant::new(seeds, &words),
+        as_is,
+        |input| {
+            let Ok(text) = std::str::from_utf8(input) else {
+                return;
+            };
+            let needs = &keys[input.len() % keys.len()];
+            let mut case = grant(&world, needs).auth(text).secret(text);
+            case.before();
+            case.cut();
+            let told = format!("{:?}", case.facts);
+            assert!(!told.contains(&PASTED[..12]), "{told}");
+            // Nothing but a port of this machine on which nobody listens is asked.
+            let here = |url: url::Url| {
+                url.host_str() == Some("127.0.0.1")
+                    && url.port() == Some(1)
+                    && url.query_pairs().all(|(k, _)| k != "socket")
+            };
+            let known = text.starts_with("mysql:") || text.starts_with("redis:");
+            if known && url::Url::parse(text).is_ok_and(here) {
+                let url = Secret::new(text.to_owned());
+                let opened = real.wait(RealSql.open(&url, Duration::from_secs(10))).unwrap();
+                let why = opened.err().map(|e| e.to_string()).unwrap_or_default();
+                assert!(!why.is_empty() && !why.contains(&PASTED[..12]), "{why}");
+            }
+        },
+    );
+}
