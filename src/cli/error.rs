@@ -91,6 +91,12 @@ impl From<EngineError> for CliError {
             EngineError::Store(StoreError::ActRuns { .. }) => CliError::new(Exit::Waiting, message)
                 .stands("nothing was moved")
                 .hint("Wait for it, or look with `incident status`"),
+            EngineError::Store(StoreError::Exists { .. }) => CliError::new(Exit::Usage, message)
+                .stands("nothing was changed, and nothing is ever replaced")
+                .hint("Name one that is not there yet"),
+            EngineError::Store(StoreError::NoRoom { .. }) => CliError::new(Exit::Failed, message)
+                .stands("nothing was moved")
+                .hint("Name a folder on another disk"),
             EngineError::Fold(_) => CliError::new(Exit::Broken, "the record says something that cannot be")
                 .because(message)
                 .stands("nothing was changed")
@@ -105,7 +111,9 @@ impl From<EngineError> for CliError {
             EngineError::OtherRecord { .. } => {
                 CliError::new(Exit::Broken, message).hint("Put the folder back under its own name")
             }
-            EngineError::OtherWorld(_) => CliError::new(Exit::Usage, message),
+            EngineError::OtherWorld(_) => CliError::new(Exit::Usage, message)
+                .stands("nothing was changed")
+                .hint("`incident verify`, `incident evidence show` and `incident report` read what is over; name another with --incident"),
             EngineError::PinChanged { .. } => CliError::new(Exit::Broken, message)
                 .hint("Put the file back as it was, or open a new incident; stop works all the same"),
             EngineError::NoIncident => CliError::new(Exit::Usage, message)
@@ -177,6 +185,12 @@ impl From<EngineError> for CliError {
                     None => error,
                 }
             }
+            EngineError::File { .. } => CliError::new(Exit::Failed, message)
+                .stands("nothing of it is in the record")
+                .hint("Name a file that can be read; a folder is taken by `incident capture --file FOLDER`"),
+            EngineError::Anchor(why) => CliError::new(Exit::Failed, why)
+                .stands("nothing was filed")
+                .hint("`incident anchor` shows the newest head, `incident verify` what holds the record so far"),
             EngineError::NotRecovered(_) => CliError::new(Exit::Unproved, message)
                 .hint("`incident prove` asks every probe and captures the after-state"),
             _ => CliError::new(Exit::Failed, message),

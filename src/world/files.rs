@@ -50,6 +50,11 @@ pub trait Files {
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
     /// What a path is; links are not followed.
     fn stat(&self, path: &Path) -> io::Result<Stat>;
+    /// The access list (POSIX ACL) of a path as the system keeps it; empty where it has none, or this system has other ones.
+    fn access_list(&self, path: &Path) -> Vec<u8> {
+        let _ = path;
+        Vec::new()
+    }
     /// Replaces a file whole: temporary file, sync, rename, sync of the folder. Missing folders are made.
     fn replace(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()>;
     /// Makes an empty file where nothing was; an error of kind `AlreadyExists` where something is, link or not.
@@ -77,10 +82,22 @@ fn open_regular(path: &Path, flags: OFlags) -> io::Result<fs::File> {
     }
 }
 
+/// Reads without leaving a time of access behind, where the system lets us: only a file's owner and root may.
+#[cfg(target_os = "linux")]
+const UNSEEN: OFlags = OFlags::NOATIME;
+#[cfg(not(target_os = "linux"))]
+const UNSEEN: OFlags = OFlags::empty();
+
 /// The same, and a link is refused: a file swapped for one between the look and the open must not take us
 /// elsewhere.
 fn open_itself(path: &Path) -> io::Result<fs::File> {
-    open_regular(path, OFlags::NOFOLLOW).map_err(|e| match e.raw_os_error() {
+    let opened = match open_regular(path, OFlags::NOFOLLOW | UNSEEN) {
+        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error()) => {
+            open_regular(path, OFlags::NOFOLLOW)
+        }
+        opened => opened,
+    };
+    opened.map_err(|e| match e.raw_os_error() {
         Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
             io::Error::new(io::ErrorKind::InvalidInput, "a symbolic link, not followed")
         }
@@ -135,6 +152,13 @@ impl Files for RealFiles {
             is_file: meta.is_file(),
             is_link: meta.is_symlink(),
         })
+    }
+
+    fn access_list(&self, path: &Path) -> Vec<u8> {
+        let mut list = vec![0; 64 << 10];
+        let read = rustix::fs::lgetxattr(path, "system.posix_acl_access", list.as_mut_slice());
+        list.truncate(read.unwrap_or(0));
+        list
     }
 
     fn replace(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {

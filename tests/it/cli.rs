@@ -126,7 +126,7 @@ fn wrong_words_end_2_and_change_nothing() {
     "#);
     assert_snapshot!(desk.incident(&["verify", "nothing-here.tar"]), @r#"
     [stderr]
-    Error: cannot read /home/ana/shift/.local/share/incident/nothing-here.tar: No such file or directory (os error 2)
+    Error: cannot read /home/ana/shift/nothing-here.tar: No such file or directory (os error 2)
       next: Name a bundle, its unpacked folder, or a case folder; `incident list` shows what is kept here
     [exit 2]
     "#);
@@ -669,6 +669,8 @@ fn a_bundle_nobody_signed_is_unchanged_and_vouched_for_by_nobody() {
     assert_snapshot!(desk.incident(&["bundle", "-o", "no/such/folder.tar"]), @r#"
     [stderr]
     Error: there is no folder /home/ana/shift/no/such
+      so far: nothing was written
+      next: Make it, or name a file in one that is there
     [exit 2]
     "#);
     // The same seal gives the same bytes.
@@ -687,6 +689,7 @@ fn a_bundle_nobody_signed_is_unchanged_and_vouched_for_by_nobody() {
       vouched for: not as it is now
       complete: yes
       no record is vouched for from outside: the journal stands on its own word
+      next: keep this one as it is; verify another copy: the mirror's, or another person's
     [exit 10]
     "#);
 }

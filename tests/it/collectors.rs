@@ -33,6 +33,7 @@ mod together;
 
 mod inner {
     use std::collections::BTreeMap;
+    use std::io::Read;
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
     use std::process::Command;
@@ -41,6 +42,7 @@ mod inner {
     use incident::collectors::{Limits, plan};
     use incident::model::act::CaptureSpec;
     use incident::model::event::ItemStatus;
+    use incident::world::files::{Files, RealFiles};
 
     use super::shelf::{LIMITS, command, of, scene, status, take};
     use crate::local::yard::{Keys, world};
@@ -431,6 +433,64 @@ mod inner {
             text.contains("copies: a folder") && text.contains("entries replaceable by root, everybody"),
             "{text}"
         );
+        // Somebody else's, writable by a group; and one more user by an access list, behind a mask.
+        let passwd = "root:x:0:0::/root:/bin/sh\nagent:x:1001:1001::/:/bin/sh\nana:x:1002:1003::/:/bin/sh\nben:x:1004:1004::/:/bin/sh\n";
+        let group = "root:x:0:\nbackup:x:1003:ben,agent\nothers:x:1005:\n";
+        for (file, text) in [("passwd", passwd), ("group", group)] {
+            let ours = dir.path().join(file);
+            std::fs::write(&ours, text).unwrap();
+            let mounted = Command::new("mount")
+                .arg("--bind")
+                .arg(&ours)
+                .arg(format!("/etc/{file}"))
+                .status();
+            assert!(mounted.unwrap().success());
+        }
+        mode(&folder, 0o750);
+        mode(&copy, 0o660);
+        std::os::unix::fs::chown(&copy, Some(1001), Some(1003)).unwrap();
+        let (_, shelf) = take(&world, &spec, LIMITS);
+        let text = shelf.text("backups.txt");
+        assert!(
+            text.contains("mode 0660, writable by root, agent, group backup (agent ana ben)\n"),
+            "{text}"
+        );
+        let changed = std::fs::metadata(&copy).unwrap().modified().unwrap();
+        let changed = changed.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+        assert!(
+            text.contains(&format!("changed {}", incident::model::time::rfc3339(changed))),
+            "{text}"
+        );
+        let entry = |tag: u16, may: u16, id: u32| {
+            [&tag.to_le_bytes()[..], &may.to_le_bytes(), &id.to_le_bytes()].concat()
+        };
+        let list = |mask: u16| {
+            let none = u32::MAX;
+            let all = [
+                (1, 6, none),
+                (2, 6, 1004),
+                (4, 4, none),
+                (8, 6, 1005),
+                (16, mask, none),
+                (32, 4, none),
+            ];
+            let all = all.map(|(tag, may, id)| entry(tag, may, id)).concat();
+            [&2_u32.to_le_bytes()[..], &all].concat()
+        };
+        let listed = |mask: u16| {
+            let flags = rustix::fs::XattrFlags::empty();
+            rustix::fs::setxattr(&copy, "system.posix_acl_access", &list(mask), flags).unwrap();
+            let (_, shelf) = take(&world, &spec, LIMITS);
+            shelf.text("backups.txt")
+        };
+        let text = listed(6);
+        assert!(
+            text.contains("writable by root, agent, ben, group others\n"),
+            "{text}"
+        );
+        assert!(!text.contains("group backup"), "{text}");
+        let text = listed(4);
+        assert!(text.contains("mode 0644, writable by root, agent\n"), "{text}");
         let missing = of("backups", &[("paths", "/nowhere/x.dump")]);
         let (taken, _) = take(&world, &missing, LIMITS);
         assert_eq!(status(&taken, "backups.txt"), ItemStatus::Failed);
@@ -536,7 +596,10 @@ mod inner {
                 continue;
             };
             let bytes = if meta.is_file() && meta.len() < 1 << 20 {
-                std::fs::read(&path).unwrap()
+                let mut bytes = Vec::new();
+                // Reading otherwise would move the time of access first.
+                RealFiles.open(&path).unwrap().read_to_end(&mut bytes).unwrap();
+                bytes
             } else {
                 Vec::new()
             };
@@ -568,8 +631,21 @@ mod inner {
         ] {
             let file = home.path().join(file);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(file, "one line\n").unwrap();
+            std::fs::write(&file, "one line\n").unwrap();
+            // A time of access that any other read would move.
+            let old = Command::new("touch")
+                .args(["-a", "-d", "3 days ago"])
+                .arg(&file)
+                .status();
+            assert!(old.unwrap().success());
         }
+        let accessed = || {
+            use std::os::unix::fs::MetadataExt;
+            let session = home.path().join(".claude/projects/a/s.jsonl");
+            let logs = home.path().join("logs/app.log");
+            [session, logs].map(|file| std::fs::metadata(file).unwrap().atime())
+        };
+        let accesses = accessed();
         let logs = home.path().join("logs");
         let spec = of(
             "day-zero",
@@ -586,6 +662,7 @@ mod inner {
             "{taken:#?}"
         );
         assert_eq!(status(&taken, "logs-files/app.log"), ItemStatus::Collected);
+        assert_eq!(accesses, accessed(), "nobody sees that it was read");
         assert_eq!(before, state_of(&looked_at));
         assert_eq!(
             processes,

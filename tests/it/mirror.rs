@@ -223,13 +223,22 @@ fn nothing_waits_for_a_place_that_hangs() {
     let began = std::time::Instant::now();
     let out = script(
         &desk,
-        "\"$P\" stop > /dev/null; \"$P\" mirror s3://records/here; for n in 1 2 3 4 5; do \"$P\" note $n; done; sleep 0.5; lag; \"$P\" status --json",
+        "\"$P\" stop > /dev/null; \"$P\" mirror s3://records/here; for n in 1 2 3 4 5; do \"$P\" note $n; done\n\
+         until grep -q . calls; do sleep 0.1; done; \"$P\" do --why look -- true; echo acted $?; \"$P\" do --why look -- true; echo again $?; lag; \"$P\" status --json",
     );
     let text = said(&out);
     // A try may take a minute; eight commands beside it take none of it.
     assert!(began.elapsed().as_secs() < 40, "{:?}: {text}", began.elapsed());
     assert!(text.contains("records behind since"), "{text}");
+    assert!(text.contains("acted 0") && text.contains("again 0"), "{text}");
+    let calls = std::fs::read_to_string(desk.home().join("calls")).unwrap();
+    assert_eq!(
+        calls.lines().count(),
+        1,
+        "the place hangs in its first call all the while: {calls}"
+    );
     let kinds = desk.kinds();
+    assert_eq!(kinds.iter().filter(|k| *k == "act.ended").count(), 2, "{text}");
     assert_eq!(kinds.iter().filter(|k| *k == "note.added").count(), 5);
 }
 
@@ -238,7 +247,7 @@ fn a_lag_is_said_with_its_reason_and_made_good() {
     let Some(desk) = with_bucket("refuse") else { return };
     let out = script(
         &desk,
-        "export INCIDENT_MIRROR=s3://records/here; \"$P\" stop > /dev/null; \"$P\" note one; sleep 1; lag; \"$P\"; \"$P\" brief\n\
+        "export INCIDENT_MIRROR=s3://records/here; \"$P\" stop > /dev/null; \"$P\" note one; sleep 1; lag; \"$P\"; echo walk; \"$P\" resume; echo walked; \"$P\" brief\n\
          \"$P\" bundle -o refused.tar > /dev/null; echo ok > mode; all_there || lag; \"$P\" timeline; \"$P\" mirror --json",
     );
     let text = said(&out);
@@ -248,6 +257,10 @@ fn a_lag_is_said_with_its_reason_and_made_good() {
         flat.matches("behind since").count() >= 2,
         "also where `incident` alone says where it is: {text}"
     );
+    let walk = flat
+        .split_once("walk ")
+        .and_then(|(_, rest)| rest.split_once("walked"));
+    assert!(walk.unwrap().0.contains("behind since"), "and the walk: {text}");
     assert!(flat.contains("; the mirror lacks "), "{text}");
     assert!(
         flat.contains("the mirror s3://records/here held 0 of"),

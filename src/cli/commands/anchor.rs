@@ -59,8 +59,11 @@ pub fn run(app: &App, args: &AnchorArgs) -> Result<Exit, CliError> {
         (_, Some(reply), _) => {
             let path = app.world.host.cwd().join(reply);
             let read = app.world.files.read(&path, REPLY_CAP);
-            let reply =
-                read.map_err(|e| CliError::new(Exit::Usage, format!("cannot read {}: {e}", path.display())))?;
+            let reply = read.map_err(|e| {
+                CliError::new(Exit::Usage, format!("cannot read {}: {e}", path.display()))
+                    .stands("nothing was filed")
+                    .hint("Name the authority's answer to a request that `incident anchor --tsq FILE` wrote")
+            })?;
             engine.file_stamp(&reply)?
         }
         (_, _, Some(words)) => engine.witnessed(words, args.head.as_deref())?,

@@ -116,7 +116,9 @@ fn collector(name: &str, args: &CaptureArgs) -> Result<CaptureSpec, CliError> {
     for pair in &args.given {
         let Some((key, value)) = pair.split_once('=') else {
             let words = format!("`{}` is not NAME=VALUE", escape(pair));
-            return Err(CliError::new(Exit::Usage, words));
+            return Err(CliError::new(Exit::Usage, words)
+                .stands("nothing was looked at")
+                .hint("`incident capture --list` names every look and what it is given"));
         };
         with.insert(key.to_owned(), given(value));
     }

@@ -158,7 +158,12 @@ pub fn disclose(app: &App, args: &DiscloseArgs) -> Result<Exit, CliError> {
         DiscloseError::Write(e) => CliError::new(Exit::Failed, e.to_string())
             .stands("the bundle is as it was, and no part was written")
             .hint("name a place that can be written with -o"),
-        other => CliError::new(Exit::Usage, other.to_string()),
+        other => CliError::new(Exit::Usage, other.to_string())
+            .stands("nothing was written")
+            .hint(format!(
+                "`incident evidence show --in {}` lists what is in it",
+                path.display()
+            )),
     })?;
     let (shown, withheld) = (part.shown.len(), part.of - part.shown.len());
     if app.ui.json {

@@ -361,7 +361,9 @@ impl Reading<'_> {
                 .last()
                 .unwrap_or_default()
                 .trim_start_matches("error: ");
-            CliError::new(Exit::Usage, "the pattern is no regular expression").because(why)
+            CliError::new(Exit::Usage, "the pattern is no regular expression")
+                .because(why)
+                .hint("A backslash before it makes a sign stand for itself: `\\(`")
         })?;
         let (ui, shelf) = (self.ui, self.shelf);
         let (mut lines, mut matched, mut bytes) = (0, 0usize, 0);

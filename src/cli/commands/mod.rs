@@ -223,10 +223,11 @@ fn new_file(app: &App, path: &Path) -> Result<(), CliError> {
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
     if !app.world.files.stat(folder).is_ok_and(|s| s.is_dir) {
-        return Err(CliError::new(
-            Exit::Usage,
-            format!("there is no folder {}", folder.display()),
-        ));
+        return Err(
+            CliError::new(Exit::Usage, format!("there is no folder {}", folder.display()))
+                .stands("nothing was written")
+                .hint("Make it, or name a file in one that is there"),
+        );
     }
     Ok(())
 }

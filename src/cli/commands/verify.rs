@@ -49,7 +49,11 @@ pub fn run(app: &App, args: &VerifyArgs) -> Result<Exit, CliError> {
         let Some(file) = file else { return Ok(None) };
         let file = app.world.host.cwd().join(file);
         let read = app.world.files.read(&file, SIGNERS_CAP);
-        let unreadable = |e| CliError::new(Exit::Usage, format!("cannot read {}: {e}", file.display()));
+        let unreadable = |e| {
+            CliError::new(Exit::Usage, format!("cannot read {}: {e}", file.display()))
+                .stands("nothing was verified")
+                .hint("Name a file that you got from elsewhere, or leave it out: then nobody is vouched for")
+        };
         read.map(Some).map_err(unreadable)
     };
     let (signers, revoked, authority) = (read(&args.signers)?, read(&args.revoked)?, read(&args.authority)?);
@@ -98,6 +102,10 @@ pub fn run(app: &App, args: &VerifyArgs) -> Result<Exit, CliError> {
     if let Some(agreement) = &agreement {
         super::mirror::show_agreement(&app.ui, agreement);
     }
+    if exit == Exit::Broken {
+        app.ui
+            .line("  next: keep this one as it is; verify another copy: the mirror's, or another person's");
+    }
     if exit == Exit::NotVouched && signers.is_none() {
         let path = args
             .path
@@ -116,7 +124,13 @@ pub(super) fn here(app: &App, given: &std::path::Path) -> PathBuf {
     let path = app.world.host.cwd().join(given);
     let id = given.to_str().and_then(|text| IncidentId::new(text).ok());
     match id {
-        Some(id) if app.world.files.stat(&path).is_err() => app.store.root().join(id.as_str()),
+        Some(id) if app.world.files.stat(&path).is_err() => {
+            let kept = app.store.root().join(id.as_str());
+            match app.world.files.stat(&kept) {
+                Ok(_) => kept,
+                Err(_) => path,
+            }
+        }
         _ => path,
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use incident::collectors::by_name;
@@ -13,9 +14,9 @@ use incident::world::World;
 use super::shelf::{LIMITS, of, status, take, with_secret};
 use crate::providers::mysql::Maria;
 use crate::providers::redis::Redis;
-use crate::support::desk::Desk;
-use crate::support::network_world;
+use crate::support::desk::{Desk, PROGRAM};
 use crate::support::servers::Pg;
+use crate::support::{network_world, not_tested};
 
 /// Names and numbers, as a server tells them.
 type Told = BTreeMap<String, String>;
@@ -376,4 +377,51 @@ fn opening_and_the_first_look_write_nothing_but_the_record() {
         assert_eq!(changed(before, after), [""; 0]);
     }
     assert!(store.is_dir());
+}
+
+/// Every address that a program run so asked the network for, its children's too.
+fn asked_for(desk: &Desk, script: &str) -> Option<(String, Vec<String>)> {
+    let mut command = desk.jailed("strace");
+    command.args([
+        "-f",
+        "-qq",
+        "-o",
+        "trace",
+        "-e",
+        "trace=connect,sendto,sendmsg,sendmmsg",
+        "sh",
+        "-c",
+        script,
+        "sh",
+        PROGRAM,
+    ]);
+    let out = command.stdin(Stdio::null()).output().unwrap();
+    let trace = std::fs::read_to_string(desk.home().join("trace")).ok()?;
+    let lines = trace.lines().filter(|line| line.contains("sa_family=AF_INET"));
+    let said = String::from_utf8_lossy(&[&out.stdout[..], &out.stderr].concat()).into_owned();
+    Some((said, lines.map(str::to_owned).collect()))
+}
+
+#[test]
+fn nothing_goes_out_by_itself() {
+    let Some(desk) = Desk::new() else { return };
+    if std::process::Command::new("strace").arg("-V").output().is_err() {
+        not_tested("that nothing goes out by itself (strace)");
+        return;
+    }
+    desk.file("logs/app.log", "one line\n");
+    let script = "\"$1\" start --yes; \"$1\" capture day-zero agents.of=$HOME logs.folder=$HOME/logs; \"$1\" attach logs/app.log; \"$1\" seal\n\
+                  \"$1\" note x; \"$1\" anchor; \"$1\" bundle -o b.tar; \"$1\" verify b.tar; \"$1\" report > report.md; \"$1\" status; echo over";
+    let (said, out) = asked_for(&desk, script).unwrap();
+    assert!(
+        said.contains("over") && desk.home().join("b.tar").exists(),
+        "{said}"
+    );
+    assert_eq!(out, [""; 0], "{said}");
+    // And where somebody asks for it, this tells.
+    let (said, out) = asked_for(&desk, "\"$1\" capture http url=http://127.0.0.1:9/").unwrap();
+    assert!(
+        out.iter().any(|line| line.contains("sin_port=htons(9)")),
+        "{said}"
+    );
 }

@@ -281,7 +281,13 @@ const ATTACKS: [(u8, &str, &[Test]); 29] = [
     (
         21,
         "bombs",
-        &[("tests/it/evidence/damage/regions.rs", "bombs_do_not_go_off")],
+        &[
+            ("tests/it/evidence/damage/regions.rs", "bombs_do_not_go_off"),
+            (
+                "tests/it/evidence/damage/regions.rs",
+                "bombs_find_no_memory_to_fill",
+            ),
+        ],
     ),
     (
         22,

@@ -116,6 +116,7 @@ fn the_program_lists_shows_and_searches_and_nothing_reaches_the_terminal_unescap
     [stderr]
     Error: the pattern is no regular expression
       because unclosed group
+      next: A backslash before it makes a sign stand for itself: `\(`
     [exit 2]
     "#);
     assert_snapshot!(desk.incident(&["evidence", "show", "0011-pods/list", "--in", "b.tar"]), @r#"

@@ -1,6 +1,10 @@
 //! Damage that needs no imagination: every region of a bundle, every field of a header, every order of members.
 
+use std::process::Stdio;
+
 use super::*;
+use crate::support::desk::{Desk, PROGRAM};
+use crate::support::not_tested;
 
 /// The members of a bundle with the byte of each header.
 fn places(kit: &Kit) -> Vec<(String, usize)> {
@@ -267,12 +271,10 @@ fn nothing_follows_the_end() {
     assert_eq!(code, 10, "{why}");
 }
 
-/// Claims far larger than the file, and files that are nearly all hole: refused without reading them through.
-#[test]
-fn bombs_do_not_go_off() {
-    let started = std::time::Instant::now();
+/// Claims far larger than the file, and files that are nearly all hole.
+fn bombs() -> Vec<(String, tempfile::NamedTempFile)> {
     let good = Kit::new();
-    let mut said = Vec::new();
+    let mut all = Vec::new();
     for (what, size) in [
         (LIST, 0o77_777_777_777_u64),
         (SIG, 0o77_777_777_777),
@@ -288,13 +290,13 @@ fn bombs_do_not_go_off() {
                 h[128..136].copy_from_slice(&size.to_be_bytes());
             }
         });
-        said.push(answer(&kit.bytes()).0);
+        all.push((format!("{what} of {size} bytes"), on_disk(&kit.bytes())));
     }
     // Archives that are nearly all hole: a terabyte of zeros, before or behind a good one.
     for lead in [0, good.bytes().len()] {
         let file = on_disk(&good.bytes()[..lead]);
         file.as_file().set_len(1 << 40).unwrap();
-        said.push(verified_at(file.path(), true).exit_code());
+        all.push((format!("a terabyte of zeros from {lead} on"), file));
     }
     // A member that is nearly all hole and larger than any list may be.
     for what in [LIST, "manifest-sha256.txt", "journal.jsonl"] {
@@ -304,13 +306,33 @@ fn bombs_do_not_go_off() {
         kit.members.truncate(n + 1);
         kit.tail.clear();
         let file = on_disk(&kit.bytes());
-        file.as_file()
-            .set_len(places(&good)[n].1 as u64 + 512 + (257 << 20) + 1024)
-            .unwrap();
-        said.push(verified_at(file.path(), true).exit_code());
+        let end = places(&good)[n].1 as u64 + 512 + (257 << 20) + 1024;
+        file.as_file().set_len(end).unwrap();
+        all.push((format!("{what} of zeros"), file));
+    }
+    // A line without an end.
+    let mut kit = good.clone();
+    let journal = [kit.get("journal.jsonl").data.clone(), vec![b'x'; 40 << 20]].concat();
+    kit.set("journal.jsonl", journal);
+    kit.reseal("ana");
+    all.push(("a line without an end".to_owned(), on_disk(&kit.bytes())));
+    all
+}
+
+/// Refused without reading them through.
+#[test]
+fn bombs_do_not_go_off() {
+    let started = std::time::Instant::now();
+    for (what, file) in bombs() {
+        let report = verified_at(file.path(), true);
+        assert_eq!(report.exit_code(), 10, "{what}");
+        if what.starts_with("a line") {
+            assert_eq!(report.faults[0].place, "journal.jsonl, line 10");
+            assert!(report.faults[0].why.contains("longer than 64 KiB"), "{report:?}");
+        }
     }
     // A list of more members than anybody has, signed.
-    let mut kit = good.clone();
+    let mut kit = Kit::new();
     let many: String = (0..1_000_001)
         .map(|n| format!("{}  data/{n:07}\n", Hash::ZERO))
         .collect();
@@ -318,23 +340,37 @@ fn bombs_do_not_go_off() {
     kit.reseal_lists_as_they_are();
     let (code, place, why) = answer(&kit.bytes());
     assert_eq!(
-        (place.as_str(), why.as_str()),
-        ("manifest-sha256.txt", "more than a million members")
+        (code, place.as_str(), why.as_str()),
+        (10, "manifest-sha256.txt", "more than a million members")
     );
-    said.push(code);
-    drop(kit);
-    // A line without an end.
-    let mut kit = good.clone();
-    let journal = [kit.get("journal.jsonl").data.clone(), vec![b'x'; 40 << 20]].concat();
-    kit.set("journal.jsonl", journal);
-    kit.reseal("ana");
-    let (code, place, why) = answer(&kit.bytes());
+    // Terabytes would take hours.
+    assert!(started.elapsed().as_secs() < 600, "{:?}", started.elapsed());
+}
+
+/// The program itself, with 64 MiB of memory and no more.
+#[test]
+fn bombs_find_no_memory_to_fill() {
+    let Some(desk) = Desk::new() else { return };
+    if Command::new("prlimit").arg("--version").output().is_err() {
+        not_tested("prlimit: that bombs find no memory");
+        return;
+    }
+    let tight = |file: &Path| {
+        let mut command = desk.jailed("prlimit");
+        command
+            .args(["--data=67108864", "--", PROGRAM, "verify"])
+            .arg(file);
+        command.stdin(Stdio::null()).output().unwrap()
+    };
+    let good = on_disk(&Kit::new().bytes());
     assert_eq!(
-        (place.as_str(), why.contains("longer than 64 KiB")),
-        ("journal.jsonl, line 10", true),
-        "{why}"
+        tight(good.path()).status.code(),
+        Some(11),
+        "enough for what is right"
     );
-    said.push(code);
-    assert!(said.iter().all(|code| *code == 10), "{said:?}");
-    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    for (what, file) in bombs() {
+        let out = tight(file.path());
+        assert_eq!(out.status.code(), Some(10), "{what}: {}", said(&out));
+        assert!(said(&out).contains("unchanged: NO"), "{what}: {}", said(&out));
+    }
 }
