@@ -8,12 +8,14 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::ui::{Tone, Ui, styled};
 use super::view::proofs;
-use crate::engine::{Acted, Captured, Engine, EngineError, Remote};
+use crate::engine::{Acted, Captured, Engine, EngineError, Remote, SHIPPED_RUNBOOK_NAME};
 use crate::evidence::escape;
 use crate::model::act::{Act, Stage};
 use crate::model::event::{CaptureItem, Event, ItemStatus, Outcome};
+use crate::model::grant::Target;
 use crate::model::ids::{StepId, TargetId};
 use crate::model::trust::Trust;
+use crate::report::words;
 
 /// Lets the person see facts as they are recorded.
 pub fn show_live(engine: &Engine<'_>) {
@@ -45,11 +47,31 @@ pub fn stop(ui: &Ui, engine: &Engine<'_>, full: &[TargetId]) -> Result<Exit, Cli
         &format!("Stop took {}; {first}.", crate::model::time::span(report.ms)),
     );
     proofs::show(ui, &incident);
+    let all: Vec<TargetId> = incident.stop.targets.keys().cloned().collect();
+    elsewhere(ui, engine, &all)?;
     Ok(if report.interrupted {
         Exit::Interrupted
     } else {
         standing(engine)?
     })
+}
+
+/// How a person ends at its provider what is not proved dead and cannot be tried again from here: its secret was only
+/// in memory, and is forgotten.
+pub fn elsewhere(ui: &Ui, engine: &Engine<'_>, targets: &[TargetId]) -> Result<(), CliError> {
+    let incident = engine.incident()?;
+    let unproved = targets
+        .iter()
+        .filter_map(|id| incident.stop.targets.get(id))
+        .filter(|target| !target.proof().is_dead());
+    for target in unproved {
+        let held = matches!(&target.aim.target, Target::Grant(grant) if grant.paste_line().is_some());
+        if let (true, Some(Ok(adapter))) = (held, engine.registry().of(&target.aim.target)) {
+            let text = format!("{}: {}", target.aim.target.id(), escape(&adapter.about().manual));
+            ui.hanging(Tone::Plain, "  by hand  ", &text);
+        }
+    }
+    Ok(())
 }
 
 /// Waits for windows that end soon, while the secrets are still in memory, and tries them again. False where
@@ -163,7 +185,9 @@ pub fn captured(ui: &Ui, captured: &Captured) {
 /// What is not whole, and what else is to be known of what is.
 fn show_told(ui: &Ui, items: &[CaptureItem]) {
     /// Of a look that was cut short thousands may be missing, and the screen would hold nothing else.
-    const NAMES: usize = 40;
+    const NAMES: usize = 12;
+    /// What was left out with a reason is no hole: a few names say what kind of thing it is.
+    const FEW: usize = 3;
     // What has one reason stands in one line: thirty agents that were never here are one piece of news.
     let mut told: BTreeMap<(ItemStatus, &str), Vec<String>> = BTreeMap::new();
     for item in items {
@@ -175,15 +199,20 @@ fn show_told(ui: &Ui, items: &[CaptureItem]) {
             .or_default()
             .push(escape(&item.name));
     }
+    let mut left_out = false;
     for ((status, why), names) in told {
-        let mut first = names.get(..NAMES).unwrap_or(&names).join(", ");
-        if names.len() > NAMES {
-            let more = names.len() - NAMES;
-            first.push_str(&format!(" and {more} more, which `incident evidence show` names"));
+        let shown = if status.is_hole() { NAMES } else { FEW };
+        let mut first = names.get(..shown).unwrap_or(&names).join(", ");
+        if let Some(more @ 1..) = names.len().checked_sub(shown) {
+            first.push_str(&format!(" and {more} more"));
+            left_out = true;
         }
         let text = format!("{}, {}: {first}", status.word(), escape(why));
         let tone = if status.is_hole() { Tone::Warn } else { Tone::Plain };
         ui.hanging(tone, "  ", &text);
+    }
+    if left_out {
+        ui.tone(Tone::Dim, "  every name: `incident evidence show`");
     }
 }
 
@@ -204,6 +233,30 @@ pub fn acted(ui: &Ui, acted: &Acted) {
         Some((false, text)) => ui.tone(Tone::Bad, &format!("  the check failed: {}", escape(text))),
         None => {}
     }
+}
+
+/// That something is on record, and where: a spool is not the case's own record yet.
+pub fn kept(ui: &Ui, engine: &Engine<'_>, tone: Tone, words: &str) {
+    match engine.spooled_to() {
+        None => ui.hanging(tone, "", words),
+        Some(place) => {
+            ui.hanging(
+                Tone::Warn,
+                "",
+                &format!("In a spool, not in the case's own record yet: {words}"),
+            );
+            let text =
+                format!("it waits in {place}; the first command that can write the case folder takes it in");
+            ui.hanging(Tone::Plain, "  ", &text);
+        }
+    }
+}
+
+/// What a person says they did. It stands in the record in their name; nothing here has looked.
+pub fn by_hand(ui: &Ui, step: &StepId, acted: &Acted) {
+    let words = acted.checked.as_ref().map_or("", |(_, words)| words);
+    let text = format!("by hand, in your words: {}", escape(words));
+    ui.hanging(Tone::Plain, &format!("`{step}` is on record as done "), &text);
 }
 
 /// Tells whoever is due to be told of a request, and says what came of it. It holds no command up that cannot.
@@ -367,10 +420,30 @@ pub fn file_answer(ui: &Ui, engine: &Engine<'_>, came: &[u8], text: Option<&[u8]
         (Some(false), _) => "not touched",
         (None, _) => "cannot say whether somebody was there",
     };
-    ui.line(&format!(
-        "  key {} ({}; {touched})",
+    let key = format!(
+        "{} ({}; {touched})",
         accepted.key.fingerprint, accepted.key.algorithm
-    ));
+    );
+    ui.hanging(Tone::Plain, "  key ", &key);
+    waits(ui, engine)
+}
+
+/// A row for each request that still waits for somebody.
+pub fn waits(ui: &Ui, engine: &Engine<'_>) -> Result<(), CliError> {
+    for pending in engine.pending()? {
+        let have = match pending.have.is_empty() {
+            true => "nobody has yet".to_owned(),
+            false => format!("signed by {}", escape(&words::list(&pending.have))),
+        };
+        let text = format!(
+            "request {} ({}) waits for {}; {have}",
+            pending.request,
+            words::list(&pending.steps),
+            words::need(&pending.need)
+        );
+        ui.hanging(Tone::Warn, "", &text);
+        super::view::asked::stands(ui, engine, pending.request)?;
+    }
     Ok(())
 }
 
@@ -437,6 +510,14 @@ pub fn opened(ui: &Ui, engine: &Engine<'_>) -> Result<(), EngineError> {
         ui.tone(Tone::Dim, &format!("  record   {}", path.display()));
     }
     ui.tone(Tone::Dim, &format!("  plan     {}", engine.runbook_name));
+    if engine.runbook_name == SHIPPED_RUNBOOK_NAME {
+        let from = engine.world().host.cwd();
+        let text = format!(
+            "no incident/runbook.yaml from {} upward; --config FOLDER names another",
+            from.display()
+        );
+        ui.hanging(Tone::Dim, "           ", &escape(&text));
+    }
     trust(ui, incident.opened.trust.as_ref());
     let (who, people) = (engine.who(), &incident.opened.policy.people);
     if !people.is_empty() && !people.contains_key(&who) {

@@ -136,7 +136,7 @@ impl From<EngineError> for CliError {
                 .hint("`incident plan --freeze` shows the plan and fixes it"),
             EngineError::NoWords(_) => CliError::new(Exit::Usage, message)
                 .stands("nothing was changed")
-                .hint("Say why, in a few words: it stands in the record"),
+                .hint("Say it in a few words: what you saw, or why; they stand in the record with your name"),
             EngineError::NoStep(_) => {
                 CliError::new(Exit::Usage, message).hint("`incident runbook show` lists every step")
             }

@@ -3,6 +3,7 @@
 //! One file a command in `commands/`, one file a screen in `view/`. A command parses its own arguments,
 //! calls the engine, shows what came of it and says how the program ends.
 
+mod choose;
 mod commands;
 mod deeds;
 mod error;
@@ -123,7 +124,7 @@ pub fn run() -> ExitCode {
     let ui = Ui::new(cli.global.json);
     let outcome = wire::real_world().and_then(|world| {
         let root = wire::store_root(&world, cli.global.store.as_deref());
-        let app = App {
+        let mut app = App {
             store: Store::found(root.clone()),
             root,
             spool_folders: wire::spool_folders(&world),
@@ -133,12 +134,13 @@ pub fn run() -> ExitCode {
                 .clone()
                 .unwrap_or_else(|| world.host.identity().user),
             said_who: cli.global.who.is_some(),
-            incident: cli.global.incident.clone(),
+            incident: None,
             config: cli.global.config.clone(),
             prompt: RefCell::new(prompt::here()),
             ui: Ui::new(cli.global.json),
             world,
         };
+        app.incident = cli.global.incident.map(|given| app.whole(given));
         match cli.command {
             Some(command) => command.run(&app),
             None => commands::bare(&app),
@@ -160,6 +162,17 @@ impl App {
             store: &self.store,
             spool_folders: self.spool_folders.clone(),
             who: self.who.clone(),
+        }
+    }
+
+    /// The id that was given, or the only one that ends with it: screens show no more of it than `INC-…-k7qf`.
+    fn whole(&self, given: IncidentId) -> IncidentId {
+        let ids = self.store.ids().unwrap_or_default();
+        let tail = format!("-{given}");
+        let mut ends = ids.iter().filter(|id| id.as_str().ends_with(&tail));
+        match (ids.contains(&given), ends.next(), ends.next()) {
+            (false, Some(one), None) => one.clone(),
+            _ => given,
         }
     }
 
@@ -196,10 +209,11 @@ impl App {
             .into()),
             [one] => Ok(one.id.clone()),
             many => {
-                let ids: Vec<String> = many.iter().map(|c| c.id.to_string()).collect();
-                Err(CliError::new(Exit::Usage, "several incidents are open")
-                    .because(ids.join(", "))
-                    .hint("Name one with --incident ID"))
+                let mut error = CliError::new(Exit::Usage, "several incidents are open");
+                error.causes.extend(many.iter().map(|c| c.id.to_string()));
+                Err(error.hint(
+                    "Name one with --incident, its last four letters are enough; `incident` alone says where each is",
+                ))
             }
         }
     }
@@ -223,7 +237,9 @@ impl App {
             .iter()
             .filter(|c| c.state == CaseState::Open && !c.id.is_drill() && self.is_begun(c))
             .collect();
-        match (open.as_slice(), all.first()) {
+        // A drill played since hides no incident.
+        let newest = all.iter().find(|c| !c.id.is_drill()).or(all.first());
+        match (open.as_slice(), newest) {
             ([one], _) => Ok(one.id.clone()),
             ([], Some(newest)) => Ok(newest.id.clone()),
             ([], None) => Err(crate::engine::EngineError::NoIncident.into()),

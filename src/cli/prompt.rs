@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::error::CliError;
 use super::exit::Exit;
 use crate::model::secret::Secret;
+use crate::world::terminal::{forget_typed, pasted_on};
 
 /// Asks.
 pub trait Prompter {
@@ -65,18 +66,29 @@ fn interrupted(e: dialoguer::Error) -> CliError {
 struct Plain;
 
 impl dialoguer::theme::Theme for Plain {
-    fn format_select_prompt(&self, f: &mut dyn std::fmt::Write, prompt: &str) -> std::fmt::Result {
-        f.write_str(prompt)
-    }
-
-    fn format_select_prompt_selection(
+    fn format_input_prompt(
         &self,
         f: &mut dyn std::fmt::Write,
         prompt: &str,
-        sel: &str,
+        _default: Option<&str>,
     ) -> std::fmt::Result {
-        write!(f, "{prompt} {sel}")
+        write!(f, "{}", asking(prompt))
     }
+
+    fn format_input_prompt_selection(
+        &self,
+        f: &mut dyn std::fmt::Write,
+        prompt: &str,
+        given: &str,
+    ) -> std::fmt::Result {
+        write!(f, "{}{given}", asking(prompt))
+    }
+}
+
+/// A question with what divides it from the answer.
+fn asking(question: &str) -> String {
+    let end = if question.ends_with('?') { " " } else { ": " };
+    format!("{question}{end}")
 }
 
 /// A question that would leave no room to answer beside it is shown above; what is left to prompt with.
@@ -97,31 +109,40 @@ impl Prompter for Terminal {
     }
 
     fn confirm(&mut self, question: &str, _flag: &str) -> Result<bool, CliError> {
+        forget_typed();
+        // With Enter, as everywhere: an Enter that is pressed out of habit would answer the next question.
         dialoguer::Confirm::new()
             .with_prompt(question)
+            .wait_for_newline(true)
             .interact()
             .map_err(interrupted)
     }
 
     fn line(&mut self, question: &str, _flag: &str) -> Result<String, CliError> {
-        dialoguer::Input::<String>::new()
+        forget_typed();
+        let mut text = dialoguer::Input::<String>::with_theme(&Plain)
             .with_prompt(shortened(question))
             .allow_empty(true)
             .interact_text()
-            .map_err(interrupted)
+            .map_err(interrupted)?;
+        let rest = more_lines();
+        if !rest.is_empty() {
+            text.push('\n');
+            text.push_str(&rest);
+            let lines = crate::report::words::count(rest.lines().count(), "more pasted line");
+            super::ui::Ui::new(false).aside(&format!("  and {lines}"));
+        }
+        Ok(text)
     }
 
     fn select(&mut self, question: &str, choices: &[String], _flag: &str) -> Result<usize, CliError> {
-        dialoguer::Select::with_theme(&Plain)
-            .with_prompt(question)
-            .items(choices)
-            .default(0)
-            .interact()
-            .map_err(interrupted)
+        forget_typed();
+        super::choose::one_of(question, choices).map_err(|e| interrupted(dialoguer::Error::IO(e)))
     }
 
     fn enter(&mut self, invitation: &str, _flag: &str) -> Result<(), CliError> {
-        dialoguer::Input::<String>::new()
+        forget_typed();
+        dialoguer::Input::<String>::with_theme(&Plain)
             .with_prompt(invitation)
             .allow_empty(true)
             .interact_text()
@@ -135,8 +156,17 @@ impl Prompter for Terminal {
             .allow_empty_password(true)
             .interact()
             .map_err(interrupted)?;
-        Ok(each_line(&Zeroizing::new(pasted)))
+        let all = Zeroizing::new(format!("{}\n{}", *Zeroizing::new(pasted), *more_lines()));
+        Ok(each_line(&all))
     }
+}
+
+/// The lines that were pasted behind the one that answered. Left where they are, they would answer what is asked
+/// next, or run in the shell.
+fn more_lines() -> Zeroizing<String> {
+    let text = Zeroizing::new(String::from_utf8_lossy(&pasted_on()).into_owned());
+    let lines: Vec<&str> = text.split(['\r', '\n']).map(str::trim_end).collect();
+    Zeroizing::new(lines.join("\n").trim().to_owned())
 }
 
 /// A secret a line; empty lines are none.

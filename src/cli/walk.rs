@@ -46,9 +46,9 @@ pub fn walk_beside(
             return Ok(deeds::standing(engine)?.worst(Exit::Waiting));
         }
         if engine.world().interrupt.count() > 0 {
-            return Err(
-                CliError::new(Exit::Interrupted, "interrupted").hint("`incident resume` goes on here")
-            );
+            let error =
+                CliError::new(Exit::Interrupted, "interrupted").stands(super::view::next::due(&next).what);
+            return Err(error.hint("`incident resume` goes on here"));
         }
         if needs_a_person(&next) || matches!(next, Next::Stop) {
             truth(ui, engine)?;
@@ -181,9 +181,15 @@ fn settle(
             escape(&doubt.title)
         ),
     );
+    let incident = engine.incident()?;
+    let ended = incident.acts.get(&doubt.act).and_then(|act| act.ended.as_ref());
+    let how = match ended {
+        Some(ended) => format!("It was begun, and this is how it ended: {}.", escape(&ended.why)),
+        None => "It was begun, and nobody recorded how it ended.".to_owned(),
+    };
     ui.wrapped(
         2,
-        "It was started, and nobody recorded how it ended. Look for yourself before anything else changes.",
+        &format!("{how} Look for yourself before anything else changes."),
     );
     if doubt.still_running {
         ui.tone(Tone::Bad, "Its program is still running on this host.");
@@ -254,7 +260,7 @@ fn seal(ui: &Ui, prompt: &mut dyn Prompter, engine: &Engine<'_>) -> Result<Optio
         vec![open]
     };
     engine.seal_baseline(unknown)?;
-    ui.tone(Tone::Good, "The baseline is sealed.");
+    deeds::kept(ui, engine, Tone::Good, "The baseline is sealed.");
     Ok(None)
 }
 
@@ -286,7 +292,7 @@ fn run(
                         "What did you do, and what do you see?",
                         "incident done STEP \"WORDS\"",
                     )?;
-                    deeds::acted(ui, &engine.done(step, &words)?);
+                    deeds::by_hand(ui, step, &engine.done(step, &words)?);
                 }
                 1 => skip(ui, prompt, engine, step)?,
                 _ => return leave(engine),
@@ -295,7 +301,10 @@ fn run(
         Answer::Go { .. } => {
             let choices = ["Run it", "Skip it", leave_words(engine)].map(str::to_owned);
             match prompt.select("Run it now?", &choices, &format!("incident run {step}"))? {
-                0 => deeds::acted(ui, &engine.run(step, None)?),
+                0 => {
+                    ui.tone(Tone::Dim, "It runs; Ctrl-C ends it, and the record says so.");
+                    deeds::acted(ui, &engine.run(step, None)?);
+                }
                 1 => skip(ui, prompt, engine, step)?,
                 _ => return leave(engine),
             }
@@ -348,7 +357,11 @@ fn signatures(
         request,
     ) {
         (0, None) => {
-            let key = own_key(prompt, engine)?;
+            // Where nobody can sign the answer is no; a key would not change it.
+            let key = match engine.names().is_empty() {
+                true => None,
+                false => own_key(prompt, engine)?,
+            };
             deeds::issued(ui, &engine.escalate(std::slice::from_ref(step), key.as_deref())?);
         }
         (0, Some(_)) => {
@@ -549,13 +562,20 @@ fn answer_for(
     engine: &Engine<'_>,
     unproved: &Unproved,
 ) -> Result<Option<Exit>, CliError> {
-    ui.tone(
+    let incident = engine.incident()?;
+    let target = incident.stop.targets.get(&unproved.target);
+    let what = target.map(crate::report::words::what_it_is).unwrap_or_default();
+    ui.hanging(
         Tone::Warn,
+        "",
         &format!(
-            "{} is {}: nobody can prove it dead from here.",
-            unproved.target, unproved.proof
+            "{}{} is {}: nobody can prove it dead from here.",
+            unproved.target,
+            escape(&what),
+            unproved.proof
         ),
     );
+    deeds::elsewhere(ui, engine, std::slice::from_ref(&unproved.target))?;
     let words = prompt.line(
         "Who answers for it, and why is it safe? (empty: leave it open)",
         "incident answer TARGET \"WORDS\"",

@@ -120,7 +120,7 @@ impl Engine<'_> {
         self.step(id)?;
         self.record(StepSkipped {
             step: id.clone(),
-            why: self.words(why)?,
+            why: self.vouched(why, "skipping a step")?,
         })
     }
 
@@ -135,7 +135,7 @@ impl Engine<'_> {
         }
         self.record(QuestionAnswered {
             step: id.clone(),
-            text: self.words(text)?,
+            text: self.vouched(text, "an answer")?,
         })
     }
 
@@ -148,7 +148,7 @@ impl Engine<'_> {
                 why,
             });
         };
-        let words = self.words(words)?;
+        let words = self.vouched(words, "a step done by hand")?;
         self.picture_before(act, Some(&words))?;
         let seq = self.begin(act, Some(&words))?;
         let why = format!("{}: {words}", what.lines().next().unwrap_or("by hand"));
@@ -553,7 +553,7 @@ impl Engine<'_> {
         self.record(ActChecked {
             act,
             passed: happened,
-            text: self.words(words)?,
+            text: self.vouched(words, "settling an act")?,
             exhibit: None,
         })
     }

@@ -45,7 +45,7 @@ impl Engine<'_> {
         }
         self.record(TargetAnswered {
             target: target.clone(),
-            words: self.words(words)?,
+            words: self.vouched(words, "answering for a target")?,
         })
     }
 

@@ -46,7 +46,7 @@ pub enum EngineError {
     #[error("{0}")]
     Alone(Alone),
     /// Something that must be said for the record is missing.
-    #[error("{0} needs a reason, and none was given")]
+    #[error("{0} needs words for the record, and none were given")]
     NoWords(&'static str),
     /// No such step.
     #[error("there is no step `{0}`")]

@@ -361,6 +361,13 @@ fn grant_proof(facts: &[Observed], window: Duration) -> Proof {
         !dead && tried && settles.is_some_and(|end| at < end)
     };
     let record = record.filter(|look| !outlived(*look));
+    // A credential that worked before the cut that was taken, and was not at hand afterwards, is as dead as the
+    // record says that was read since: otherwise a cut that failed at first could never be proved.
+    let buried = |(dead, at): (bool, u64)| {
+        let cut_since = cut_us.filter(|cut| !dead && at < *cut);
+        cut_since.is_some_and(|cut| record.is_some_and(|(gone, read)| gone && read >= cut))
+    };
+    let new_use = new_use.filter(|look| !buried(*look));
     let looks = [new_use, old_use, record, listed];
     if looks.into_iter().flatten().any(|(dead, _)| !dead) {
         return Proof::StillLive;
@@ -532,6 +539,23 @@ mod tests {
             word(&[(115, Fact::ReadBack { dead: false }), (120, refused)]),
             Proof::StillLive
         );
+    }
+
+    #[test]
+    fn life_seen_before_the_cut_is_buried_by_the_record_read_after_it_and_by_nothing_less() {
+        let word = |more: &[(u64, Fact)]| {
+            let facts = [&[(10, Fact::TriedNew { refused: false })], more].concat();
+            proof(TargetKind::Grant, &at(&facts), Duration::ZERO)
+        };
+        let cut = (20, Fact::Accepted { status: 204 });
+        let (dead, alive) = (Fact::ReadBack { dead: true }, Fact::TriedNew { refused: false });
+        assert_eq!(word(&[cut.clone(), (30, dead.clone())]), Proof::Confirmed);
+        assert_eq!(word(std::slice::from_ref(&cut)), Proof::StillLive);
+        assert_eq!(word(&[(15, dead.clone()), cut.clone()]), Proof::StillLive);
+        assert_eq!(word(&[(30, dead.clone())]), Proof::StillLive, "nothing was cut");
+        let open = (12, Fact::TriedOpen { refused: false });
+        assert_eq!(word(&[open, cut.clone(), (30, dead.clone())]), Proof::StillLive);
+        assert_eq!(word(&[cut, (25, alive), (30, dead)]), Proof::StillLive);
     }
 
     #[test]

@@ -168,7 +168,7 @@ fn unproved(id: &str, state: &TargetState, now: Moment) -> Option<Danger> {
         Some(Danger {
             severity,
             deadline_ms,
-            what: format!("{id} {what}{answered}"),
+            what: format!("{id}{} {what}{answered}", words::what_it_is(state)),
             short: format!("{id} {}", state.proof()),
             next,
         })
@@ -207,9 +207,16 @@ fn unproved(id: &str, state: &TargetState, now: Moment) -> Option<Danger> {
                 format!("incident answer {id} 'WORDS', or to cut it again: incident stop"),
             )
         }
-        Proof::StillLive => danger(Severity::StillLive, None, format!("is still live{last}"), stop),
+        Proof::StillLive => {
+            let what = format!("is still live{last}{}", words::why_not_cut(state));
+            danger(Severity::StillLive, None, what, stop)
+        }
         Proof::Failed => {
-            let what = format!("is not cut as far as anybody knows{last}");
+            let forgotten = match paste {
+                Some(_) => "; the secret is forgotten: paste it, or end it at its provider by hand",
+                None => "",
+            };
+            let what = format!("is not cut as far as anybody knows{last}{forgotten}");
             danger(Severity::Failed, None, what, stop)
         }
         Proof::Accepted => match state.settles_us().and_then(|at| wall(at, now)) {
@@ -349,6 +356,9 @@ fn residue(id: &str, state: &TargetState, now: Moment) -> Vec<Danger> {
 /// Widest line of truth, in columns.
 const COLUMNS: usize = 80;
 
+/// Columns of it that names do not take from what comes last.
+const REST: usize = 19;
+
 /// The line on top of every screen: id, stage, elapsed, what is unproved, what is due next. At most 80 columns.
 ///
 /// It spends its columns on the danger: what lives is named where it is one thing, then comes what ends or
@@ -368,18 +378,26 @@ pub fn truth_line(incident: &Incident, now: Moment) -> String {
         (None, None, None) if incident.stop.started_us.is_none() => "next: incident stop".to_owned(),
         (None, None, None) => dangers.first().map(|d| d.short.clone()).unwrap_or_default(),
     };
-    let line = format!(
-        "{} · {} · {} · {} · {rest}",
-        short_id(incident.id().as_str()),
-        where_it_is(incident),
-        elapsed(incident, now),
-        standing_named(incident),
-    );
+    let line = |standing: String| {
+        format!(
+            "{} · {} · {} · {standing} · ",
+            short_id(incident.id().as_str()),
+            where_it_is(incident),
+            elapsed(incident, now),
+        )
+    };
+    // Names, as far as they leave room for what ends next or the command against it.
+    let room = COLUMNS.saturating_sub(console::measure_text_width(&rest).min(REST));
+    let named = [true, false].map(|all| line(standing_named(incident, all)));
+    let fits = named
+        .into_iter()
+        .find(|line| console::measure_text_width(line) <= room);
+    let line = fits.unwrap_or_else(|| line(standing(incident))) + &rest;
     console::truncate_str(&line, COLUMNS, "…").into_owned()
 }
 
-/// How the targets stand; where just one is alive, or just one unproved, by its name.
-fn standing_named(incident: &Incident) -> String {
+/// How the targets stand; where just one is alive, or (`all`) just one unproved, by its name.
+fn standing_named(incident: &Incident, all: bool) -> String {
     let of = |wanted: &dyn Fn(Proof) -> bool| {
         let all = incident.targets().into_iter();
         all.filter(|(_, t)| wanted(t.proof()))
@@ -388,12 +406,12 @@ fn standing_named(incident: &Incident) -> String {
     };
     let live = of(&|p| p == Proof::StillLive);
     let unproved = of(&|p| p != Proof::StillLive && !p.is_dead());
-    let said = |names: &[String], word: &str| match names {
+    let said = |names: &[String], word: &str, by_name: bool| match names {
         [] => None,
-        [one] => Some(format!("{one} {word}")),
+        [one] if by_name => Some(format!("{one} {word}")),
         many => Some(format!("{} {word}", many.len())),
     };
-    let parts = [said(&live, "still live"), said(&unproved, "unproved")];
+    let parts = [said(&live, "still live", true), said(&unproved, "unproved", all)];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     match parts.is_empty() {
         true => standing(incident),

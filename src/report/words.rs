@@ -5,6 +5,7 @@ use std::fmt::Display;
 use crate::model::effect::Effects;
 use crate::model::event::{AnchorFiled, AnchorKind, ClockOffset, CustodyBegan, Event, Outcome, StopFacts};
 use crate::model::fact::{Fact, Observed};
+use crate::model::incident::TargetState;
 use crate::model::runbook::{Need, Touch};
 use crate::model::time::{rfc3339, span};
 
@@ -21,6 +22,41 @@ pub fn count(n: usize, thing: &str) -> String {
 pub fn list<T: Display>(items: impl IntoIterator<Item = T>) -> String {
     let words: Vec<String> = items.into_iter().map(|i| i.to_string()).collect();
     words.join(", ")
+}
+
+/// What was found by the look and has a name of ours that says nothing, as in ` (github …8B4a, GITHUB_TOKEN of
+/// claude-code (pid 20))`; empty for what somebody listed under a name of their own.
+pub fn what_it_is(target: &TargetState) -> String {
+    match target.aim.found_by.strip_prefix("scan: ") {
+        Some(found) => format!(" ({found})"),
+        None => String::new(),
+    }
+}
+
+/// Why nothing was tried against what still lives, and how a person does it, as in `; not cut: cannot read the secret
+/// from $VAULT_TOKEN: it is not set; by hand: vault token revoke …`; empty where a cut was taken.
+pub fn why_not_cut(target: &TargetState) -> String {
+    let facts = &target.facts;
+    let taken = |f: &Observed| matches!(f.fact, Fact::Accepted { .. } | Fact::AlreadyDone { .. });
+    if facts.iter().any(taken) {
+        return String::new();
+    }
+    // What failed was tried: what was missing before that is there now.
+    let failed = |f: &Observed| matches!(f.fact, Fact::Error { .. } | Fact::Silent { .. });
+    let since = facts.iter().rposition(failed).map_or(0, |at| at + 1);
+    let facts = facts.get(since..).unwrap_or_default();
+    // The first says most: what the others lack is what it could not get.
+    let why = facts.iter().find_map(|f| match &f.fact {
+        Fact::NotTried { why } => Some(why),
+        _ => None,
+    });
+    let how = facts.iter().rev().find_map(|f| match &f.fact {
+        Fact::Manual { how } => Some(how),
+        _ => None,
+    });
+    let why = why.map(|why| format!("; not cut: {why}")).unwrap_or_default();
+    let how = how.map(|how| format!("; by hand: {how}")).unwrap_or_default();
+    why + &how
 }
 
 /// Effects by their words.

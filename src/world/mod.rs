@@ -18,7 +18,7 @@ mod proc;
 pub mod secrets;
 pub mod spawn;
 pub mod sql;
-mod terminal;
+pub mod terminal;
 
 use std::cell::RefCell;
 use std::future::Future;

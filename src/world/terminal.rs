@@ -1,12 +1,51 @@
-//! Programs that ask the person at our terminal for themselves: a passphrase, a PIN, a touch.
+//! Our terminal: what was typed or pasted there beside an answer, and programs that ask the person for themselves: a
+//! passphrase, a PIN, a touch.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::termios::{self, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex};
+use zeroize::Zeroizing;
+
 use super::spawn::{Attended, End};
 use crate::model::secret::Secret;
+
+/// Forgets what was typed before a question stood on the screen: it was meant for something else.
+pub fn forget_typed() {
+    let tty = std::io::stdin();
+    if tty.is_terminal() {
+        // Where the terminal cannot, the question is asked all the same.
+        let _ = termios::tcflush(&tty, QueueSelector::IFlush);
+    }
+}
+
+/// What follows within a tenth of a second of an answered line: the rest of several lines that were pasted.
+pub fn pasted_on() -> Zeroizing<Vec<u8>> {
+    /// Longest paste that is taken, in bytes.
+    const CAP: usize = 1 << 20;
+    let mut rest = Zeroizing::new(Vec::new());
+    let tty = std::io::stdin();
+    let Ok(before) = termios::tcgetattr(&tty) else {
+        return rest;
+    };
+    let mut bare = before.clone();
+    bare.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
+    bare.special_codes[SpecialCodeIndex::VMIN] = 0;
+    bare.special_codes[SpecialCodeIndex::VTIME] = 1;
+    if termios::tcsetattr(&tty, OptionalActions::Now, &bare).is_ok() {
+        let mut piece = Zeroizing::new([0_u8; 4096]);
+        while rest.len() < CAP {
+            match rustix::io::read(&tty, piece.as_mut_slice()) {
+                Ok(0) | Err(_) => break,
+                Ok(n) => rest.extend_from_slice(piece.get(..n).unwrap_or_default()),
+            }
+        }
+        let _ = termios::tcsetattr(&tty, OptionalActions::Now, &before);
+    }
+    rest
+}
 
 /// Runs it in our own session, so that it reaches the terminal; `None` where there is none.
 #[allow(

@@ -73,6 +73,7 @@ fn alone_it_says_how_to_begin() {
     No incident is open.
       incident start    an agent has broken something: stop it, then be walked through the rest
       incident stop     only stop it, no question asked
+      incident cut      a token in your hand: paste it, it is revoked
       incident drill    practise, on a simulated platform
       incident init     write the plan in advance
     [exit 0]
@@ -141,6 +142,7 @@ fn on_day_0_start_proves_nothing_and_says_so() {
     INC-20261122-0314-k7qf is open.
       record   /home/ana/shift/.local/share/incident/INC-20261122-0314-k7qf
       plan     the runbook that ships with incident
+               no incident/runbook.yaml from /home/ana/shift upward; --config FOLDER names another
     Nothing is listed and nothing was found here. That proves nothing:
       an agent elsewhere, or one nobody listed, is not seen from this host. A token you can paste is cut
       by `incident cut`; what it holds is named in access.yaml (`incident init`).
@@ -605,7 +607,9 @@ fn what_init_writes_can_be_used_and_is_never_replaced() {
     written  incident/access.yaml
     written  incident/boundary-tests.yaml
     written  incident/allowed_signers
-      next: fill them in, then incident runbook lint incident, and incident access check
+    Fill them in, then:
+      next: incident runbook lint incident
+      next: incident access check
     [exit 0]
     "#);
     assert_snapshot!(desk.incident(&["runbook", "lint"]), @r#"
@@ -627,7 +631,9 @@ fn what_init_writes_can_be_used_and_is_never_replaced() {
     kept     incident/access.yaml: it was there already
     kept     incident/boundary-tests.yaml: it was there already
     kept     incident/allowed_signers: it was there already
-      next: fill them in, then incident runbook lint incident, and incident access check
+    Fill them in, then:
+      next: incident runbook lint incident
+      next: incident access check
     [exit 0]
     "#);
     let kept = std::fs::read_to_string(desk.home().join("incident/runbook.yaml")).unwrap();
@@ -846,6 +852,7 @@ fn stop_goes_on_where_no_record_can_be_kept() {
     [stdout]
     INC-20261122-0314-k7qf is open.
       plan     the runbook that ships with incident
+               no incident/runbook.yaml from /home/ana/shift upward; --config FOLDER names another
     Stop took 0 s; there was nothing to cut.
      unknown  access nobody listed  nothing can prove that there is none
     [stderr]

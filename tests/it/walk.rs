@@ -86,9 +86,8 @@ fn a_person_walks_from_enter_to_contain() {
     p.exp_string("look, change nothing").unwrap();
     p.exp_string("captured 0005-log").unwrap();
     say(&mut p, "Answer (empty: not known yet)", "the orders are gone");
-    p.exp_string("Seal the baseline now?").unwrap();
-    p.send("y").unwrap();
-    p.flush().unwrap();
+    // The Enter belongs to the yes: it does not answer what is asked next.
+    say(&mut p, "Seal the baseline now?", "y");
     say(&mut p, "What is not known yet?", "which customers");
     p.exp_string("limit the damage").unwrap();
     p.exp_string("inside").unwrap();
@@ -102,6 +101,78 @@ fn a_person_walks_from_enter_to_contain() {
         assert!(kinds.iter().any(|k| k == kind), "{kind}: {kinds:?}");
     }
     assert!(desk.journal().contains("which customers"));
+}
+
+#[test]
+fn whoever_leaves_before_the_cut_is_told_that_nothing_was_cut_and_start_goes_on_with_it() {
+    let Some(desk) = prepared() else { return };
+    let mut p = desk.terminal("start");
+    p.exp_string("Enter goes on; Ctrl-C leaves").unwrap();
+    p.send_control('c').unwrap();
+    let said = ended(&mut p, 130);
+    assert!(said.contains("nothing was cut"), "{said}");
+    assert!(said.contains("incident stop"), "{said}");
+
+    // The same night is not opened twice, and the list is shown again before anything is cut.
+    let mut p = desk.terminal("start");
+    p.exp_string("is open already").unwrap();
+    p.exp_string("Open another").unwrap();
+    p.send("\r").unwrap();
+    p.flush().unwrap();
+    say(&mut p, "Enter goes on; Ctrl-C leaves", "");
+    p.exp_string("Answer (empty").unwrap();
+    p.send_control('c').unwrap();
+    ended(&mut p, 130);
+    let kinds = desk.kinds();
+    assert_eq!(
+        kinds.iter().filter(|k| *k == "stop.started").count(),
+        1,
+        "{kinds:?}"
+    );
+}
+
+#[test]
+fn a_word_typed_where_a_choice_stands_chooses_nothing() {
+    let Some(desk) = prepared() else { return };
+    for args in [
+        ["start", "--yes"].as_slice(),
+        &["answer", "damage", "the orders are gone"],
+        &["seal"],
+        &["enter", "contain"],
+    ] {
+        desk.run(args);
+    }
+    let mut p = desk.terminal("resume");
+    p.exp_string("Run it now?").unwrap();
+    p.exp_string("Leave here").unwrap();
+    p.send("no, not this one\r").unwrap();
+    p.flush().unwrap();
+    p.exp_string("what was typed took nothing").unwrap();
+    p.send_control('c').unwrap();
+    ended(&mut p, 130);
+    assert!(!desk.journal().contains("act.started"), "it ran");
+}
+
+#[test]
+fn lines_that_are_pasted_are_one_answer_and_answer_nothing_else() {
+    let Some(desk) = prepared() else { return };
+    let mut p = desk.terminal("start");
+    say(&mut p, "Enter goes on", "");
+    say(
+        &mut p,
+        "Answer (empty: not known yet)",
+        "orders: 0 rows\rcustomers: 48211 rows\ry",
+    );
+    p.exp_string("and 2 more pasted lines").unwrap();
+    p.exp_string("Seal the baseline now?").unwrap();
+    p.send_control('c').unwrap();
+    ended(&mut p, 130);
+    let record = desk.journal();
+    assert!(
+        record.contains("orders: 0 rows customers: 48211 rows y"),
+        "{record}"
+    );
+    assert!(!record.contains("baseline.sealed"));
 }
 
 #[test]

@@ -93,7 +93,7 @@ pub fn run(app: &App, args: &RunArgs) -> Result<Exit, CliError> {
 pub fn done(app: &App, args: &DoneArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
     let acted = engine.done(&args.step, &args.words)?;
-    deeds::acted(&app.ui, &acted);
+    deeds::by_hand(&app.ui, &args.step, &acted);
     Ok(app.finish(&engine, Exit::Done))
 }
 

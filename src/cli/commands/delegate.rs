@@ -109,13 +109,8 @@ pub fn run(app: &App, args: &DelegateArgs) -> Result<Exit, CliError> {
         }}));
         return Ok(Exit::Done);
     }
-    app.ui.aside(&crate::cli::ui::styled(
-        Tone::Good,
-        &format!(
-            "Signed with {}. Send this to whoever runs the incident:",
-            by.fingerprint
-        ),
-    ));
+    let signed = format!("{}. Send this to whoever runs the incident:", by.fingerprint);
+    app.ui.hanging_aside(Tone::Good, "Signed with ", &signed);
     app.ui.raw(block.as_bytes());
     app.ui.hanging_aside(
         Tone::Dim,

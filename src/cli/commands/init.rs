@@ -69,8 +69,8 @@ pub fn run(app: &App, args: &InitArgs) -> Result<Exit, CliError> {
         app.ui.line(&format!("kept     {path}: it was there already"));
     }
     let at = args.folder.display();
-    app.ui.line(&format!(
-        "  next: fill them in, then incident runbook lint {at}, and incident access check"
-    ));
+    app.ui.line("Fill them in, then:");
+    app.ui.line(&format!("  next: incident runbook lint {at}"));
+    app.ui.line("  next: incident access check");
     Ok(Exit::Done)
 }

@@ -36,6 +36,7 @@ use std::path::Path;
 
 use clap::Subcommand;
 
+use super::ui::Tone;
 use super::{App, CliError, Exit};
 
 /// Every command.
@@ -237,13 +238,19 @@ pub(super) fn bare(app: &App) -> Result<Exit, CliError> {
     let open = app.open_incidents()?;
     if open.is_empty() {
         app.ui.line("No incident is open.");
-        app.ui.line(
-            "  incident start    an agent has broken something: stop it, then be walked through the rest",
-        );
-        app.ui.line("  incident stop     only stop it, no question asked");
-        app.ui
-            .line("  incident drill    practise, on a simulated platform");
-        app.ui.line("  incident init     write the plan in advance");
+        for (command, what) in [
+            (
+                "start",
+                "an agent has broken something: stop it, then be walked through the rest",
+            ),
+            ("stop", "only stop it, no question asked"),
+            ("cut", "a token in your hand: paste it, it is revoked"),
+            ("drill", "practise, on a simulated platform"),
+            ("init", "write the plan in advance"),
+        ] {
+            app.ui
+                .hanging(Tone::Plain, &format!("  incident {command:<8} "), what);
+        }
         return Ok(Exit::Done);
     }
     for case in &open {
@@ -252,7 +259,13 @@ pub(super) fn bare(app: &App) -> Result<Exit, CliError> {
         app.ui
             .line(&crate::cli::view::truth::line(&incident, app.world.clock.now()));
         crate::cli::view::truth::lag(&app.ui, &engine)?;
+        if open.len() > 1 {
+            app.ui
+                .line(&format!("  next: incident resume --incident {}", case.id));
+        }
     }
-    app.ui.line("  next: incident resume");
+    if open.len() == 1 {
+        app.ui.line("  next: incident resume");
+    }
     Ok(Exit::Waiting)
 }

@@ -98,10 +98,9 @@ fn answer(app: &App, args: &SignArgs, decision: Decision) -> Result<Exit, CliErr
         return Ok(Exit::Done);
     }
     let (word, incident) = (decision.word(), &statement.incident);
-    app.ui.aside(&crate::cli::ui::styled(
-        Tone::Good,
-        &format!("Signed ({word}) with {}. Send this back:", by.fingerprint),
-    ));
+    let signed = format!("{}. Send this back:", by.fingerprint);
+    app.ui
+        .hanging_aside(Tone::Good, &format!("Signed ({word}) with "), &signed);
     if let Some(why) = weakness(&app.world, &key, &by.algorithm) {
         app.ui.hanging_aside(Tone::Warn, "  your key  ", why);
     }

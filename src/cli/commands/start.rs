@@ -1,11 +1,13 @@
 //! `start`, `stop`, `resume`: into the incident, and back into it.
 
 use crate::cli::ui::Tone;
+use crate::cli::view::danger::minute;
 use crate::cli::view::found;
 use crate::cli::{App, CliError, Exit, deeds, walk, wire};
-use crate::engine::{Engine, MirrorPlace, Remote};
+use crate::engine::{Engine, MirrorPlace, Next, Remote};
 use crate::evidence::escape;
 use crate::model::ids::TargetId;
+use crate::store::CaseSummary;
 
 /// Arguments of `start`.
 #[derive(clap::Args)]
@@ -44,13 +46,12 @@ pub fn start(app: &App, args: &StartArgs) -> Result<Exit, CliError> {
     }
     let open = app.open_incidents().unwrap_or_default();
     if let Some(case) = open.first() {
-        app.ui.tone(
-            Tone::Warn,
-            &format!(
-                "{} is open already; `incident resume` goes on with it. This opens another.",
-                case.id
-            ),
-        );
+        if args.yes {
+            let text = format!("{} is open already. This opens another.", case.id);
+            app.ui.hanging(Tone::Warn, "", &text);
+        } else if goes_on_with(app, case)? {
+            return take_up(app, &app.desk().resume(&case.id)?);
+        }
     }
     let written = wire::written(&app.world, app.config.as_deref())?;
     let title = args
@@ -62,19 +63,58 @@ pub fn start(app: &App, args: &StartArgs) -> Result<Exit, CliError> {
     super::mirror::begin(app, &engine, args.mirror.as_ref());
     deeds::opened(&app.ui, &engine)?;
     deeds::strange(&app.ui, engine.strange_program());
-    let found = engine.discover()?;
-    found::show(&app.ui, &found);
-    if !args.yes {
-        let invitation = match found.aims.is_empty() {
-            true => "Enter goes on; Ctrl-C leaves",
-            false => "Enter cuts it now; Ctrl-C leaves",
-        };
-        app.prompt.borrow_mut().enter(invitation, "--yes")?;
-    }
+    show_what_is_cut(app, &engine, !args.yes)?;
     if !app.ui.json {
         deeds::show_live(&engine);
     }
     go_on(app, &engine)
+}
+
+/// Whether the person means the incident that is open already. Somebody who left at the first question, or stands at
+/// a second terminal, types `start` again, and two records of one night help nobody.
+fn goes_on_with(app: &App, case: &CaseSummary) -> Result<bool, CliError> {
+    let at = case.opened_ms.map(minute).unwrap_or_default();
+    app.ui.hanging(
+        Tone::Warn,
+        "",
+        &format!("{} is open already, since {at}.", case.id),
+    );
+    let choices = ["Go on with it", "Open another: this is something else"].map(str::to_owned);
+    let chosen = app
+        .prompt
+        .borrow_mut()
+        .select("What is it?", &choices, "incident resume")?;
+    Ok(chosen == 0)
+}
+
+/// What stop will cut, and one Enter, where somebody is there to press it.
+fn show_what_is_cut(app: &App, engine: &Engine<'_>, ask: bool) -> Result<(), CliError> {
+    let found = engine.discover()?;
+    found::show(&app.ui, &found);
+    if !ask {
+        return Ok(());
+    }
+    let (invitation, stands) = match found.aims.is_empty() {
+        true => (
+            "Enter goes on; Ctrl-C leaves",
+            "nothing was found and nothing was cut",
+        ),
+        false => (
+            "Enter cuts it now; Ctrl-C leaves",
+            "nothing was cut: everything listed above still runs and still has its access",
+        ),
+    };
+    let asked = app.prompt.borrow_mut().enter(invitation, "--yes");
+    asked.map_err(|mut error| {
+        error.stands.push(stands.to_owned());
+        if error.exit == Exit::Interrupted {
+            error.hints = vec![
+                "`incident stop` cuts it without a question; `incident resume` shows it and asks again"
+                    .to_owned(),
+            ];
+        }
+        error
+    })
 }
 
 /// The panic button: joins the open incident or opens one, cuts, and says what is proved.
@@ -115,9 +155,12 @@ pub(super) fn joined_or_new<'a>(app: &'a App, title: &str) -> Result<Engine<'a>,
     Ok(engine)
 }
 
-/// The open incident, where it can be taken up at all.
+/// The open incident, the newest of several, where it can be taken up at all.
 fn joined(app: &App) -> Option<Engine<'_>> {
-    let id = app.which().ok()?;
+    let id = match &app.incident {
+        Some(id) => id.clone(),
+        None => app.open_incidents().ok()?.first()?.id.clone(),
+    };
     if id.is_drill() {
         return None;
     }
@@ -135,11 +178,19 @@ fn joined(app: &App) -> Option<Engine<'_>> {
 
 /// Takes the walk up where it was left.
 pub fn resume(app: &App) -> Result<Exit, CliError> {
-    let engine = app.engine()?;
-    if !app.ui.json {
-        deeds::show_live(&engine);
+    take_up(app, &app.engine()?)
+}
+
+fn take_up(app: &App, engine: &Engine<'_>) -> Result<Exit, CliError> {
+    // Whoever left before the cut is shown it again; where nobody can be asked, stop never waits.
+    let never_begun = engine.incident()?.stop.started_us.is_none();
+    if never_begun && matches!(engine.next()?, Next::Stop) && app.prompt.borrow().attended() {
+        show_what_is_cut(app, engine, true)?;
     }
-    go_on(app, &engine)
+    if !app.ui.json {
+        deeds::show_live(engine);
+    }
+    go_on(app, engine)
 }
 
 fn go_on(app: &App, engine: &Engine<'_>) -> Result<Exit, CliError> {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cli::record::Record;
 use crate::cli::ui::Tone;
-use crate::cli::view::{asked, danger, next, plan, proofs, truth};
+use crate::cli::view::{danger, next, plan, proofs, truth};
 use crate::cli::{App, CliError, Exit, deeds};
 use crate::engine::{Engine, Ladder, Mirror};
 use crate::evidence::escape;
@@ -47,22 +47,7 @@ pub fn run(app: &App, args: &StatusArgs) -> Result<Exit, CliError> {
         return Ok(exit);
     }
     show(app, &incident, engine.mirror()?.as_ref(), now, args);
-    for pending in engine.pending()? {
-        let steps = words::list(&pending.steps);
-        let have = match pending.have.is_empty() {
-            true => "nobody has yet".to_owned(),
-            false => format!("signed by {}", escape(&words::list(&pending.have))),
-        };
-        app.ui.tone(
-            Tone::Warn,
-            &format!(
-                "request {} ({steps}) waits for {}; {have}",
-                pending.request,
-                words::need(&pending.need)
-            ),
-        );
-        asked::stands(&app.ui, &engine, pending.request)?;
-    }
+    deeds::waits(&app.ui, &engine)?;
     for trouble in engine.troubles() {
         app.ui
             .tone(Tone::Bad, &format!("The record: {}", escape(&trouble)));

@@ -102,7 +102,7 @@ pub fn answer(app: &App, args: &AnswerArgs) -> Result<Exit, CliError> {
         }
         (None, Err(e)) => return Err(CliError::new(Exit::Usage, e.to_string())),
     }
-    app.ui.line("It is on record.");
+    deeds::kept(&app.ui, &engine, Tone::Plain, "It is on record.");
     Ok(app.finish(&engine, Exit::Done))
 }
 
@@ -110,7 +110,7 @@ pub fn answer(app: &App, args: &AnswerArgs) -> Result<Exit, CliError> {
 pub fn seal(app: &App, args: &SealArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
     engine.seal_baseline(args.unknown.clone())?;
-    app.ui.tone(Tone::Good, "The baseline is sealed.");
+    deeds::kept(&app.ui, &engine, Tone::Good, "The baseline is sealed.");
     Ok(app.finish(&engine, Exit::Done))
 }
 
@@ -125,7 +125,7 @@ pub fn enter(app: &App, args: &EnterArgs) -> Result<Exit, CliError> {
 pub fn note(app: &App, args: &NoteArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
     engine.note(&args.text)?;
-    app.ui.line("It is on record.");
+    deeds::kept(&app.ui, &engine, Tone::Plain, "It is on record.");
     Ok(app.finish(&engine, Exit::Done))
 }
 
@@ -134,7 +134,8 @@ pub fn window(app: &App, args: &WindowArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
     if let Some(record) = args.over {
         engine.window_over(record, &args.text)?;
-        app.ui.line("It is on record, and off the list of dangers.");
+        let text = "It is on record, and off the list of dangers.";
+        deeds::kept(&app.ui, &engine, Tone::Plain, text);
         return Ok(app.finish(&engine, Exit::Done));
     }
     let until = args.until.as_deref().unwrap_or_default();
@@ -151,10 +152,11 @@ pub fn window(app: &App, args: &WindowArgs) -> Result<Exit, CliError> {
         None => args.hold.clone().unwrap_or_default(),
     };
     let record = engine.window(&args.text, closes, &hold)?;
-    app.ui.line(&format!(
+    let text = format!(
         "It is on record as #{record}, and on the list of dangers until {}.",
         rfc3339(closes)
-    ));
+    );
+    deeds::kept(&app.ui, &engine, Tone::Plain, &text);
     app.ui.line(&format!(
         "  next: hold it open, then: incident window --over {record} \"what holds it\""
     ));
@@ -165,7 +167,8 @@ pub fn window(app: &App, args: &WindowArgs) -> Result<Exit, CliError> {
 pub fn did(app: &App, args: &DidArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
     engine.did(&args.text)?;
-    app.ui.line("It is on record, as done outside the tool.");
+    let text = "It is on record, as done outside the tool.";
+    deeds::kept(&app.ui, &engine, Tone::Plain, text);
     Ok(app.finish(&engine, Exit::Done))
 }
 

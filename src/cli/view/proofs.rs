@@ -57,7 +57,15 @@ pub fn table(ui: &Ui, incident: &Incident, all: bool) {
             Some((who, words)) => format!("; {} answers for it: {}", escape(who), escape(words)),
             None => String::new(),
         };
-        let because = format!("{}{answered}", escape(&because(target)));
+        let what = match words::what_it_is(target) {
+            what if proof.is_dead() || what.is_empty() => String::new(),
+            what => format!("{}: ", escape(what.trim())),
+        };
+        let not_cut = match proof {
+            Proof::StillLive => words::why_not_cut(target),
+            _ => String::new(),
+        };
+        let because = format!("{what}{}{answered}", escape(&(because(target) + &not_cut)));
         rows.push((tone(proof), proof.word(), escape(id.as_str()), because));
     }
     let nobody = "nothing can prove that there is none".to_owned();

@@ -338,9 +338,7 @@ fn a_person_who_reads_before_answering_plays_to_the_end() {
         p.exp_string(claim).unwrap();
         say(&mut p, "Answer (empty", answer);
     }
-    p.exp_string("Seal the baseline now?").unwrap();
-    p.send("y").unwrap();
-    p.flush().unwrap();
+    say(&mut p, "Seal the baseline now?", "y");
     say(&mut p, "What is not known yet?", "");
     choose(&mut p, "Run it now?", 0);
     choose(&mut p, "Nothing of it may change", 1);

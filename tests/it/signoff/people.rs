@@ -95,7 +95,7 @@ fn taking_somebody_out_opens_no_other_way() {
     for (args, words) in [
         (["eve@example.com", "--why", "x"], "nobody is called"),
         (["SHA256:short", "--why", "x"], "is no fingerprint"),
-        (["ben@example.com", "--why", " "], "needs a reason"),
+        (["ben@example.com", "--why", " "], "needs words"),
     ] {
         let (code, told) = team.says(&[["signoff", "revoke"].as_slice(), &args].concat());
         assert_ne!(code, Some(0), "{told}");
