@@ -251,7 +251,7 @@ impl Entry<'_> {
         let state = match self.by {
             Supervisor::Pm2 => of_pm2(&said.out, self.entry),
             Supervisor::Supervisord => of_supervisord(&said.out),
-            _ => of_service(&said.out),
+            _ => of_service(&said.out, self.entry),
         };
         let mut state = state.ok_or_else(|| said.error(&argv.join(" ")))?;
         if self.by == Supervisor::Supervisord && state.live && state.pid.is_none() {
@@ -347,15 +347,19 @@ fn of_supervisord(out: &str) -> Option<State> {
 }
 
 /// Reads `run: /srv/x: (pid 12) 3s` of runit, `up (pid 12) 3 seconds` of s6, `/srv/x: up (pid 12) 3 seconds`
-/// of daemontools, and what they say of a service that is down.
-fn of_service(out: &str) -> Option<State> {
+/// of daemontools, and what they say of a service that is down. Its folder may have any name, also that of a state.
+fn of_service(out: &str, entry: &str) -> Option<State> {
     let line = out.lines().next()?;
-    let mut words = line.split(|c: char| c.is_whitespace() || ":,()".contains(c));
-    let word = words.find(|word| matches!(*word, "run" | "up" | "down" | "finish"))?;
-    let pid = line.split("(pid ").nth(1).and_then(|rest| rest.split(')').next());
+    let said = line.replacen(entry, "", 1);
+    let mut words = said.split(|c: char| c.is_whitespace() || ":,()".contains(c));
+    let word = words.find(|word| !word.is_empty())?;
+    if !matches!(word, "run" | "up" | "down" | "finish") {
+        return None;
+    }
+    let pid = said.split("(pid ").nth(1).and_then(|rest| rest.split(')').next());
     Some(State {
         words: line.chars().take(120).collect(),
-        live: word != "down" || line.contains("want up"),
+        live: word != "down" || said.contains("want up"),
         pid: pid.and_then(|pid| pid.parse().ok()),
     })
 }
@@ -381,11 +385,12 @@ mod tests {
     #[test]
     fn services_are_down_only_where_nobody_wants_them_up() {
         let run = "run: /srv/a: (pid 12) 3s";
+        let of_service = |line: &str| of_service(line, "/srv/a");
         assert_eq!(of_service(run), state(run, true, Some(12)));
         let down = "down: /srv/a: 0s, normally up";
         assert_eq!(of_service(down), state(down, false, None));
         for line in [
-            "down: /srv/up: 1s, normally up, want up",
+            "down: /srv/a: 1s, normally up, want up",
             "finish: /srv/a: (pid 9) 0s",
         ] {
             assert!(of_service(line).unwrap().live, "{line}");
@@ -396,6 +401,10 @@ mod tests {
                 .unwrap()
                 .live
         );
+        let named = |line: &str| super::of_service(line, "/srv/a (pid 1) down");
+        let up = named("/srv/a (pid 1) down: up (pid 9) 2 seconds").unwrap();
+        assert!(up.live && up.pid == Some(9), "{up:?}");
+        assert!(!named("down: /srv/a (pid 1) down: 0s").unwrap().live);
         assert_eq!(of_service("fail: /srv/a: runsv not running"), None);
         assert_eq!(of_service("svstat: fatal: unable to open"), None);
     }
