@@ -695,7 +695,7 @@ fn a_bundle_nobody_signed_is_unchanged_and_vouched_for_by_nobody() {
       vouched for: not as it is now
       complete: yes
       no record is vouched for from outside: the journal stands on its own word
-      next: keep this one as it is; verify another copy: the mirror's, or another person's
+      next: keep this one; verify another copy: the mirror's, another person's
     [exit 10]
     "#);
 }

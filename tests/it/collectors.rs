@@ -19,6 +19,7 @@ jailed!(
     what_changes_something_is_left_alone_unless_asked_for,
     a_look_may_take_long_while_it_tells_something,
     what_a_program_left_out_is_said,
+    the_journal_and_a_remote_state_are_asked_for_what_was_meant,
     the_first_look_changes_nothing_on_this_host,
 );
 
@@ -550,6 +551,58 @@ mod inner {
             status(&taken, "events-of-user-deploy-bot.json"),
             ItemStatus::Collected,
             "{taken:#?}"
+        );
+    }
+
+    #[test]
+    #[ignore = "runs in a jail"]
+    fn the_journal_and_a_remote_state_are_asked_for_what_was_meant() {
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "none", "/usr/local/bin"])
+            .status();
+        assert!(mounted.unwrap().success());
+        let state = r#"{"version": 4, "serial": 7, "lineage": "a-b", "outputs": {"url": {"value": "hunter2"}}, "resources": []}"#;
+        for (program, script) in [
+            ("journalctl", "#!/bin/sh\necho \"$*\"\n".to_owned()),
+            (
+                "terraform",
+                format!("#!/bin/sh\n[ \"$*\" = '-chdir=/srv/shop state pull' ] || exit 3\necho '{state}'\n"),
+            ),
+            ("tofu", "#!/bin/sh\necho 'no state here' >&2; exit 1\n".to_owned()),
+        ] {
+            let path = Path::new("/usr/local/bin").join(program);
+            std::fs::write(&path, script).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let world = world(&Keys::default());
+        let empty = tempfile::tempdir().unwrap();
+        let given = [
+            ("since", "2026-11-22T03:14:00Z"),
+            ("unit", "shop"),
+            ("folder", empty.path().to_str().unwrap()),
+        ];
+        let (_, shelf) = take(&world, &of("logs", &given), LIMITS);
+        let from = "--since @1795317240";
+        let told = shelf.text("journal.jsonl");
+        assert_eq!(told, format!("--no-pager -o json --utc {from} --unit shop\n"));
+        assert!(
+            shelf
+                .text("kernel.txt")
+                .ends_with(&format!("-k -o short-iso-precise --utc {from}\n"))
+        );
+
+        let given = [("folder", "/srv/shop"), ("state", "/srv/shop/terraform.tfstate")];
+        let (taken, shelf) = take(&world, &of("terraform", &given), LIMITS);
+        let told = shelf.text("remote-state.json");
+        assert!(
+            told.contains("\"serial\": 7") && told.contains("\"a-b\""),
+            "{told}"
+        );
+        assert!(told.contains("\"url\"") && !told.contains("hunter2"), "{told}");
+        let tofu = taken.iter().find(|t| t.name == "remote-state-tofu.json").unwrap();
+        assert_eq!(
+            (tofu.status, tofu.why.as_deref()),
+            (ItemStatus::Failed, Some("no state here"))
         );
     }
 

@@ -93,6 +93,7 @@ macro_rules! jailed {
 
 jailed!(inner:
     a_program_that_runs_too_long_is_ended_with_all_it_started,
+    a_program_has_a_session_of_its_own_and_no_terminal,
     ctrl_c_ends_a_program_at_once,
     what_a_finished_program_left_running_is_counted_and_left_alone,
     signals_hit_exactly_the_process_that_was_meant,

@@ -104,7 +104,7 @@ pub fn run(app: &App, args: &VerifyArgs) -> Result<Exit, CliError> {
     }
     if exit == Exit::Broken {
         app.ui
-            .line("  next: keep this one as it is; verify another copy: the mirror's, or another person's");
+            .line("  next: keep this one; verify another copy: the mirror's, another person's");
     }
     if exit == Exit::NotVouched && signers.is_none() {
         let path = args

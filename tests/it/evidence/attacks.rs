@@ -121,10 +121,16 @@ const ATTACKS: [(u8, &str, &[Test]); 29] = [
     (
         9,
         "the agent uses the ssh-agent",
-        &[(
-            "tests/it/signoff/attacks.rs",
-            "touch_pin_and_counter_are_asked_of_the_device",
-        )],
+        &[
+            (
+                "tests/it/signoff/attacks.rs",
+                "what_reaches_the_ssh_agent_signs_but_touches_nothing",
+            ),
+            (
+                "tests/it/signoff/attacks.rs",
+                "touch_pin_and_counter_are_asked_of_the_device",
+            ),
+        ],
     ),
     (
         10,

@@ -73,6 +73,15 @@ fn a_program_that_runs_too_long_is_ended_with_all_it_started() {
 
 #[test]
 #[ignore = "runs in a jail"]
+fn a_program_has_a_session_of_its_own_and_no_terminal() {
+    let world = yard::world(&Keys::default());
+    // Its number, its group's, its session's, and the terminal's.
+    let (_, out, child) = run(&world, sh("exec cut -d' ' -f1,5,6,7 /proc/self/stat"));
+    assert_eq!(out, format!("{0} {0} {0} 0\n", child.pid));
+}
+
+#[test]
+#[ignore = "runs in a jail"]
 fn ctrl_c_ends_a_program_at_once() {
     let keys = Keys::default();
     let world = yard::world(&keys);

@@ -550,6 +550,26 @@ fn touch_pin_and_counter_are_asked_of_the_device() {
 }
 
 #[test]
+fn what_reaches_the_ssh_agent_signs_but_touches_nothing() {
+    let mut desk = Desk::new();
+    for (touch, counts) in [
+        // Without such a rule nothing tells it from the person.
+        (Touch::None, true),
+        (Touch::Present, false),
+        (Touch::Verified, false),
+    ] {
+        desk.requests[0].statement.touch_needed = touch;
+        let text = desk.requests[0].statement.render();
+        let signature = desk.bench.sign_by_agent("ben", REAL, text.as_bytes());
+        let answer = desk.file(Some(text.as_bytes()), &signature);
+        match counts {
+            true => assert!(answer.is_ok(), "{answer:?}"),
+            false => assert!(matches!(answer, Err(Refusal::NotTouched { .. })), "{answer:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_requester_is_proven_by_their_own_key_and_that_approves_nothing() {
     let desk = Desk::new();
     let roster = Roster::parse(desk.roster.as_bytes()).unwrap();

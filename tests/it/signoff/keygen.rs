@@ -75,6 +75,46 @@ impl Bench {
         armour
     }
 
+    /// Signs through an ssh-agent that holds the key, as whatever reaches its socket can: the key's own file is away.
+    pub fn sign_by_agent(&self, name: &str, namespace: &str, message: &[u8]) -> Vec<u8> {
+        let (socket, dir) = (self.dir.path().join("agent.sock"), self.dir.path());
+        let here = |program: &str| {
+            let mut command = Command::new(program);
+            command.current_dir(dir).env_clear().env("PATH", "/usr/bin:/bin");
+            command.env("HOME", dir).env("SSH_AUTH_SOCK", &socket);
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            command
+        };
+        let mut agent = here("ssh-agent")
+            .arg("-D")
+            .arg("-a")
+            .arg(&socket)
+            .spawn()
+            .unwrap();
+        let began = std::time::Instant::now();
+        while !here("ssh-add").arg("-q").arg(name).status().unwrap().success() {
+            assert!(began.elapsed() < crate::support::START, "no ssh-agent");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        fs::rename(dir.join(name), dir.join("away")).unwrap();
+        fs::write(dir.join("message"), message).unwrap();
+        let public = format!("{name}.pub");
+        let mut sign = here("ssh-keygen");
+        sign.args(["-Y", "sign", "-n", namespace, "-f", &public, "message"]);
+        let signed = sign.status().unwrap().success();
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+        fs::remove_file(&socket).unwrap();
+        fs::rename(dir.join("away"), dir.join(name)).unwrap();
+        assert!(signed, "{name}");
+        let armour = fs::read(dir.join("message.sig")).unwrap();
+        fs::remove_file(dir.join("message.sig")).unwrap();
+        armour
+    }
+
     /// Signs one key with another: `name-cert.pub`. `options` as for `ssh-keygen -s`.
     pub fn certify(&self, authority: &str, name: &str, options: &[&str]) {
         let public = format!("{name}.pub");
