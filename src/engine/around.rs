@@ -49,31 +49,51 @@ impl Engine<'_> {
         (lines.next().is_none() && !name.is_empty() && !name.contains('#')).then_some(name)
     }
 
-    /// The address that `git push NAME` goes to; `None` where several do, or where it is rewritten elsewhere.
+    /// The address that `git push NAME` goes to; `None` where several do, where it is rewritten elsewhere, and where the
+    /// file says anything in a way that git reads and this does not: whoever wrote it may want another name on it.
     fn remote_of(&self, folder: &Path, name: &str) -> Option<String> {
-        let own = folder
-            .ancestors()
-            .find_map(|above| self.config(&above.join(".git/config")))?;
-        let mine = self
-            .world
-            .host
-            .home()
-            .map(|home: PathBuf| home.join(".gitconfig"));
-        let mine = mine.and_then(|path| self.config(&path)).unwrap_or_default();
-        let lower = format!("{own}\n{mine}").to_ascii_lowercase();
-        if lower.contains("insteadof") || lower.contains("[include") {
+        let there = |path: &PathBuf| self.world.files.stat(path).is_ok();
+        // A worktree or a submodule has a file of this name, and its configuration elsewhere.
+        let git = folder.ancestors().map(|above| above.join(".git")).find(there)?;
+        let own = self.config(&git.join("config"))?;
+        let says = |text: &str, words: &[&str]| {
+            let text = text.to_ascii_lowercase();
+            words.iter().any(|word| text.contains(word))
+        };
+        if says(&own, &["insteadof", "[include", "worktreeconfig", "\u{feff}"]) {
             return None;
+        }
+        let home = self.world.host.home();
+        let config = self.world.host.env("XDG_CONFIG_HOME").map(PathBuf::from);
+        let others = [
+            Some(PathBuf::from("/etc/gitconfig")),
+            home.as_ref().map(|home| home.join(".gitconfig")),
+            config
+                .or(home.map(|home| home.join(".config")))
+                .map(|folder| folder.join("git/config")),
+        ];
+        for other in others.iter().flatten().filter(|path| there(path)) {
+            if says(&self.config(other)?, &["insteadof", "[include", "[remote"]) {
+                return None;
+            }
         }
         let (mut here, mut urls, mut pushes) = (false, Vec::new(), Vec::new());
         for line in own.lines().map(str::trim) {
-            if line.starts_with('[') {
-                here = line == format!("[remote \"{name}\"]");
+            if line.ends_with('\\') {
+                return None;
+            }
+            if let Some(section) = line.strip_prefix('[') {
+                here = remote_in(section)? == Some(name);
             } else if let (true, Some((key, value))) = (here, line.split_once('=')) {
-                match key.trim().to_ascii_lowercase().as_str() {
-                    "url" => urls.push(value.trim().to_owned()),
-                    "pushurl" => pushes.push(value.trim().to_owned()),
-                    _ => {}
+                let all = match key.trim().to_ascii_lowercase().as_str() {
+                    "url" => &mut urls,
+                    "pushurl" => &mut pushes,
+                    _ => continue,
+                };
+                if value.contains(['"', '\\', '#', ';']) {
+                    return None;
                 }
+                all.push(value.trim().to_owned());
             }
         }
         let mut all = if pushes.is_empty() { urls } else { pushes };
@@ -84,6 +104,17 @@ impl Engine<'_> {
         let bytes = self.world.files.read(path, CAP).ok()?;
         String::from_utf8(bytes).ok()
     }
+}
+
+/// The remote that a section is about, its bracket taken off, `Some(None)` where it is about something else; `None` where
+/// it may be about one that is spelt otherwise.
+fn remote_in(section: &str) -> Option<Option<&str>> {
+    let section = section.strip_suffix(']')?;
+    if !section.to_ascii_lowercase().starts_with("remote") {
+        return Some(None);
+    }
+    let name = section.strip_prefix("remote \"")?.strip_suffix('"')?;
+    (!name.contains(['"', '\\', ']'])).then_some(Some(name))
 }
 
 /// A folder is named from the one that holds the runbook's, so that it is the same in every checkout.

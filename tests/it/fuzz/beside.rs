@@ -110,10 +110,71 @@ fn surroundings() {
             let reaches = engine.by_words(&argv).unwrap().scope.reaches;
             if reaches.iter().any(|reach| reach.name.as_deref() == Some(name)) {
                 there[n] += 1;
-                let says = |line: &str| line.contains(key) && line.contains(name);
+                // Git does not mind how a key is written.
+                let says = |line: &str| line.to_ascii_lowercase().contains(key) && line.contains(name);
                 assert!(text.lines().any(says), "{argv:?}: {reaches:?}");
             }
         }
     });
     assert!(there.iter().all(|n| *n > 0), "{there:?}");
+}
+
+/// What git reads as another address, or as one more, is no address here: whoever can write the file chose its spelling.
+#[test]
+fn a_remote_that_is_spelt_for_two_readers_is_nobodys() {
+    const OWN: &str =
+        "[core]\n\tbare = false\n[remote \"origin\"]\n\turl = git@git.example:shop/staging.git\n";
+    let machine = Shared::default();
+    let world = machine.world();
+    let cases = tempfile::tempdir().unwrap();
+    let desk = Desk {
+        world: &world,
+        store: &Store::open(cases.path().to_owned()),
+        spool_folders: Vec::new(),
+        who: "ana@example.com".to_owned(),
+    };
+    let engine = desk.preview(&Written::default()).unwrap();
+    let goes_to = |files: &[(&str, String)]| {
+        machine.0.borrow_mut().files.clear();
+        for (path, text) in files {
+            machine.fill([path], text.as_bytes());
+        }
+        let argv = ["git", "-C", "/srv", "push", "origin", "main"].map(str::to_owned);
+        let reaches = engine.by_words(&argv).unwrap().scope.reaches;
+        let staging = |name: &Option<String>| name.as_deref() == Some("git@git.example:shop/staging.git");
+        reaches.iter().any(|reach| staging(&reach.name))
+    };
+    let own = "/srv/.git/config";
+    assert!(goes_to(&[(own, OWN.to_owned())]));
+    assert!(goes_to(&[
+        (own, OWN.to_owned()),
+        ("/etc/gitconfig", "[user]\nname = x\n".to_owned())
+    ]));
+    for more in [
+        "[Remote \"origin\"]\n\turl = git@git.example:shop/prod.git\n",
+        "[remote \"origin\"] url = git@git.example:shop/prod.git\n",
+        "[remote.origin]\n\turl = git@git.example:shop/prod.git\n",
+        "[remote \"orig\\in\"]\n\turl = git@git.example:shop/prod.git\n",
+        "[remote \"origin\"]\n\tpushUrl = git@git.example:shop/prod.git\n",
+        "[url \"git@evil\"]\n\tinsteadOf = git@git\n",
+        "[extensions]\n\tworktreeConfig = true\n",
+    ] {
+        assert!(!goes_to(&[(own, format!("{OWN}{more}"))]), "{more}");
+        assert!(!goes_to(&[(own, format!("{more}{OWN}"))]), "{more}");
+    }
+    let hidden = OWN.replace("\turl", "\tfetch = x \\\n\turl");
+    assert!(!goes_to(&[(own, hidden)]));
+    for other in [
+        "[url \"x\"]\n\tinsteadOf = y\n",
+        "[remote \"origin\"]\n\tpushurl = z\n",
+    ] {
+        let files = [(own, OWN.to_owned()), ("/etc/gitconfig", other.to_owned())];
+        assert!(!goes_to(&files), "{other}");
+    }
+    // A worktree keeps its configuration elsewhere: that of the folder above is another's.
+    let files = [
+        ("/.git/config", OWN.to_owned()),
+        ("/srv/.git", "gitdir: /elsewhere\n".to_owned()),
+    ];
+    assert!(!goes_to(&files));
 }
