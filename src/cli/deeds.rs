@@ -22,6 +22,13 @@ pub fn show_live(engine: &Engine<'_>) {
     let start = engine.world().clock.now().mono_us;
     let ui = Ui::new(false);
     engine.listen(Box::new(move |told| {
+        // What hangs for a while would otherwise not be on the screen at all.
+        if let Event::StopStarted(e) = told.event
+            && !e.targets.is_empty()
+        {
+            let names = words::list(e.targets.iter().map(|aim| escape(aim.target.id().as_str())));
+            ui.hanging_aside(Tone::Dim, "  at once   ", &names);
+        }
         let Event::StopFacts(e) = told.event else { return };
         for observed in &e.facts {
             let Some(words) = proofs::words(&observed.fact) else {
@@ -522,7 +529,7 @@ pub fn opened(ui: &Ui, engine: &Engine<'_>) -> Result<(), EngineError> {
     let (who, people) = (engine.who(), &incident.opened.policy.people);
     if !people.is_empty() && !people.contains_key(&who) {
         let text = format!(
-            "{} is not on the roster; --as PRINCIPAL says who you are",
+            "{} is not on the roster: what you do costs one more signature later. --as PRINCIPAL says who you are",
             escape(&who)
         );
         ui.hanging(Tone::Warn, "  you      ", &text);

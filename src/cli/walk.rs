@@ -133,6 +133,9 @@ fn step(
         Next::Prove => return prove_or_leave(ui, prompt, engine),
         Next::AnswerFor(unproved) => return answer_for(ui, prompt, engine, &unproved),
         Next::Close => {
+            if let Some(waiting) = engine.pending()?.first() {
+                return open_request(ui, prompt, engine, waiting.request);
+            }
             ui.line("Nothing keeps the incident open.");
             let words = prompt.line(
                 "Last words for the record (empty: leave it open)",
@@ -164,6 +167,28 @@ fn leave_words(engine: &Engine<'_>) -> &'static str {
 
 fn leave(engine: &Engine<'_>) -> Result<Option<Exit>, CliError> {
     Ok(Some(deeds::standing(engine)?.worst(Exit::Waiting)))
+}
+
+/// A question to others that nobody needs answered any more keeps the incident open until it is taken back.
+fn open_request(
+    ui: &Ui,
+    prompt: &mut dyn Prompter,
+    engine: &Engine<'_>,
+    request: u64,
+) -> Result<Option<Exit>, CliError> {
+    ui.line("Only a question to other people keeps the incident open:");
+    deeds::waits(ui, engine)?;
+    let choices = [
+        format!("Take request {request} back"),
+        leave_words(engine).to_owned(),
+    ];
+    let flag = format!("incident signoff withdraw {request} \"WHY\"");
+    if prompt.select("What now?", &choices, &flag)? == 1 {
+        return leave(engine);
+    }
+    let why = prompt.line("Why is it not needed any more?", &flag)?;
+    engine.withdraw(request, &why)?;
+    Ok(None)
 }
 
 fn settle(

@@ -166,7 +166,7 @@ impl Engine<'_> {
     pub fn withdraw(&self, request: u64, why: &str) -> Result<u64, EngineError> {
         self.record(EscalationWithdrawn {
             request,
-            why: self.words(why)?,
+            why: self.vouched(why, "taking a question back")?,
         })
     }
 

@@ -314,13 +314,26 @@ fn is_stranger(error: &(dyn std::error::Error + 'static)) -> bool {
         || error.source().is_some_and(is_stranger)
 }
 
+/// The cause of all the others.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    last.to_string()
+}
+
 /// Tells what was certainly not sent from what may have been carried out.
 fn net_error(error: reqwest::Error) -> NetError {
+    let host = error.url().and_then(|url| url.host_str()).map(str::to_owned);
     let error = error.without_url();
     let text = chain(&error);
     match () {
         () if error.is_builder() || is_stranger(&error) => NetError::Setup(text),
-        () if error.is_connect() => NetError::Connect(text),
+        // Which host, and the last cause: what lies between says the same four times.
+        () if error.is_connect() => {
+            NetError::Connect(format!("{}: {}", host.unwrap_or_default(), innermost(&error)))
+        }
         () => NetError::Lost(text),
     }
 }

@@ -267,7 +267,9 @@ impl Table<'_> {
         }
         view::sheet(ui, sheet);
         ui.line("");
-        let again = format!("incident drill {} --seed {}", self.drill.scenario.id, self.seed);
+        let auto = player.map(|player| format!(" --auto {}", player.word()));
+        let (scenario, auto) = (&self.drill.scenario.id, auto.unwrap_or_default());
+        let again = format!("incident drill {scenario}{auto} --seed {}", self.seed);
         ui.line(&format!("DRILL over. Record  {}", place.display()));
         ui.line(&format!("  next: incident verify {}", place.display()));
         ui.line(&format!("  again, exactly: {again} --store FOLDER"));

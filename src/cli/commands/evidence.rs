@@ -73,7 +73,17 @@ const AFTER: usize = 240;
 /// Lists, shows, extracts or searches.
 pub fn run(app: &App, args: &EvidenceArgs) -> Result<Exit, CliError> {
     let (Ask::Show { of, .. } | Ask::Extract { of, .. } | Ask::Grep { of, .. }) = &args.ask;
-    let path = match &of.path {
+    // Whoever was handed a bundle names it first; nothing that was collected is called like a file that lies here.
+    let bundle = match &args.ask {
+        Ask::Show { name: Some(name), .. } if of.path.is_none() && name.ends_with(".tar") => {
+            let here = super::verify::here(app, Path::new(name));
+            let is_file = app.world.files.stat(&here).is_ok_and(|s| s.is_file);
+            is_file.then(|| PathBuf::from(name))
+        }
+        _ => None,
+    };
+    let named = bundle.as_deref().or(of.path.as_deref());
+    let path = match named {
         Some(path) => super::verify::here(app, path),
         None => app.store.root().join(app.which_any()?.as_str()),
     };
@@ -81,9 +91,10 @@ pub fn run(app: &App, args: &EvidenceArgs) -> Result<Exit, CliError> {
         ui: &app.ui,
         shelf: &Shelf::open(&path).map_err(|e| cannot(e, &path))?,
         path: &path,
-        named: of.path.as_deref(),
+        named,
     };
     match &args.ask {
+        Ask::Show { .. } if bundle.is_some() => desk.list(),
         Ask::Show { name: None, .. } => desk.list(),
         Ask::Show {
             name: Some(name),

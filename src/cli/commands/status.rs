@@ -24,6 +24,12 @@ pub struct StatusArgs {
 pub fn run(app: &App, args: &StatusArgs) -> Result<Exit, CliError> {
     let id = app.which_any()?;
     if id.is_drill() {
+        if app.incident.is_none() && !app.ui.json {
+            app.ui.tone(
+                Tone::Head,
+                "No incident is open. What follows is the newest drill; nothing of it is real.",
+            );
+        }
         return of_record(app, &Record::read(app, &id)?, None, args);
     }
     let engine = app.desk().resume(&id)?;

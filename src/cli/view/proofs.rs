@@ -107,10 +107,20 @@ pub fn table(ui: &Ui, incident: &Incident, all: bool) {
     }
 }
 
-/// The newest fact worth reading, in words.
+/// The newest fact worth reading, in words; what was not tried does not stand alone for a word that something gave.
 pub fn because(target: &TargetState) -> String {
-    let telling = target.facts.iter().rev().find_map(|o| words(&o.fact));
-    telling.unwrap_or_else(|| "nothing was observed".into())
+    let newest = target.facts.iter().rev().find(|o| words(&o.fact).is_some());
+    let telling = newest.and_then(|o| words(&o.fact));
+    let given = match (target.proof(), newest.map(|o| &o.fact)) {
+        (Proof::Confirmed, Some(Fact::NotTried { .. })) => words(&Fact::ReadBack { dead: true }),
+        (Proof::Accepted, Some(Fact::NotTried { .. })) => words(&Fact::Accepted { status: 0 }),
+        _ => None,
+    };
+    match (given, telling) {
+        (Some(given), Some(why)) => format!("{given}; {why}"),
+        (_, Some(telling)) => telling,
+        (_, None) => "nothing was observed".into(),
+    }
 }
 
 /// A fact in words; `None` for what says nothing about life or death.
