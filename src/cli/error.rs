@@ -100,7 +100,7 @@ impl From<EngineError> for CliError {
             EngineError::Fold(_) => CliError::new(Exit::Broken, "the record says something that cannot be")
                 .because(message)
                 .stands("nothing was changed")
-                .hint("`incident verify` on the case folder names the line"),
+                .hint("Read it with the program that wrote it; else `incident start` opens a new one, say in its first note which one it follows"),
             EngineError::NotGiven(why) => CliError::new(Exit::Usage, why.to_string())
                 .hint("`incident capture --list` names every look and what it is given"),
             EngineError::TooLong(_) => CliError::new(Exit::Usage, message)

@@ -773,6 +773,7 @@ fn a_damaged_record_is_refused_until_it_is_repaired() {
       0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef); the new journal begins by
       naming it. What stood after the damage no longer counts: write down what you remember with
       `incident note`.
+      Record 7 stays and may be the one that was changed: `incident timeline` shows it.
       next: incident status
     [exit 0]
     "#);
@@ -782,6 +783,30 @@ fn a_damaged_record_is_refused_until_it_is_repaired() {
     [exit 0]
     "#);
     assert_eq!(desk.run(&["status"]).status.code(), Some(4));
+}
+
+/// The record before the break is changed into one that nobody can read: the chain is whole again, the incident is not.
+#[test]
+fn a_repair_that_leaves_what_nobody_can_read_says_so() {
+    let Some(desk) = in_contain() else { return };
+    let path = desk.home().join(".local/share/incident").join(desk.id());
+    let text = desk
+        .journal()
+        .replace("\"question.answered\"", "\"question.answerer\"");
+    assert_ne!(text, desk.journal());
+    std::fs::write(path.join("journal.jsonl"), text).unwrap();
+    for _ in 0..2 {
+        let told = desk.incident(&["repair"]);
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        for words in [
+            "`question.answerer` version 1 is not known",
+            "`incident start` opens a new one",
+            "[exit 10]",
+        ] {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+        assert!(!told.contains("next: incident status"), "{told}");
+    }
 }
 
 #[test]

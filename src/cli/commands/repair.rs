@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::cli::record::Record;
 use crate::cli::ui::Tone;
 use crate::cli::{App, CliError, Exit};
 use crate::engine::EngineError;
-use crate::store::StoreError;
+use crate::journal::ChainError;
+use crate::model::ids::IncidentId;
+use crate::store::{Broken, StoreError};
 
 /// How long another terminal may hold the record, in tries of 5 ms.
 const TRIES: u32 = 600;
@@ -27,7 +30,7 @@ pub fn run(app: &App) -> Result<Exit, CliError> {
                 true => app.ui.value(&json!({ "incident": id, "repaired": false })),
                 false => app.ui.line(&format!("{id}: {e}.")),
             }
-            return Ok(Exit::Done);
+            return readable(app, &id);
         }
         Err(StoreError::Damaged(damage)) => {
             return Err(CliError::new(Exit::Broken, format!("{id} cannot be continued: {damage}"))
@@ -39,7 +42,7 @@ pub fn run(app: &App) -> Result<Exit, CliError> {
     if app.ui.json {
         app.ui
             .value(&json!({ "incident": id, "repaired": true, "continued": said }));
-        return Ok(Exit::Done);
+        return readable(app, &id);
     }
     app.ui.tone(
         Tone::Good,
@@ -60,6 +63,24 @@ pub fn run(app: &App) -> Result<Exit, CliError> {
             said.damaged, said.sha256
         ),
     );
+    // Of two records that do not fit the earlier one stays: nothing behind it can tell that it was changed.
+    if let (Broken::Line(ChainError::Link { .. }), Some(last)) =
+        (&repaired.damage.why, said.good.checked_sub(1))
+    {
+        app.ui.wrapped(
+            2,
+            &format!(
+                "Record {last} stays and may be the one that was changed: `incident timeline` shows it."
+            ),
+        );
+    }
+    readable(app, &id)?;
     app.ui.line("  next: incident status");
     Ok(Exit::Done)
+}
+
+/// An unbroken chain of records is not yet one that can be read: of two records that no longer fit, the earlier one
+/// stays in the chain, and it may be the one that was changed.
+fn readable(app: &App, id: &IncidentId) -> Result<Exit, CliError> {
+    Record::read(app, id).map(|_| Exit::Done)
 }
