@@ -361,11 +361,13 @@ fn grant_proof(facts: &[Observed], window: Duration) -> Proof {
         !dead && tried && settles.is_some_and(|end| at < end)
     };
     let record = record.filter(|look| !outlived(*look));
-    // A credential that worked before the cut that was taken, and was not at hand afterwards, is as dead as the
-    // record says that was read since: otherwise a cut that failed at first could never be proved.
+    // A credential that worked before the first cut that was taken, and was not at hand afterwards, is as dead as the
+    // record says that was read since: otherwise a cut that failed at first could never be proved. One that worked
+    // after a cut has shown what such a record is worth.
+    let first_cut = facts.iter().find(|o| o.fact.is_cut()).map(|o| o.at_us);
     let buried = |(dead, at): (bool, u64)| {
-        let cut_since = cut_us.filter(|cut| !dead && at < *cut);
-        cut_since.is_some_and(|cut| record.is_some_and(|(gone, read)| gone && read >= cut))
+        let before = !dead && first_cut.is_some_and(|cut| at < cut);
+        before && record.is_some_and(|(gone, read)| gone && cut_us.is_some_and(|cut| read >= cut))
     };
     let new_use = new_use.filter(|look| !buried(*look));
     let looks = [new_use, old_use, record, listed];
@@ -555,7 +557,16 @@ mod tests {
         assert_eq!(word(&[(30, dead.clone())]), Proof::StillLive, "nothing was cut");
         let open = (12, Fact::TriedOpen { refused: false });
         assert_eq!(word(&[open, cut.clone(), (30, dead.clone())]), Proof::StillLive);
-        assert_eq!(word(&[cut, (25, alive), (30, dead)]), Proof::StillLive);
+        assert_eq!(
+            word(&[cut.clone(), (25, alive.clone()), (30, dead.clone())]),
+            Proof::StillLive
+        );
+        let again = (40, Fact::Accepted { status: 204 });
+        assert_eq!(
+            word(&[cut, (30, dead.clone()), (35, alive), again, (50, dead)]),
+            Proof::StillLive,
+            "the record said so before, and it worked"
+        );
     }
 
     #[test]
