@@ -19,7 +19,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, BufRead, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -28,6 +28,7 @@ use incident::evidence::{At, BundleMeta, Job, VerifyOptions, hash_many, plan, ve
 use incident::journal::{Chain, Hash};
 use incident::model::ids::IncidentId;
 use incident::redact::Redactor;
+use incident::store::Store;
 use serde_json::json;
 
 const ID: &str = "INC-20261122-0314-k7qf";
@@ -59,6 +60,22 @@ fn work(what: &str, path: &Path) {
         "verify" => {
             let report = verify(path, &VerifyOptions::default()).unwrap();
             assert_eq!(report.exit_code(), 11, "{:?}", report.words());
+        }
+        "records-1" => {
+            let mut journal = BufReader::new(File::open(path.join("journal.jsonl")).unwrap());
+            let (mut chain, mut line) = (Chain::default(), Vec::new());
+            while journal.read_until(b'\n', &mut line).unwrap() > 0 {
+                chain.check_line(&line).unwrap();
+                line.clear();
+            }
+            assert!(chain.next > 0);
+        }
+        "records-2" => {
+            let store = Store::open(path.parent().unwrap().to_owned());
+            let case = store.open_case(&IncidentId::new(ID).unwrap()).unwrap();
+            let mut seen = 0;
+            let read = case.read(|_| seen += 1).unwrap();
+            assert!(seen > 0 && read.chain.next == seen && read.torn == 0);
         }
         "redact" => {
             let redactor = Redactor::new([7; 32], &[]).unwrap();
@@ -279,6 +296,7 @@ fn compare() {
     small(&mut table, &tiny, rounds);
     drop(tiny);
     start_to_end(&mut table, dir.path(), rounds);
+    records(&mut table, dir.path(), files(1_000_000.0), rounds);
     redaction(&mut table, dir.path(), scale, rounds);
 
     if table.judged && table.missed > 0 {
@@ -569,6 +587,63 @@ fn start_to_end(table: &mut Table, dir: &Path, rounds: usize) {
         (20.0, 8.0),
         "ms",
     );
+}
+
+/// G6: every link and the spelling of every line of a long record, against its bytes' hash alone.
+fn records(table: &mut Table, dir: &Path, count: u64, rounds: usize) {
+    let store = Store::open(dir.join("records"));
+    let case = store
+        .create_case(&IncidentId::new(ID).unwrap(), &[7; 32])
+        .unwrap();
+    let mut journal = BufWriter::new(File::create(case.path().join("journal.jsonl")).unwrap());
+    let mut chain = Chain::default();
+    for n in 0..count {
+        let what = json!({"n": n, "text": "x".repeat(146)});
+        let line = chain.write(TS, "note.added", 1, what, "ana@example.com").unwrap();
+        journal.write_all(&line).unwrap();
+    }
+    let bytes = journal.into_inner().unwrap().metadata().unwrap().len();
+    let [mut one, mut two, mut sums] = [(); 3].map(|()| Rounds::default());
+    for round in 0..=rounds {
+        let seen = [
+            (&mut one, ours("records-1", case.path())),
+            (&mut two, ours("records-2", case.path())),
+            (
+                &mut sums,
+                shell("sha256sum journal.jsonl > /dev/null", case.path()),
+            ),
+        ];
+        for (rounds, cost) in seen {
+            rounds.0.extend((round > 0).then_some(cost));
+        }
+    }
+    println!(
+        "{count} records of {} bytes: checked in {:.2} s CPU, sha256sum {:.2} s",
+        bytes / count,
+        one.cpu(),
+        sums.cpu()
+    );
+    let mib = one.mib().max(two.mib());
+    for (goal, what, found, targets, unit) in [
+        (
+            "G6",
+            "check a record: CPU of sha256sum",
+            one.cpu() / sums.cpu(),
+            (1.6, 0.75),
+            "x",
+        ),
+        (
+            "G6b",
+            "with 2 threads: wall of 1 thread",
+            two.wall() / one.wall(),
+            (0.62, 0.55),
+            "x",
+        ),
+        ("G6b", "either: peak memory", mib, (32.0, 8.0), "MiB"),
+    ] {
+        table.row(goal, what, found, true, targets, unit);
+    }
+    fs::remove_dir_all(case.path()).unwrap();
 }
 
 /// Thirty of our shapes, for a search by `grep`, which takes out nothing.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::process::Command;
 use std::time::Instant;
 
 use incident::engine::{Desk, Written};
@@ -23,12 +24,7 @@ pub fn measure(table: &mut Table) {
         assert!(out.status.success() && out.stdout.len() > 500);
     });
     let nothing = median_ms(41, || {
-        assert!(
-            std::process::Command::new("/bin/true")
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("/bin/true").status().unwrap().success());
     });
     table.most(
         "incident --help, cold",
@@ -169,7 +165,22 @@ fn events() -> Vec<Event> {
     all
 }
 
-/// The same lines by the store and by a bare loop of write and fdatasync, turn about.
+/// Rows of the same length by SQLite, one a commit, as durable as it goes; says how many a second.
+const SQLITE: &str = r#"
+import sqlite3, sys, time
+path, many, long = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+db = sqlite3.connect(path, isolation_level=None)
+db.execute("pragma journal_mode=wal")
+db.execute("pragma synchronous=full")
+db.execute("create table if not exists record (line text)")
+line = "x" * long
+began = time.perf_counter()
+for _ in range(many):
+    db.execute("insert into record values (?)", (line,))
+print(many / (time.perf_counter() - began))
+"#;
+
+/// The same lines by the store, by a bare loop of write and fdatasync, and by SQLite, turn about.
 fn appends(table: &mut Table) {
     const ROUNDS: usize = 15;
     const EACH: usize = 60;
@@ -185,7 +196,17 @@ fn appends(table: &mut Table) {
     locked.read(|_| {}).unwrap();
     locked.append(draft(&note)).unwrap();
     let line = std::fs::read(case.path().join("journal.jsonl")).unwrap();
-    let (mut ours, mut theirs, mut grouped) = (Vec::new(), Vec::new(), Vec::new());
+    let database = folder.path().join("rows");
+    let sqlite = || {
+        let out = Command::new("python3")
+            .args(["-c", SQLITE])
+            .arg(&database)
+            .args([EACH.to_string(), line.len().to_string()])
+            .output();
+        let out = out.ok().filter(|out| out.status.success())?;
+        String::from_utf8_lossy(&out.stdout).trim().parse::<f64>().ok()
+    };
+    let (mut ours, mut theirs, mut grouped, mut rows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let rate = |began: Instant| EACH as f64 / began.elapsed().as_secs_f64();
     for _ in 0..ROUNDS {
         let began = Instant::now();
@@ -204,6 +225,7 @@ fn appends(table: &mut Table) {
             locked.append_group(vec![draft(&note); 10]).unwrap();
         }
         grouped.push(rate(began));
+        rows.extend(sqlite());
     }
     let (ours, theirs, grouped) = (median(ours), median(theirs), median(grouped));
     let rival = format!("write and fdatasync: {theirs:.0} a second, ours {ours:.0}");
@@ -214,6 +236,20 @@ fn appends(table: &mut Table) {
         "x",
         &rival,
     );
+    match rows.len() == ROUNDS {
+        true => {
+            let rows = median(rows);
+            let rival = format!("SQLite, WAL and synchronous=full: {rows:.0} a second");
+            table.least(
+                "  against SQLite, one a commit (G5b)",
+                ours / rows,
+                1.1,
+                "x",
+                &rival,
+            );
+        }
+        false => println!("NOT COMPARED: SQLite (python3 with its sqlite3 cannot be run)"),
+    }
     table.least(
         "  in groups of ten against one by one (G5c)",
         grouped / ours,

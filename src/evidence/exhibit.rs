@@ -65,7 +65,7 @@ impl Ledger {
     /// `end`, its last bytes, do not reach back to the end of its rows.
     ///
     /// The rows follow from the journal and are most of the text. Whoever reads this compares the whole with
-    /// what [`LedgerText`] makes of it, so nothing is believed by its place.
+    /// what would be written of it, so nothing is believed by its place.
     pub fn read_left_out(&mut self, end: &[u8]) -> Option<Result<(), String>> {
         // No text holds a bare line feed, so this stands between two fields.
         let after_rows = memmem::rfind(end, b"\n  \"unfinished\": ")?;
