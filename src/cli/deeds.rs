@@ -169,6 +169,21 @@ pub fn enter(ui: &Ui, engine: &Engine<'_>, stage: Stage) -> Result<(), CliError>
     Ok(())
 }
 
+/// Says, before a look begins, where the disk of the record may not hold all of it.
+pub fn room(ui: &Ui, engine: &Engine<'_>) {
+    let Some(free) = engine.little_room() else { return };
+    let left = match free >> 20 {
+        0 => "less than 1 MiB".to_owned(),
+        mib => format!("{mib} MiB"),
+    };
+    let text = format!(
+        "the disk of the record has {left} left. Of what does not fit, only the beginning will be kept, and the ledger \
+         will say so; the record itself has room set aside. Free some space, or `incident store move` takes everything to \
+         another disk"
+    );
+    ui.hanging_aside(Tone::Warn, "little room: ", &text);
+}
+
 /// What a capture came to: how much of each word, every hole with its reason, and who can open what is sealed.
 pub fn captured(ui: &Ui, captured: &Captured) {
     let bytes: u64 = captured.items.iter().map(|i| i.bytes).sum();

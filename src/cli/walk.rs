@@ -117,6 +117,7 @@ fn step(
         Next::Ask { step, question } => ask(ui, prompt, engine, &step, &question)?,
         Next::Capture { step } => {
             let purpose = purpose(engine)?;
+            deeds::room(ui, engine);
             deeds::captured(ui, &engine.capture_step(&step, purpose)?);
         }
         Next::Seal => return seal(ui, prompt, engine),

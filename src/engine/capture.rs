@@ -91,6 +91,12 @@ impl Engine<'_> {
         })
     }
 
+    /// Bytes free on the disk of the record, where one thing that is looked at may take more.
+    pub fn little_room(&self) -> Option<u64> {
+        let free = crate::store::free_in(&self.case_path()?).ok()?;
+        (free < Limits::QUICK.cap).then_some(free)
+    }
+
     /// What a look would touch, item by item, without looking.
     pub fn capture_plan(&self, spec: &CaptureSpec) -> Result<Vec<Item>, EngineError> {
         let scene = Scene::of(self.world, &self.base);

@@ -60,6 +60,7 @@ pub fn run(app: &App, args: &CaptureArgs) -> Result<Exit, CliError> {
     } else {
         "baseline"
     };
+    deeds::room(&app.ui, &engine);
     let captured = match &args.step {
         Some(step) if engine.runbook().step(step).is_some() => {
             if !args.given.is_empty() || !args.changing.is_empty() {
@@ -169,6 +170,9 @@ fn plan(app: &App, args: &CaptureArgs) -> Result<Exit, CliError> {
             .hanging(Tone::Plain, &format!("{:<28} ", escape(name)), &escape(touches));
     }
     app.ui.line("In this order. Nothing was touched.");
+    if let Some(engine) = &engine {
+        deeds::room(&app.ui, engine);
+    }
     Ok(Exit::Done)
 }
 

@@ -175,6 +175,7 @@ pub fn did(app: &App, args: &DidArgs) -> Result<Exit, CliError> {
 /// Keeps a file.
 pub fn attach(app: &App, args: &AttachArgs) -> Result<Exit, CliError> {
     let engine = app.engine()?;
+    deeds::room(&app.ui, &engine);
     let captured = engine.attach(&app.world.host.cwd().join(&args.file))?;
     deeds::captured(&app.ui, &captured);
     Ok(app.finish(&engine, Exit::Done))

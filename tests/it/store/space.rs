@@ -15,7 +15,7 @@ fn a_look_that_fills_the_disk_keeps_the_beginning_and_the_record_goes_on() {
         return;
     }
     let Some(desk) = Responder::new() else { return };
-    let script = "\"$P\" capture --file big.log; \"$P\" status; \"$P\" note one; echo noted $?\n\
+    let script = "\"$P\" capture --plan --file big.log; \"$P\" capture --file big.log; \"$P\" status; \"$P\" note one; echo noted $?\n\
          \"$P\" attach big.log; echo attached $?; \"$P\" bundle -o $disk/INC.tar; echo bundled $?\n\
          head -c 30000000 /dev/zero > $disk/filler 2>/dev/null; \"$P\" capture --host; echo captured $?; \"$P\" note two; echo noted again $?\n\
          rm $disk/filler; \"$P\" verify; echo verified $?; \"$P\" status --json; ls -d $disk/incident/INC-*/tmp/*; cp $disk/incident/INC-*/journal.jsonl .";
@@ -26,6 +26,12 @@ fn a_look_that_fills_the_disk_keeps_the_beginning_and_the_record_goes_on() {
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
         flat.contains("big.log truncated: no space left on the disk of the record"),
+        "{text}"
+    );
+    // Said beforehand, each time: when it is planned, looked at twice, and attached.
+    assert_eq!(
+        flat.matches("little room: the disk of the record has").count(),
+        4,
         "{text}"
     );
     for word in [
