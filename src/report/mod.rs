@@ -1,4 +1,4 @@
-//! Facts to words: the postmortem as Markdown and JSON, the timeline, and the live views of a shift.
+//! Facts to words: the postmortem as Markdown, HTML and JSON, the timeline, and the live views of a shift.
 //!
 //! Everything here is a pure function of the record; only the live views ([`danger`], [`brief()`],
 //! [`handoff()`]) are handed the time. The same journal gives the same report, byte for byte.
@@ -11,6 +11,7 @@ pub mod danger;
 pub mod escape;
 pub mod facts;
 pub mod handoff;
+pub mod html;
 pub mod markdown;
 pub mod timeline;
 pub mod words;
@@ -29,6 +30,7 @@ pub use brief::brief;
 pub use danger::{Danger, Severity, still_dangerous, truth_line};
 pub use facts::Report;
 pub use handoff::handoff;
+pub use html::html;
 pub use markdown::{ReportError, markdown};
 pub use timeline::timeline;
 

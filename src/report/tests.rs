@@ -2,7 +2,7 @@
 
 mod book;
 
-use super::{Due, Severity, brief, handoff, markdown, still_dangerous, timeline, truth_line};
+use super::{Due, Severity, brief, handoff, html, markdown, still_dangerous, timeline, truth_line};
 use crate::journal::Hash;
 use crate::model::act::{CaptureSpec, Stage};
 use crate::model::effect::{Effect, Zone};
@@ -226,6 +226,27 @@ fn hostile_words_are_shown_and_do_nothing() {
     }
     assert!(!texts[2].contains("@here"), "{}", texts[2]);
     assert_eq!(texts[2].lines().count(), 10);
+
+    let page = html(&book.report()).unwrap();
+    assert!(page.contains("<title>INC-20261122-0314-k7qf: # x"), "{page}");
+    assert_eq!(page.matches("<script").count(), 0, "{page}");
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{page}");
+    let odd = |tag: &&str| {
+        !"h1 h2 h3 p table thead tbody tr th td ul ol li blockquote code strong em br"
+            .split(' ')
+            .any(|known| known == *tag)
+    };
+    assert_eq!(tags(&page).into_iter().find(odd), None, "{page}");
+}
+
+/// What is opened in the body of a page, each without attributes.
+fn tags(page: &str) -> Vec<&str> {
+    let (_, body) = page.split_once("<main>").unwrap();
+    let (body, _) = body.split_once("</main>").unwrap();
+    let opened = body.split('<').skip(1).filter(|tag| !tag.starts_with('/'));
+    opened
+        .map(|tag| tag.split_once('>').unwrap().0.trim_end_matches(" /"))
+        .collect()
 }
 
 /// Columns of a Markdown table's row.
@@ -249,6 +270,11 @@ proptest::proptest! {
             ours.map(|l| (l.starts_with('#'), if l.starts_with('|') { columns(l) } else { 0 })).collect()
         };
         proptest::prop_assert_eq!(shape(&text), shape(&plain), "{}", text);
+
+        // Lines of what people said stay lines; nothing else may differ in the page.
+        let page = |book: book::Book| html(&book.report()).unwrap();
+        let shape = |page: &str| tags(page).into_iter().filter(|t| !["br", "p"].contains(t)).map(str::to_owned).collect::<Vec<_>>();
+        proptest::prop_assert_eq!(shape(&page(book)), shape(&page(whole("t", "n"))), "{}", text);
     }
 }
 

@@ -43,6 +43,8 @@ pub struct HandoffArgs {
 enum Form {
     /// Markdown
     Md,
+    /// One page that loads nothing from elsewhere
+    Html,
     /// One JSON object
     Json,
 }
@@ -163,6 +165,7 @@ pub fn report(app: &App, args: &ReportArgs) -> Result<Exit, CliError> {
             .json()
             .map_err(|e| CliError::new(Exit::Failed, format!("the report cannot be written: {e}")))?,
         (Form::Md, false) => report::markdown(&report)?,
+        (Form::Html, false) => report::html(&report)?,
     };
     let Some(path) = &args.output else {
         app.ui.raw(text.as_bytes());

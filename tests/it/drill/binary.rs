@@ -540,4 +540,13 @@ fn what_the_agent_did_and_what_responders_did_are_told_apart() {
     assert_eq!(kept, now);
     let report = text(&incident(home.path(), &["report"]).unwrap().stdout);
     assert!(report.contains("; lines by the agent: "), "{report}");
+    let page = text(
+        &incident(home.path(), &["report", "--format", "html"])
+            .unwrap()
+            .stdout,
+    );
+    assert!(page.starts_with("<!doctype html>"), "{page}");
+    assert!(page.contains("; lines by the agent: "), "{page}");
+    let headings = |text: &str, begin: &str| text.lines().filter(|l| l.starts_with(begin)).count();
+    assert_eq!(headings(&page, "<h2>"), headings(&report, "## "), "{page}");
 }
