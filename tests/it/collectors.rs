@@ -14,7 +14,6 @@ jailed!(
     when_the_time_runs_out_the_rest_is_skipped_by_name,
     logs_and_transcripts_are_taken_from_a_moment_on,
     containers_are_asked_one_by_one_and_what_is_not_there_is_said,
-    a_real_podman_tells_its_containers,
     copies_are_told_with_everybody_who_could_replace_them,
     what_changes_something_is_left_alone_unless_asked_for,
     a_look_may_take_long_while_it_tells_something,
@@ -26,6 +25,7 @@ jailed!(
 mod cloud;
 mod cluster;
 mod cut;
+mod daemons;
 mod harmless;
 mod planted;
 mod servers;
@@ -358,54 +358,6 @@ mod inner {
         assert_eq!(status(&taken, "docker-inspect-bbb.json"), ItemStatus::Failed);
         assert_eq!(status(&taken, "podman-running.txt"), ItemStatus::Skipped);
         assert_eq!(status(&taken, "podman-logs-{{ id }}.txt"), ItemStatus::Skipped);
-    }
-
-    /// Everything podman writes lies on disks of this namespace alone. A container is made and not started: that
-    /// takes control groups which a jail need not have.
-    const PODMAN: &str = "for d in /var/lib/containers /run /dev/shm /etc/containers; do mkdir -p $d && mount -t tmpfs none $d || exit 9; done
-        printf '[storage]\\ndriver = \"vfs\"\\nrunroot = \"/run/containers/storage\"\\ngraphroot = \"/var/lib/containers/storage\"\\n' \
-            > /etc/containers/storage.conf
-        printf '[engine]\\nevents_logger = \"file\"\\ncgroup_manager = \"cgroupfs\"\\n' > /etc/containers/containers.conf
-        printf '{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}' > /etc/containers/policy.json
-        mkdir -p $1/image && echo orders > $1/image/hello && tar -C $1/image -cf $1/image.tar . || exit 8
-        podman import -q $1/image.tar shop:7 && podman create --network none --name web --env MODE=made-up shop:7 /serve";
-
-    #[test]
-    #[ignore = "runs in a jail"]
-    fn a_real_podman_tells_its_containers() {
-        if Command::new("podman").arg("--version").output().is_err() {
-            crate::support::not_tested("containers of a real podman (Debian podman and crun)");
-            return;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let made = Command::new("sh")
-            .args(["-c", PODMAN, "sh"])
-            .arg(folder.path())
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&made.stderr);
-        assert!(made.status.success(), "{said}");
-        let id = String::from_utf8(made.stdout).unwrap();
-        let id = id.lines().last().unwrap();
-        let world = world(&Keys::default());
-        let (taken, shelf) = take(&world, &of("containers", &[("since", "10m")]), LIMITS);
-        let running = shelf.text("podman-running.txt");
-        assert!(running.contains(id) && running.contains("/serve"), "{running}");
-        assert!(
-            shelf.text("podman-images.txt").contains("localhost/shop"),
-            "{taken:#?}"
-        );
-        let told = shelf.text(&format!("podman-inspect-{id}.json"));
-        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-        assert_eq!(told[0]["Name"], "web");
-        assert_eq!(
-            status(&taken, &format!("podman-logs-{id}.txt")),
-            ItemStatus::Collected
-        );
-        let of_it = |t: &&incident::collectors::Taken| {
-            t.name.starts_with("podman-") && t.status == ItemStatus::Collected
-        };
-        assert_eq!(taken.iter().filter(of_it).count(), 4, "{taken:#?}");
     }
 
     #[test]
