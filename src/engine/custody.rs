@@ -1,6 +1,5 @@
 //! Who looks from here on, where, with what program, and by which clock.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::{Engine, EngineError};
@@ -30,7 +29,7 @@ impl Engine<'_> {
             return Ok(());
         }
         let identity = self.world.host.identity();
-        let program = self.hash_program(Path::new("/proc/self/exe")).unwrap_or_default();
+        let program = self.own_hash().unwrap_or_default();
         let mono_us = self.world.clock.now().mono_us;
         let began = CustodyBegan {
             host: identity.host,

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use super::{Desk, Engine, Written};
 
-/// The running program, whatever its name.
+/// The running program, whatever its name; only Linux has it.
 const SELF: &str = "/proc/self/exe";
 
 impl Engine<'_> {
     /// SHA-256 of the running program; `None` where it cannot be read.
     pub(super) fn own_hash(&self) -> Option<String> {
-        self.hash_program(Path::new(SELF)).ok()
+        let named = || self.hash_program(&self.world.host.program()?).ok();
+        self.hash_program(Path::new(SELF)).ok().or_else(named)
     }
 
     /// What is to be said where this program is not the one that was trusted; `None` where it is, or nobody trusted any.

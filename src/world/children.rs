@@ -10,14 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use procfs::process::{Process as Proc, all_processes};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use super::Later;
+use super::here;
 use super::host::{Pid, Signal, Signalled};
 use super::interrupt::Interrupt;
 use super::jail;
-use super::linux;
 use super::spawn::{Attended, Child, Command, End, Ran, Spawn};
 use super::terminal;
 use crate::model::secret::Secret;
@@ -46,15 +45,12 @@ pub struct RealSpawn {
 
 impl RealSpawn {
     /// Looks programs up in our own `PATH` and listens to `interrupt`.
-    ///
-    /// Orphans of our children come to us instead of to init, so that none gets lost.
     #[allow(
         clippy::disallowed_methods,
         reason = "this is the port through which the environment is read"
     )]
     pub fn new(interrupt: Box<dyn Interrupt>) -> Self {
-        // Without it (an old kernel) an orphan that shed session and marker is missed; nothing else changes.
-        let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+        here::adopt_orphans();
         RealSpawn {
             interrupt,
             path: std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()),
@@ -81,7 +77,7 @@ impl Spawn for RealSpawn {
                     self.running.borrow_mut().insert(pid);
                     started(Child {
                         pid,
-                        starttime: starttime(pid),
+                        starttime: here::started(pid),
                     });
                     let mut run = Running {
                         child,
@@ -160,15 +156,6 @@ fn is_program(path: &Path) -> bool {
         .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
-/// Start time of a process; 0 where it is gone already.
-fn starttime(pid: u32) -> u64 {
-    i32::try_from(pid)
-        .ok()
-        .and_then(|pid| Proc::new(pid).ok())
-        .and_then(|p| p.stat().ok())
-        .map_or(0, |stat| stat.starttime)
-}
-
 impl RealSpawn {
     #[allow(
         clippy::disallowed_methods,
@@ -178,7 +165,7 @@ impl RealSpawn {
         let name = command.argv.first().ok_or("nothing to run")?;
         let program = self.find(name).ok_or_else(|| format!("no program `{name}`"))?;
         self.serial.set(self.serial.get() + 1);
-        let ours = linux::myself();
+        let ours = here::myself();
         let mark = format!("{}.{}.{}", ours.pid, ours.starttime, self.serial.get());
         let mut run = tokio::process::Command::new(&program);
         run.args(command.argv.iter().skip(1))
@@ -287,7 +274,7 @@ impl RealSpawn {
         let asked = Instant::now();
         for member in self.descendants(run.pid, &run.mark) {
             met.insert(member);
-            linux::send(member, Signal::Terminate);
+            here::send(member, Signal::Terminate);
         }
         let mut rounds = 0;
         loop {
@@ -300,7 +287,7 @@ impl RealSpawn {
             if asked.elapsed() >= GRACE || self.interrupt.count() > presses {
                 rounds += 1;
                 for member in &alive {
-                    if let Signalled::Refused(_) = linux::send(*member, Signal::Kill) {
+                    if let Signalled::Refused(_) = here::send(*member, Signal::Kill) {
                         rounds = KILL_ROUNDS;
                     }
                 }
@@ -328,9 +315,7 @@ impl RealSpawn {
     /// Everything alive that this child started, itself included: by session, by descent, by the marker
     /// it inherited, and orphans that came to us while nothing else of ours runs.
     fn descendants(&self, pid: u32, mark: &str) -> Vec<Pid> {
-        let Ok(all) = all_processes() else {
-            return Vec::new();
-        };
+        let all = here::everyone();
         let ours = std::process::id();
         let running = self.running.borrow();
         let detached: BTreeSet<u32> = self
@@ -341,44 +326,28 @@ impl RealSpawn {
             .collect();
         let adopts = running.len() == 1 && jail::signals_allowed().is_ok();
         let marker = format!("{MARK}={mark}");
-        let all: Vec<_> = all
-            .flatten()
-            .filter_map(|p| p.stat().ok().map(|s| (p, s)))
-            .collect();
         let mut members: BTreeSet<u32> = BTreeSet::from([pid]);
-        for (proc, stat) in &all {
-            let id = u32::try_from(stat.pid).unwrap_or(0);
-            let orphan = adopts
-                && u32::try_from(stat.ppid) == Ok(ours)
-                && !running.contains(&id)
-                && !detached.contains(&id);
-            if u32::try_from(stat.session) == Ok(pid) || orphan || carries(proc, marker.as_bytes()) {
+        for seen in &all {
+            let id = seen.id.pid;
+            let orphan = adopts && seen.ppid == ours && !running.contains(&id) && !detached.contains(&id);
+            if seen.session == pid || orphan || seen.carries(marker.as_bytes()) {
                 members.insert(id);
             }
         }
         // Children may have smaller numbers than their parents, so go round until nothing is new.
         loop {
             let before = members.len();
-            for (_, stat) in &all {
-                let parent = u32::try_from(stat.ppid).unwrap_or(0);
-                if members.contains(&parent) {
-                    members.insert(u32::try_from(stat.pid).unwrap_or(0));
-                }
-            }
+            let children = all.iter().filter(|seen| members.contains(&seen.ppid));
+            let children: Vec<u32> = children.map(|seen| seen.id.pid).collect();
+            members.extend(children);
             if members.len() == before {
                 break;
             }
         }
         members.remove(&ours);
         all.iter()
-            .filter(|(_, stat)| !matches!(stat.state, 'Z' | 'X' | 'x'))
-            .filter_map(|(_, stat)| {
-                let pid = u32::try_from(stat.pid).ok()?;
-                members.contains(&pid).then_some(Pid {
-                    pid,
-                    starttime: stat.starttime,
-                })
-            })
+            .filter(|seen| !seen.dead && members.contains(&seen.id.pid))
+            .map(|seen| seen.id)
             .collect()
     }
 }
@@ -392,14 +361,6 @@ fn own_session(run: &mut std::process::Command) {
     unsafe {
         run.pre_exec(|| rustix::process::setsid().map(drop).map_err(io::Error::from));
     }
-}
-
-/// True where the process inherited the marker.
-fn carries(proc: &Proc, marker: &[u8]) -> bool {
-    let mut bytes = Vec::new();
-    proc.open_relative("environ")
-        .is_ok_and(|mut file| io::Read::read_to_end(&mut file, &mut bytes).is_ok())
-        && bytes.split(|b| *b == 0).any(|entry| entry == marker)
 }
 
 /// Takes the exit status of an orphan that came to us; tokio takes that of the program itself.

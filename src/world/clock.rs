@@ -18,6 +18,12 @@ pub trait Clock {
     }
 }
 
+/// The clock that goes on while the machine sleeps.
+#[cfg(target_os = "linux")]
+const SINCE_BOOT: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const SINCE_BOOT: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+
 /// The clocks of this machine.
 pub struct RealClock {
     origin: Instant,
@@ -31,7 +37,7 @@ impl RealClock {
         reason = "this is the one place that reads the clock"
     )]
     pub fn new() -> Self {
-        let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let boot = rustix::time::clock_gettime(SINCE_BOOT);
         let origin_us = u64::try_from(boot.tv_sec).unwrap_or(0) * 1_000_000
             + u64::try_from(boot.tv_nsec).unwrap_or(0) / 1_000;
         RealClock {

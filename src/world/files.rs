@@ -184,7 +184,8 @@ impl Files for RealFiles {
 
     fn create(&self, path: &Path, mode: u32) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = fs::File::from(rustix::fs::open(path, flags, Mode::from_bits_truncate(mode))?);
+        // Nobody else's until the permissions are set: what they are may need more bits than an open takes.
+        let file = fs::File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?);
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.sync_all()
     }

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use crate::model::secret::Secret;
 
-pub use super::linux::RealHost;
+pub use super::here::RealHost;
 
 /// One process, told from a later one of the same id by its start time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pid {
     /// Process id.
     pub pid: u32,
-    /// Start time in clock ticks since boot.
+    /// Start time: clock ticks since boot; on macOS seconds since 1970.
     pub starttime: u64,
 }
 

@@ -222,6 +222,56 @@ pub(super) fn send(pid: Pid, signal: Signal) -> Signalled {
     }
 }
 
+/// Orphans of our children come to us instead of to init, so that none gets lost.
+pub(super) fn adopt_orphans() {
+    // Without it (an old kernel) an orphan that shed session and marker is missed; nothing else changes.
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+}
+
+/// Start time of a process; 0 where it is gone already.
+pub(super) fn started(pid: u32) -> u64 {
+    let proc = i32::try_from(pid).ok().and_then(|pid| Proc::new(pid).ok());
+    proc.and_then(|p| p.stat().ok()).map_or(0, |stat| stat.starttime)
+}
+
+/// As much of a process as tells whose descendant it is.
+pub(super) struct Seen {
+    pub id: Pid,
+    pub ppid: u32,
+    pub session: u32,
+    pub dead: bool,
+    proc: Proc,
+}
+
+impl Seen {
+    /// True where the process inherited this entry of its environment.
+    pub fn carries(&self, marker: &[u8]) -> bool {
+        let mut bytes = Vec::new();
+        self.proc
+            .open_relative("environ")
+            .is_ok_and(|mut file| io::Read::read_to_end(&mut file, &mut bytes).is_ok())
+            && bytes.split(|b| *b == 0).any(|entry| entry == marker)
+    }
+}
+
+/// Every process there is; none where the system would not tell.
+pub(super) fn everyone() -> Vec<Seen> {
+    let see = |proc: Proc| {
+        let stat = proc.stat().ok()?;
+        Some(Seen {
+            id: Pid {
+                pid: u32::try_from(stat.pid).ok()?,
+                starttime: stat.starttime,
+            },
+            ppid: u32::try_from(stat.ppid).unwrap_or(0),
+            session: u32::try_from(stat.session).unwrap_or(0),
+            dead: is_dead(stat.state),
+            proc,
+        })
+    };
+    all_processes().map_or_else(|_| Vec::new(), |all| all.flatten().filter_map(see).collect())
+}
+
 /// A zombie or a process past that: it runs no more code.
 fn is_dead(state: char) -> bool {
     matches!(state, 'Z' | 'X' | 'x')

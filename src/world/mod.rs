@@ -13,7 +13,11 @@ pub mod host;
 pub mod http;
 pub mod interrupt;
 pub mod jail;
+#[cfg(target_os = "linux")]
 mod linux;
+#[cfg(not(target_os = "linux"))]
+mod macos;
+#[cfg(target_os = "linux")]
 mod proc;
 pub mod secrets;
 pub mod spawn;
@@ -26,6 +30,11 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+
+#[cfg(target_os = "linux")]
+use linux as here;
+#[cfg(not(target_os = "linux"))]
+use macos as here;
 
 pub use clock::Clock;
 pub use entropy::Entropy;

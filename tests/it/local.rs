@@ -15,11 +15,18 @@ mod inner_supervisors;
 mod inner_trees;
 #[path = "local/inner_triggers.rs"]
 mod inner_triggers;
+#[path = "local/other_half.rs"]
+mod other_half;
 #[path = "local/yard.rs"]
 pub mod yard;
 
 /// Runs one `#[ignore]`d test, by its full name, in a jail; says so loudly where no jail can be made.
 pub fn jailed(name: &str) {
+    jailed_with(name, "linux");
+}
+
+/// The same with the half of the host port that is meant for `half`.
+fn jailed_with(name: &str, half: &str) {
     let home = tempfile::tempdir().unwrap();
     let script = "mount -t tmpfs none /var/spool/cron && cd /var/spool/cron && mkdir -p crontabs && \
                   chmod 1730 crontabs && chgrp crontab crontabs; mkdir -p atjobs atspool && \
@@ -54,6 +61,7 @@ pub fn jailed(name: &str) {
         ])
         .arg(format!("HOME={}", home.path().display()))
         .arg(format!("TMPDIR={}", home.path().display()))
+        .arg(format!("{}={half}", yard::HALF))
         .args(
             [
                 "INCIDENT_NODE",

@@ -9,6 +9,9 @@
     reason = "helpers of tests are tests too; clippy exempts only the functions marked #[test]"
 )]
 
+// Where `src/world/macos.rs` looks for it: see `local/other_half.rs`.
+use incident::model;
+
 mod access;
 mod cli;
 mod collectors;

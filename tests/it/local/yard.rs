@@ -61,6 +61,16 @@ impl Secrets for Nothing {
     fn known(&self, _: &mut dyn FnMut(&str)) {}
 }
 
+/// Which half of the host port a jail is about.
+pub const HALF: &str = "INCIDENT_TEST_HALF";
+
+fn host() -> Box<dyn Host> {
+    match std::env::var(HALF).as_deref() {
+        Ok("macos") => Box::new(super::other_half::RealHost::new()),
+        _ => Box::new(RealHost::new()),
+    }
+}
+
 /// The real host, programs and files.
 pub fn world(keys: &Keys) -> World {
     World {
@@ -70,7 +80,7 @@ pub fn world(keys: &Keys) -> World {
         http: Box::new(Nothing),
         sql: Box::new(Nothing),
         spawn: Box::new(RealSpawn::new(Box::new(keys.clone()))),
-        host: Box::new(RealHost::new()),
+        host: host(),
         files: Box::new(RealFiles),
         secrets: Box::new(Nothing),
         interrupt: Box::new(keys.clone()),
