@@ -3,6 +3,7 @@
 //! What is weaker than on Linux is said in [`Identity::scope`], or here: a start time has seconds, a signal goes by
 //! number right after the start time was checked, and orphans of what we started go to `launchd`.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::PathBuf;
@@ -22,39 +23,23 @@ const SAID_CAP: u64 = 1 << 20;
 /// How long a tool of the system is waited for; `lsof` may hang on a dead network disk.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// This machine.
+/// This machine. Who we are and who has which name is asked once: a directory of a company may take its time.
 #[derive(Default)]
-pub struct RealHost;
+pub struct RealHost {
+    identity: OnceCell<Identity>,
+    users: OnceCell<Users>,
+}
 
 impl RealHost {
     /// Looks at nothing yet.
     pub fn new() -> Self {
-        RealHost
+        RealHost::default()
     }
 }
 
 impl Host for RealHost {
     fn identity(&self) -> Identity {
-        let uid = rustix::process::geteuid().as_raw();
-        let user = user_name(&Users::new_with_refreshed_list(), uid);
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let scope = match uid {
-            0 => format!("all processes of all users on {host}, the system's own without their environment"),
-            _ => format!("processes of {user} on {host}; of those of other users only some"),
-        };
-        Identity {
-            boot: said("/usr/sbin/sysctl", &["-n", "kern.bootsessionuuid"])
-                .trim()
-                .to_owned(),
-            pid: myself(),
-            os: std::env::consts::OS.to_owned(),
-            host,
-            user,
-            uid,
-            // What hides behind a program of the system shows its environment to nobody, not even to root.
-            sees_all: false,
-            scope,
-        }
+        self.identity.get_or_init(|| self.who()).clone()
     }
 
     fn processes(&self) -> Result<Vec<Process>, HostError> {
@@ -72,8 +57,8 @@ impl Host for RealHost {
                 why: "the system does not show them".to_owned(),
             });
         }
-        let users = Users::new_with_refreshed_list();
-        Ok(seen.processes().values().map(|p| describe(p, &users)).collect())
+        let users = self.users();
+        Ok(seen.processes().values().map(|p| describe(p, users)).collect())
     }
 
     fn environment(&self, pid: Pid) -> Vec<(String, Secret)> {
@@ -132,6 +117,32 @@ impl Host for RealHost {
 }
 
 impl RealHost {
+    fn users(&self) -> &Users {
+        self.users.get_or_init(Users::new_with_refreshed_list)
+    }
+
+    fn who(&self) -> Identity {
+        let uid = rustix::process::geteuid().as_raw();
+        let user = user_name(self.users(), uid);
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let scope = match uid {
+            0 => format!("all processes of all users on {host}, the system's own without their environment"),
+            _ => format!("processes of {user} on {host}; of those of other users only some"),
+        };
+        let boot = said("/usr/sbin/sysctl", &["-n", "kern.bootsessionuuid"]);
+        Identity {
+            boot: boot.trim().to_owned(),
+            pid: myself(),
+            os: std::env::consts::OS.to_owned(),
+            host,
+            user,
+            uid,
+            // What hides behind a program of the system shows its environment to nobody, not even to root.
+            sees_all: false,
+            scope,
+        }
+    }
+
     /// What `lsof` lists of exactly this process, each thing once.
     fn listed(&self, pid: Pid) -> Vec<Open> {
         let number = pid.pid.to_string();

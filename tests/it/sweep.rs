@@ -321,7 +321,13 @@ fn many_proved_targets_do_not_bury_the_dangerous_one() {
     let access = format!("version: 1\nagents:\n  - name: bot\n    triggers:\n{triggers}");
     desk.file("incident/access.yaml", &access);
     let told = desk.incident(&["stop"]);
-    let told = told.split("[stderr]").next().unwrap();
+    // What hangs would otherwise not be on the screen before it failed.
+    let (told, beside) = told.split_once("[stderr]").unwrap();
+    let at_once = beside.split_once("at once").unwrap().1.replace('\n', " ");
+    assert!(
+        at_once.contains("by-hand") && at_once.contains("tab-7"),
+        "{beside}"
+    );
     let row = |text: &str, name: &str| text.lines().position(|l| l.split_whitespace().any(|w| w == name));
     assert!(
         row(told, "by-hand").is_some() && row(told, "tab-7").is_none(),

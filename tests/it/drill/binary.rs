@@ -185,6 +185,12 @@ fn the_record_of_a_drill_verifies_and_is_never_continued_by_the_real_world() {
     }
     let report = incident(home.path(), &["report", "--incident", &id]).unwrap();
     assert!(text(&report.stdout).contains("This is the record of a drill."));
+    // Nobody takes the newest record for an incident that is going on.
+    let status = text(&incident(home.path(), &["status"]).unwrap().stdout);
+    assert!(
+        status.starts_with("No incident is open. What follows is the newest drill"),
+        "{status}"
+    );
     // A bundle begins with a record of its sealing, and that would be written by this machine.
     let bundled = incident(home.path(), &["bundle", "--incident", &id, "-o", "drill.tar"]).unwrap();
     assert_eq!(bundled.status.code(), Some(2), "{}", text(&bundled.stderr));

@@ -95,6 +95,11 @@ fn the_program_lists_shows_and_searches_and_nothing_reaches_the_terminal_unescap
       next: incident evidence show data/0001-processes/meta.json --in b.tar
     [exit 0]
     "#);
+    // Whoever was handed a bundle names it first.
+    assert_eq!(
+        desk.incident(&["evidence", "show", "b.tar"]),
+        desk.incident(&["evidence", "show", "--in", "b.tar"])
+    );
     assert_snapshot!(desk.incident(&["evidence", "show", "0009-log/lure.log", "--in", "b.tar"]), @r#"
     [stdout]
     ok

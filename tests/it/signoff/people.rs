@@ -242,3 +242,30 @@ fn a_line_that_says_a_role_was_lent_is_not_a_signature() {
         "{told}"
     );
 }
+
+#[test]
+fn a_question_nobody_needs_any_more_is_taken_back_where_the_walk_ends() {
+    let team = team!(Team::new(""));
+    team.asked();
+    for args in [
+        ["skip", "swap", "not needed after all"].as_slice(),
+        &["run", "page-on"],
+        &["undo", "page-on"],
+        &["enter", "recover"],
+    ] {
+        let (code, told) = team.says(args);
+        assert!(matches!(code, Some(0 | 4)), "{told}");
+    }
+    let mut p = team.ana.terminal("resume");
+    p.exp_string("Only a question to other people keeps the incident open")
+        .unwrap();
+    p.exp_string("Leave here").unwrap();
+    p.send("\r").unwrap();
+    p.flush().unwrap();
+    p.exp_string("Why is it not needed").unwrap();
+    p.send("the step was skipped\r").unwrap();
+    p.flush().unwrap();
+    p.exp_string("Nothing keeps the incident open").unwrap();
+    let kinds = team.ana.kinds();
+    assert!(kinds.iter().any(|kind| kind == "escalation.withdrawn"), "{kinds:?}");
+}
