@@ -266,6 +266,14 @@ fn a_question_nobody_needs_any_more_is_taken_back_where_the_walk_ends() {
     p.send("the step was skipped\r").unwrap();
     p.flush().unwrap();
     p.exp_string("Nothing keeps the incident open").unwrap();
+    p.exp_string("Last words").unwrap();
+    p.send("the shop is as it was\r").unwrap();
+    p.flush().unwrap();
+    p.exp_string("The incident is closed").unwrap();
+    p.exp_eof().unwrap();
     let kinds = team.ana.kinds();
-    assert!(kinds.iter().any(|kind| kind == "escalation.withdrawn"), "{kinds:?}");
+    assert!(
+        kinds.iter().any(|kind| kind == "escalation.withdrawn"),
+        "{kinds:?}"
+    );
 }
