@@ -178,8 +178,7 @@ pub fn room(ui: &Ui, engine: &Engine<'_>) {
     };
     let text = format!(
         "the disk of the record has {left} left. Of what does not fit, only the beginning will be kept, and the ledger \
-         will say so; the record itself has room set aside. Free some space, or `incident store move` takes everything to \
-         another disk"
+         will say so. Free some space, or `incident store move` takes everything to another disk"
     );
     ui.hanging_aside(Tone::Warn, "little room: ", &text);
 }

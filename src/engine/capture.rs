@@ -91,10 +91,11 @@ impl Engine<'_> {
         })
     }
 
-    /// Bytes free on the disk of the record, where one thing that is looked at may take more.
+    /// Bytes free on the disk of the record, where one thing that is looked at may take more: it is kept beside its
+    /// sealed original, where there is one.
     pub fn little_room(&self) -> Option<u64> {
         let free = crate::store::free_in(&self.case_path()?).ok()?;
-        (free < Limits::QUICK.cap).then_some(free)
+        (free < 2 * Limits::QUICK.cap).then_some(free)
     }
 
     /// What a look would touch, item by item, without looking.

@@ -8,7 +8,7 @@ use super::{Desk, Engine, Written};
 const SELF: &str = "/proc/self/exe";
 
 impl Engine<'_> {
-    /// SHA-256 of the running program; `None` where it cannot be read.
+    /// SHA-256 of the running program; `None` where it cannot be read. Where only its file is known (macOS), of what lies there now.
     pub(super) fn own_hash(&self) -> Option<String> {
         let named = || self.hash_program(&self.world.host.program()?).ok();
         self.hash_program(Path::new(SELF)).ok().or_else(named)

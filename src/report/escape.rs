@@ -48,7 +48,8 @@ pub fn chat(text: &str) -> String {
 
 /// One line of Markdown that shows the text as it is, also inside a table.
 pub fn markdown(text: &str) -> String {
-    let plain = plain(text);
+    // Blanks in front would let a mark behind them begin something after all.
+    let plain = plain(text.trim_start());
     let chars: Vec<char> = plain.chars().collect();
     let mut out = String::with_capacity(plain.len());
     // A list, a heading or a quotation begins only at the start: the words around us are our own.

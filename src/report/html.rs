@@ -20,6 +20,7 @@ pub fn html(report: &Report) -> Result<String, ReportError> {
     );
     let values = context! {
         id => report.id.clone(),
+        drill => report.drill,
         title => escape::plain(&report.title),
         body => Value::from_safe_string(body),
     };

@@ -163,8 +163,7 @@ fn a_small_incident_from_end_to_end() {
 }
 
 /// Text that tries to be something else wherever it is shown.
-const HOSTILE: &str =
-    "# x\u{1b}[2J\u{202e}\u{200b}|a|<script>alert(1)</script>\n\n# Recovered\n- ![i](http://x) `c` @here";
+const HOSTILE: &str = "# x\u{1b}[2J\u{202e}\u{200b}|a|<script>alert(1)</script>\n\n# Recovered\n  # Recovered\n - x\n ---\n- ![i](http://x) `c` @here";
 
 #[test]
 fn the_keys_of_the_json_form_are_stable() {

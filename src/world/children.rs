@@ -237,7 +237,7 @@ impl RealSpawn {
             escapees = self.end(run, &mut out, &mut err).await;
             ours
         } else {
-            left = count(self.descendants(run.pid, &run.mark).len());
+            left = count(self.descendants(run.pid, &run.mark).unwrap_or_default().len());
             match exit {
                 Some((Ok(status), _)) => match (status.code(), status.signal()) {
                     (Some(code), _) => End::Exit(code),
@@ -272,7 +272,7 @@ impl RealSpawn {
         let mut met = BTreeSet::new();
         let presses = self.interrupt.count();
         let asked = Instant::now();
-        for member in self.descendants(run.pid, &run.mark) {
+        for member in self.descendants(run.pid, &run.mark).unwrap_or_default() {
             met.insert(member);
             here::send(member, Signal::Terminate);
         }
@@ -280,9 +280,11 @@ impl RealSpawn {
         loop {
             let alive = self.descendants(run.pid, &run.mark);
             // A child we have not waited for is a zombie, not a survivor: `descendants` leaves those out.
-            if alive.is_empty() {
+            if alive.as_ref().is_some_and(Vec::is_empty) {
                 break;
             }
+            // What is not shown may live.
+            let alive = alive.unwrap_or_default();
             met.extend(alive.iter().copied());
             if asked.elapsed() >= GRACE || self.interrupt.count() > presses {
                 rounds += 1;
@@ -313,9 +315,9 @@ impl RealSpawn {
     }
 
     /// Everything alive that this child started, itself included: by session, by descent, by the marker
-    /// it inherited, and orphans that came to us while nothing else of ours runs.
-    fn descendants(&self, pid: u32, mark: &str) -> Vec<Pid> {
-        let all = here::everyone();
+    /// it inherited, and orphans that came to us while nothing else of ours runs. `None` where the system would not tell.
+    fn descendants(&self, pid: u32, mark: &str) -> Option<Vec<Pid>> {
+        let all = here::everyone()?;
         let ours = std::process::id();
         let running = self.running.borrow();
         let detached: BTreeSet<u32> = self
@@ -345,10 +347,10 @@ impl RealSpawn {
             }
         }
         members.remove(&ours);
-        all.iter()
-            .filter(|seen| !seen.dead && members.contains(&seen.id.pid))
-            .map(|seen| seen.id)
-            .collect()
+        let alive = all
+            .iter()
+            .filter(|seen| !seen.dead && members.contains(&seen.id.pid));
+        Some(alive.map(|seen| seen.id).collect())
     }
 }
 

@@ -254,8 +254,8 @@ impl Seen {
     }
 }
 
-/// Every process there is; none where the system would not tell.
-pub(super) fn everyone() -> Vec<Seen> {
+/// Every process there is; `None` where the system would not tell.
+pub(super) fn everyone() -> Option<Vec<Seen>> {
     let see = |proc: Proc| {
         let stat = proc.stat().ok()?;
         Some(Seen {
@@ -269,7 +269,7 @@ pub(super) fn everyone() -> Vec<Seen> {
             proc,
         })
     };
-    all_processes().map_or_else(|_| Vec::new(), |all| all.flatten().filter_map(see).collect())
+    Some(all_processes().ok()?.flatten().filter_map(see).collect())
 }
 
 /// A zombie or a process past that: it runs no more code.

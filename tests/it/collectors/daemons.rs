@@ -1,4 +1,5 @@
-//! Looks at real daemons of a host: journald, docker, podman. Everything they write lies on disks of a jail.
+//! Looks at real daemons of a host: journald, docker, podman. Everything they write lies on disks of a jail, mounted over
+//! folders that are made where they are missing.
 
 use std::path::Path;
 use std::process::Command;
@@ -48,9 +49,9 @@ fn collected(taken: &[Taken], begin: &str) -> usize {
 }
 
 /// A machine of its own number, without the messages of this kernel.
-const JOURNAL: &str = "set -e; [ -x /lib/systemd/systemd-journald ] || exit 77
+const JOURNAL: &str = "set -e; [ -x /lib/systemd/systemd-journald ] && [ -e /etc/machine-id ] && [ -e /dev/kmsg ] || exit 77
     mount -t tmpfs none /run; mkdir -p /run/systemd/journal /run/log/journal
-    echo 0123456789abcdef0123456789abcdef > /run/machine-id; [ -e /etc/machine-id ] || : > /etc/machine-id
+    echo 0123456789abcdef0123456789abcdef > /run/machine-id
     mount --bind /run/machine-id /etc/machine-id; mount --bind /dev/null /dev/kmsg
     /lib/systemd/systemd-journald > /run/journald.log 2>&1 &
     n=0; until [ -S /run/systemd/journal/socket ]; do n=$((n+1)); [ $n -lt 100 ] || { cat /run/journald.log >&2; exit 77; }; sleep 0.1; done

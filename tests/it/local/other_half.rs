@@ -89,7 +89,7 @@ fn inner_both_see_the_same() {
     };
     assert!(other.environment(later).is_empty(), "another process's by now");
     assert_eq!(macos::started(id.pid), id.starttime);
-    let all = macos::everyone();
+    let all = macos::everyone().unwrap();
     let of_session = all.iter().filter(|seen| seen.session == id.pid && !seen.dead);
     assert_eq!(of_session.count(), 2, "the shell and its sleep");
     let marked = all.iter().filter(|seen| seen.carries(b"A_TOKEN=made-up"));
@@ -116,6 +116,11 @@ fn inner_signals() {
         ..id
     };
     assert_eq!(host.signal(later, Signal::Kill), Signalled::Gone);
+    let unknown = Pid { starttime: 0, ..id };
+    assert!(
+        matches!(host.signal(unknown, Signal::Kill), Signalled::Refused(_)),
+        "it may be another"
+    );
     assert_eq!(host.signal(id, Signal::Stop), Signalled::Sent);
     pause(50);
     assert_eq!(by_number(&host)[&id.pid].state, 'T');
@@ -145,10 +150,15 @@ fn inner_open() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
     let connection = TcpStream::connect(at).unwrap();
-    let mut child = child("exec sleep 1001 3</etc/hostname 4>\"/tmp/a b\"");
+    let mut child = child("exec sleep 1001 3</etc/hostname 5</etc/hostname 4>\"/tmp/a b\"");
     let theirs = host.open_files(of(&host, child.id()));
     assert!(
         theirs.contains(&"/etc/hostname".to_owned()) && theirs.contains(&"/tmp/a b".to_owned()),
+        "{theirs:?}"
+    );
+    assert_eq!(
+        theirs.iter().filter(|file| *file == "/etc/hostname").count(),
+        1,
         "{theirs:?}"
     );
     let mapped = host.mapped_files(of(&host, child.id()));
